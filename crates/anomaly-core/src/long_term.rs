@@ -1,0 +1,35 @@
+//! The slow baseline of a user: what is usual beyond the window.
+
+use serde::{Deserialize, Serialize};
+
+/// Exponentially weighted mean and variance of all amounts of a user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LongTerm {
+    /// Amounts seen; saturates.
+    pub count: u32,
+    /// Weighted mean.
+    pub mean: f64,
+    /// Weighted population variance.
+    pub variance: f64,
+}
+
+impl LongTerm {
+    /// After so many amounts each newer one weighs 1/200: a memory of about 200 transactions.
+    pub const MEMORY: u32 = 200;
+
+    /// Adds one amount with α = max(1/n, 1/200): the plain mean and population variance up to n = 200, a weighted one from
+    /// then on. T. Finch, "Incremental calculation of weighted mean and variance" (2009), section 9.
+    pub fn push(&mut self, x: f64) {
+        self.count = self.count.saturating_add(1);
+        let alpha = 1.0 / f64::from(self.count.min(Self::MEMORY));
+        let before = x - self.mean;
+        self.mean += alpha * before;
+        self.variance = (1.0 - alpha) * (self.variance + alpha * before * before);
+    }
+
+    /// Whether these are numbers that amounts can have produced, as they must be when they come from storage.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.mean.is_finite() && self.variance.is_finite() && self.variance >= 0.0
+    }
+}

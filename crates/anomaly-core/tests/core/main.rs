@@ -1,0 +1,14 @@
+//! The mathematics and the state machine, from outside the crate.
+#![expect(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "tests: small numbers, and a panic is a failed test"
+)]
+
+mod parity;
+mod properties;
+mod state;

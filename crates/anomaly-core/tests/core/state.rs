@@ -1,0 +1,113 @@
+//! The state machine, one rule a test.
+
+use std::borrow::Cow;
+
+use anomaly_core::{Position, Rule, RuleSettings, ShardId, Transaction, UserState, Verdict};
+
+struct User {
+    rule: Rule,
+    state: UserState,
+}
+
+impl User {
+    fn new() -> Self {
+        let rule = Rule::new(RuleSettings::default()).unwrap();
+        Self { state: UserState::new(&rule), rule }
+    }
+
+    fn step(&mut self, shard: &str, sequence: u64, amount: f64, event_time_ms: i64, id: Option<&str>) -> Verdict {
+        let shard: ShardId = shard.parse().unwrap();
+        let position = Position { sequence_number: sequence.to_string().parse().unwrap(), sub_sequence: 0 };
+        let transaction = Transaction {
+            user_id: Cow::Borrowed("user001"),
+            amount,
+            event_time_ms,
+            transaction_id: id.map(Cow::Borrowed),
+            merchant_id: None,
+        };
+        self.state.step(&shard, position, &transaction, &self.rule)
+    }
+
+    fn warm(&mut self) {
+        for i in 0..20 {
+            self.step("shardId-000000000000", i, 100.0 + (i % 7) as f64, 1_000_000 + i as i64 * 1_000, None);
+        }
+    }
+}
+
+const SHARD: &str = "shardId-000000000000";
+
+#[test]
+fn the_tenth_transaction_is_judged_and_the_first_is_not() {
+    let mut user = User::new();
+    assert_eq!(user.step(SHARD, 1, 100.0, 1_000_000, None), Verdict::WarmingUp);
+    user.warm();
+    assert!(matches!(user.step(SHARD, 99, 100.0, 1_020_000, None), Verdict::Normal(_)));
+    assert!(matches!(user.step(SHARD, 100, 9_000.0, 1_020_000, None), Verdict::Anomaly(_)));
+}
+
+#[test]
+fn an_outlier_does_not_hide_the_next_one() {
+    let mut user = User::new();
+    user.warm();
+    for i in 0..5 {
+        let verdict = user.step(SHARD, 100 + i, 9_000.0, 1_020_000 + i as i64, None);
+        assert!(matches!(verdict, Verdict::Anomaly(_)), "outlier {i}");
+    }
+}
+
+#[test]
+fn a_replayed_sequence_number_changes_nothing() {
+    let mut user = User::new();
+    user.warm();
+    let before = user.state.clone();
+    assert_eq!(user.step(SHARD, 19, 9_000.0, 1_030_000, None), Verdict::Duplicate);
+    assert_eq!(user.state, before);
+}
+
+#[test]
+fn a_producers_retry_is_a_duplicate_even_from_another_shard() {
+    let mut user = User::new();
+    user.step(SHARD, 1, 50.0, 1_000_000, Some("txn_1"));
+    assert_eq!(user.step("shardId-000000000001", 9, 50.0, 1_000_100, Some("txn_1")), Verdict::Duplicate);
+    assert_eq!(user.step(SHARD, 2, 51.0, 1_000_100, Some("txn_1")), Verdict::WarmingUp, "another amount");
+    assert_eq!(user.step(SHARD, 3, 50.0, 1_000_100, None), Verdict::WarmingUp, "no id, no memory");
+}
+
+#[test]
+fn positions_of_different_shards_do_not_compare() {
+    let mut user = User::new();
+    user.step("shardId-000000000000", 1_000, 50.0, 1_000_000, None);
+    assert_eq!(user.step("shardId-000000000001", 5, 50.0, 1_000_000, None), Verdict::WarmingUp);
+    assert_eq!(user.step("shardId-000000000000", 1_000, 50.0, 1_000_000, None), Verdict::Duplicate);
+}
+
+#[test]
+fn a_late_transaction_is_counted_and_changes_nothing() {
+    let mut user = User::new();
+    user.warm();
+    let before = user.state.clone();
+    assert_eq!(user.step(SHARD, 50, 9_000.0, 1_019_000 - 300_000, None), Verdict::Late);
+    assert_eq!(user.state, before);
+}
+
+#[test]
+fn a_backfill_in_order_is_not_late() {
+    let mut user = User::new();
+    for i in 0..20 {
+        let verdict = user.step(SHARD, i, 100.0 + (i % 5) as f64, i as i64 * 86_400_000, None);
+        assert_ne!(verdict, Verdict::Late);
+    }
+}
+
+#[test]
+fn another_window_length_starts_the_window_anew_and_keeps_the_rest() {
+    let mut user = User::new();
+    user.warm();
+    let long_term = user.state.long_term;
+    user.rule = Rule::new(RuleSettings { window_seconds: 3_600, ..RuleSettings::default() }).unwrap();
+    assert!(matches!(user.step(SHARD, 20, 101.0, 1_020_000, None), Verdict::Normal(_)));
+    assert_eq!(user.state.window.before(1_020_000).count, 1);
+    assert_eq!(user.state.long_term.count, long_term.count + 1);
+    assert_eq!(user.step(SHARD, 20, 101.0, 1_020_000, None), Verdict::Duplicate);
+}
