@@ -30,5 +30,6 @@ pub use rule::{Assessment, Baseline, Direction, Rule, RuleError, RuleKind, RuleS
 pub use state::{RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState, Verdict};
 pub use transaction::{
     AMOUNT_ABSOLUTE_MAX, EVENT_TIME_MS_MAX, ID_CHARACTERS_MAX, RawTransaction, Text, Transaction, is_valid_id,
+    printable,
 };
 pub use window::{PANES_KEPT, PANES_PER_WINDOW, Window};

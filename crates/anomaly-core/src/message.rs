@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::transaction::ID_CHARACTERS_MAX;
+use crate::transaction::printable;
 use crate::{Assessment, Position, RuleKind, Severity, ShardId, Transaction};
 
 /// The version that this code writes and reads.
@@ -129,11 +129,4 @@ impl AnomalyMessage {
             self.user_id, self.amount, self.mean, self.stddev, self.threshold, self.count
         )
     }
-}
-
-/// A producer's text made fit for a message: what SQS refuses becomes U+FFFD, and it ends after 256 characters. These fields
-/// inform; a transaction is not refused for them.
-fn printable(text: &str) -> String {
-    let fit = |c: char| if c.is_control() || c == '\u{FFFE}' || c == '\u{FFFF}' { '\u{FFFD}' } else { c };
-    text.chars().take(ID_CHARACTERS_MAX).map(fit).collect()
 }

@@ -34,7 +34,7 @@ impl Moments {
         self.sum_squares += (before * after).max(0.0);
     }
 
-    /// The moments of both sets together: T. F. Chan, G. H. Golub, R. J. `LeVeque`, "Updating Formulae and a Pairwise
+    /// The moments of both sets together: T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise
     /// Algorithm for Computing Sample Variances", Stanford STAN-CS-79-773 (1979).
     #[must_use]
     pub fn merge(self, other: Self) -> Self {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Most digits that a Kinesis sequence number may have (API reference, `SequenceNumber`: `0|([1-9]\d{0,128})`).
 const SEQUENCE_DIGITS_MAX: usize = 129;
@@ -143,9 +144,9 @@ pub struct Position {
     pub sub_sequence: u32,
 }
 
-/// The shard within which positions compare.
+/// The shard within which positions compare. Cheap to clone: all records of a batch share one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ShardId(Box<str>);
+pub struct ShardId(Arc<str>);
 
 impl ShardId {
     /// The id as Kinesis writes it.

@@ -84,6 +84,29 @@ impl RuleKind {
             Self::Plain => "plain",
         }
     }
+
+    /// The inverse of [`Self::as_str`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Adaptive, Self::Plain].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl Direction {
+    /// As written in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Both => "both",
+        }
+    }
+
+    /// The inverse of [`Self::as_str`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Up, Self::Both].into_iter().find(|direction| direction.as_str() == name)
+    }
 }
 
 /// What is usual for a user, from before the transaction.

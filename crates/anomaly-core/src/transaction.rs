@@ -91,13 +91,25 @@ fn valid_amount(amount: f64) -> Result<f64, RejectReason> {
     Ok(amount + 0.0)
 }
 
-/// Whether a text can be a user id: 1 to 256 characters, and none that a queue message or a key may not hold. SQS accepts
-/// the characters of XML 1.0, which leaves out U+FFFE and U+FFFF.
+/// Whether a text can be a user id: 1 to 256 characters, and none that a queue message or a key may not hold.
 #[must_use]
 pub fn is_valid_id(text: &str) -> bool {
-    let refused = |c: char| c.is_control() || c == '\u{FFFE}' || c == '\u{FFFF}';
     let within = text.len() <= ID_CHARACTERS_MAX || text.chars().count() <= ID_CHARACTERS_MAX;
-    !text.is_empty() && within && !text.chars().any(refused)
+    !text.is_empty() && within && !text.chars().any(is_refused)
+}
+
+/// A producer's text made fit for a message: what a user id may not hold becomes U+FFFD, and it ends after 256 characters.
+/// For texts that only inform; nothing is refused for them.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let fit = |c: char| if is_refused(c) { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(ID_CHARACTERS_MAX).map(fit).collect()
+}
+
+/// SQS accepts the characters of XML 1.0, which leaves out U+FFFE, U+FFFF and most control characters; none of those that it
+/// does accept belongs into an identifier.
+fn is_refused(c: char) -> bool {
+    c.is_control() || c == '\u{FFFE}' || c == '\u{FFFF}'
 }
 
 #[cfg(test)]

@@ -1,0 +1,173 @@
+//! Lambda's Kinesis event, taken apart so that one bad envelope costs one record and not the batch.
+//!
+//! The whole event is parsed at once, borrowed from the payload; only if that fails is it parsed again record by record, so
+//! that exactly the bad ones fall out.
+
+use std::borrow::Cow;
+
+use anomaly_core::{SequenceNumber, ShardId, Text};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Milliseconds in the seconds that Lambda counts arrival times in.
+const MS_PER_SECOND: f64 = 1_000.0;
+/// Arrival times beyond the year 9999 are no times.
+const ARRIVAL_SECONDS_MAX: f64 = 253_402_300_799.0;
+
+/// One record of a batch with what identifies it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope<'a> {
+    /// ARN of the stream.
+    pub stream: Cow<'a, str>,
+    /// The shard it came from.
+    pub shard: ShardId,
+    /// Its place in the shard.
+    pub sequence_number: SequenceNumber,
+    /// The producer's partition key.
+    pub partition_key: Cow<'a, str>,
+    /// When Kinesis took it, in ms since the epoch.
+    pub arrival_time_ms: i64,
+    /// The payload, still base64.
+    pub data: Cow<'a, str>,
+}
+
+/// An envelope that lacks what identifies a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadEnvelope<'a> {
+    /// The record as Lambda sent it.
+    pub json: &'a str,
+    /// Its sequence number, if that much can be read.
+    pub sequence_number: Option<SequenceNumber>,
+}
+
+/// The payload is no Kinesis event at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the event has no list of Kinesis records: is the function's trigger a Kinesis stream?")]
+pub struct NotKinesis(#[source] serde_json::Error);
+
+#[derive(Deserialize)]
+struct Event<R> {
+    #[serde(rename = "Records")]
+    records: Vec<R>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRecord<'a> {
+    #[serde(borrow, rename = "eventID")]
+    event_id: Text<'a>,
+    #[serde(borrow, rename = "eventSourceARN")]
+    event_source_arn: Text<'a>,
+    #[serde(borrow)]
+    kinesis: WireKinesis<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireKinesis<'a> {
+    #[serde(borrow)]
+    partition_key: Text<'a>,
+    #[serde(borrow)]
+    sequence_number: Text<'a>,
+    #[serde(borrow)]
+    data: Text<'a>,
+    approximate_arrival_timestamp: f64,
+}
+
+/// Takes an event apart, in its order.
+///
+/// # Errors
+/// [`NotKinesis`] if there is no list of records.
+pub fn open(payload: &str) -> Result<Vec<Result<Envelope<'_>, BadEnvelope<'_>>>, NotKinesis> {
+    if let Ok(event) = serde_json::from_str::<Event<WireRecord<'_>>>(payload)
+        && let Some(envelopes) = all_valid(event.records)
+    {
+        return Ok(envelopes.into_iter().map(Ok).collect());
+    }
+    let event: Event<&RawValue> = serde_json::from_str(payload).map_err(NotKinesis)?;
+    Ok(event.records.into_iter().map(|record| open_one(record.get())).collect())
+}
+
+fn all_valid(records: Vec<WireRecord<'_>>) -> Option<Vec<Envelope<'_>>> {
+    let mut envelopes = Vec::with_capacity(records.len());
+    let mut shard = None;
+    for record in records {
+        let envelope = validate(record, shard.as_ref())?;
+        shard = Some(envelope.shard.clone());
+        envelopes.push(envelope);
+    }
+    Some(envelopes)
+}
+
+fn open_one(json: &str) -> Result<Envelope<'_>, BadEnvelope<'_>> {
+    let record = serde_json::from_str::<WireRecord<'_>>(json).ok();
+    record
+        .and_then(|record| validate(record, None))
+        .ok_or_else(|| BadEnvelope { json, sequence_number: sequence_number_of(json) })
+}
+
+/// `None` if a field does not have the form that Kinesis gives it. `neighbour` is the shard of the record before.
+fn validate<'a>(record: WireRecord<'a>, neighbour: Option<&ShardId>) -> Option<Envelope<'a>> {
+    let (shard, sequence_in_id) = record.event_id.0.split_once(':')?;
+    let kinesis = record.kinesis;
+    if sequence_in_id != kinesis.sequence_number.0 || record.event_source_arn.0.is_empty() {
+        return None;
+    }
+    Some(Envelope {
+        stream: record.event_source_arn.0,
+        shard: match neighbour {
+            Some(known) if known.as_str() == shard => known.clone(),
+            _ => shard.parse().ok()?,
+        },
+        sequence_number: kinesis.sequence_number.0.parse().ok()?,
+        partition_key: kinesis.partition_key.0,
+        arrival_time_ms: arrival_time_ms(kinesis.approximate_arrival_timestamp)?,
+        data: kinesis.data.0,
+    })
+}
+
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "within the range checked before it")]
+fn arrival_time_ms(seconds: f64) -> Option<i64> {
+    (0.0..=ARRIVAL_SECONDS_MAX).contains(&seconds).then(|| (seconds * MS_PER_SECOND).round() as i64)
+}
+
+fn sequence_number_of(json: &str) -> Option<SequenceNumber> {
+    let value: serde_json::Value = serde_json::from_str(json).ok()?;
+    value.get("kinesis")?.get("sequenceNumber")?.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(sequence: &str, arrival: &str) -> String {
+        format!(
+            r#"{{"eventID":"shardId-000000000001:{sequence}","eventSourceARN":"arn:s","kinesis":{{"partitionKey":"k",
+            "sequenceNumber":"{sequence}","data":"e30=","approximateArrivalTimestamp":{arrival}}},"extra":1}}"#
+        )
+    }
+
+    #[test]
+    fn one_bad_envelope_costs_one_record() {
+        let event = format!(r#"{{"Records":[{},{},{}]}}"#, record("10", "1.5"), r#"{"kinesis":{}}"#, record("11", "2"));
+        let opened = open(&event).unwrap();
+        assert_eq!(opened[0].as_ref().unwrap().arrival_time_ms, 1_500);
+        assert_eq!(opened[1], Err(BadEnvelope { json: r#"{"kinesis":{}}"#, sequence_number: None }));
+        assert_eq!(opened[2].as_ref().unwrap().sequence_number.to_string(), "11");
+    }
+
+    #[test]
+    fn a_bad_envelope_keeps_the_sequence_number_it_has() {
+        let event = format!(r#"{{"Records":[{}]}}"#, record("10", "-1"));
+        let opened = open(&event).unwrap();
+        assert_eq!(opened[0].as_ref().unwrap_err().sequence_number, "10".parse().ok());
+    }
+
+    #[test]
+    fn what_is_no_kinesis_event_is_an_error() {
+        for payload in ["{}", "[]", r#"{"Records":1}"#, ""] {
+            assert!(open(payload).is_err(), "{payload}");
+        }
+        assert!(open(r#"{"Records":[]}"#).unwrap().is_empty());
+    }
+}

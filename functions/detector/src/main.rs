@@ -1,0 +1,39 @@
+//! The detector as a Lambda function: wiring and nothing else.
+
+use anyhow::Context;
+use detector::message_queue::SqsQueue;
+use detector::window_store::DynamoDbWindowStore;
+use detector::{Config, Detector};
+use lambda_kit::{AwsSettings, Clock, Env, Invocation, SystemClock, metrics::EmfWriter, sdk_config, telemetry};
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+use std::sync::Mutex;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let env = Env::from_process();
+    telemetry::start(&env)?;
+    let config = Config::from_env(&env).context("the detector is not configured")?;
+    let aws = sdk_config(AwsSettings::from_env(&env)?);
+    let sqs = aws_sdk_sqs::Client::new(&aws);
+    let detector = Detector::new(
+        DynamoDbWindowStore::new(aws_sdk_dynamodb::Client::new(&aws), config.state_table_name),
+        SqsQueue::new(sqs.clone(), config.anomaly_queue_url),
+        SqsQueue::new(sqs, config.quarantine_queue_url),
+        SystemClock,
+        config.settings,
+    );
+    let emf = Mutex::new(EmfWriter::new(&config.metric_namespace));
+    let (detector, emf) = (&detector, &emf);
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let started_ms = SystemClock.now_ms();
+        let invocation = Invocation::new(&event.context, &SystemClock);
+        let outcome = detector.handle(event.payload.get(), &invocation).await?;
+        outcome.summary.log(&invocation.request_id, SystemClock.now_ms() - started_ms);
+        if let Ok(mut emf) = emf.lock() {
+            emf.write(&outcome.summary.counts(), &mut std::io::stdout());
+        }
+        Ok::<_, lambda_runtime::Error>(outcome.response)
+    });
+    run(handler).await.map_err(anyhow::Error::from_boxed)
+}

@@ -1,0 +1,118 @@
+//! User state in memory, with the store's semantics and faults on demand: for tests and simulations.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use super::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It succeeds.
+    None,
+    /// It fails and has no effect.
+    Refused,
+    /// It takes effect, and fails all the same: the answer got lost.
+    AppliedButFailed,
+}
+
+/// A store that lives as long as its value.
+#[derive(Debug, Default)]
+pub struct MemoryWindowStore {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    users: BTreeMap<String, Loaded>,
+    load_faults: VecDeque<Fault>,
+    commit_faults: VecDeque<Fault>,
+    loads: usize,
+    commits: usize,
+}
+
+impl MemoryWindowStore {
+    /// The next reads of a user meet these faults, in order; then reads succeed again.
+    pub fn fail_loads(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.locked(|inner| inner.load_faults.extend(faults));
+    }
+
+    /// The next commits meet these faults, in order; then commits succeed again.
+    pub fn fail_commits(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.locked(|inner| inner.commit_faults.extend(faults));
+    }
+
+    /// Puts something into the store, whatever is there.
+    pub fn put(&self, user_id: &str, loaded: Loaded) {
+        self.locked(|inner| inner.users.insert(user_id.to_owned(), loaded));
+    }
+
+    /// What the store holds.
+    #[must_use]
+    pub fn get(&self, user_id: &str) -> Loaded {
+        self.locked(|inner| inner.held(user_id))
+    }
+
+    /// Users read so far.
+    #[must_use]
+    pub fn loads(&self) -> usize {
+        self.locked(|inner| inner.loads)
+    }
+
+    /// Commits tried so far.
+    #[must_use]
+    pub fn commits(&self) -> usize {
+        self.locked(|inner| inner.commits)
+    }
+
+    fn locked<T>(&self, action: impl FnOnce(&mut Inner) -> T) -> T {
+        action(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Inner {
+    fn held(&self, user_id: &str) -> Loaded {
+        self.users.get(user_id).cloned().unwrap_or(Loaded::Absent)
+    }
+
+    fn load(&mut self, user_id: &str) -> Result<Loaded, StoreError> {
+        self.loads += 1;
+        match self.load_faults.pop_front().unwrap_or(Fault::None) {
+            Fault::None => Ok(self.held(user_id)),
+            Fault::Refused | Fault::AppliedButFailed => Err(injected("read")),
+        }
+    }
+
+    fn commit(&mut self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
+        self.commits += 1;
+        let fault = self.commit_faults.pop_front().unwrap_or(Fault::None);
+        if fault == Fault::Refused {
+            return Err(CommitError::Failed(injected("write")));
+        }
+        let held = self.held(user_id);
+        let matches = match &held {
+            Loaded::Absent => replaced.is_none(),
+            Loaded::Present(stored) => stored.version == replaced,
+            Loaded::Corrupt(_) => false,
+        };
+        if !matches {
+            return Err(CommitError::Conflict(held));
+        }
+        self.users.insert(user_id.to_owned(), Loaded::Present(Box::new(user.clone())));
+        if fault == Fault::AppliedButFailed { Err(CommitError::Failed(injected("write"))) } else { Ok(()) }
+    }
+}
+
+fn injected(action: &'static str) -> StoreError {
+    StoreError { action, reason: "injected fault".to_owned() }
+}
+
+impl WindowStore for MemoryWindowStore {
+    async fn load(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
+        self.locked(|inner| user_ids.iter().map(|user_id| inner.load(user_id)).collect())
+    }
+
+    async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
+        self.locked(|inner| inner.commit(user_id, user, replaced))
+    }
+}
