@@ -106,6 +106,7 @@ mod tests {
     fn every_bad_payload_has_its_reason() {
         use RejectReason as R;
         let long_id = format!(r#"{{"userId":"{}","amount":1,"timestamp":1}}"#, "x".repeat(257));
+        let too_large = " ".repeat(RECORD_BYTES_MAX + 1);
         let deep =
             format!(r#"{{"userId":"u","amount":{}1{},"timestamp":1}}"#, "[".repeat(100_000), "]".repeat(100_000));
         let cases: &[(R, &[u8])] = &[
@@ -141,7 +142,7 @@ mod tests {
             (R::TimestampOutOfRange, br#"{"userId":"u","amount":1,"timestamp":-1}"#),
             (R::TimestampOutOfRange, br#"{"userId":"u","amount":1,"timestamp":99999999999999999999}"#),
             (R::TimestampOutOfRange, br#"{"userId":"u","amount":1,"timestamp":1760000400001}"#),
-            (R::RecordTooLarge, &[b' '; RECORD_BYTES_MAX + 1]),
+            (R::RecordTooLarge, too_large.as_bytes()),
         ];
         for (expected, payload) in cases {
             let shown = String::from_utf8_lossy(&payload[..payload.len().min(80)]);

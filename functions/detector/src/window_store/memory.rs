@@ -1,47 +1,30 @@
 //! User state in memory, with the store's semantics and faults on demand: for tests and simulations.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
+use lambda_kit::{Fault, Faults};
 
-/// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// It succeeds.
-    None,
-    /// It fails and has no effect.
-    Refused,
-    /// It takes effect, and fails all the same: the answer got lost.
-    AppliedButFailed,
-}
+use super::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
 
 /// A store that lives as long as its value.
 #[derive(Debug, Default)]
 pub struct MemoryWindowStore {
+    /// What reads of a user meet.
+    pub load_faults: Faults,
+    /// What commits meet.
+    pub commit_faults: Faults,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     users: BTreeMap<String, Loaded>,
-    load_faults: VecDeque<Fault>,
-    commit_faults: VecDeque<Fault>,
     loads: usize,
     commits: usize,
 }
 
 impl MemoryWindowStore {
-    /// The next reads of a user meet these faults, in order; then reads succeed again.
-    pub fn fail_loads(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.locked(|inner| inner.load_faults.extend(faults));
-    }
-
-    /// The next commits meet these faults, in order; then commits succeed again.
-    pub fn fail_commits(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.locked(|inner| inner.commit_faults.extend(faults));
-    }
-
     /// Puts something into the store, whatever is there.
     pub fn put(&self, user_id: &str, loaded: Loaded) {
         self.locked(|inner| inner.users.insert(user_id.to_owned(), loaded));
@@ -75,17 +58,22 @@ impl Inner {
         self.users.get(user_id).cloned().unwrap_or(Loaded::Absent)
     }
 
-    fn load(&mut self, user_id: &str) -> Result<Loaded, StoreError> {
+    fn load(&mut self, user_id: &str, fault: Fault) -> Result<Loaded, StoreError> {
         self.loads += 1;
-        match self.load_faults.pop_front().unwrap_or(Fault::None) {
+        match fault {
             Fault::None => Ok(self.held(user_id)),
             Fault::Refused | Fault::AppliedButFailed => Err(injected("read")),
         }
     }
 
-    fn commit(&mut self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
+    fn commit(
+        &mut self,
+        user_id: &str,
+        user: &StoredUser,
+        replaced: Option<u64>,
+        fault: Fault,
+    ) -> Result<(), CommitError> {
         self.commits += 1;
-        let fault = self.commit_faults.pop_front().unwrap_or(Fault::None);
         if fault == Fault::Refused {
             return Err(CommitError::Failed(injected("write")));
         }
@@ -109,10 +97,10 @@ fn injected(action: &'static str) -> StoreError {
 
 impl WindowStore for MemoryWindowStore {
     async fn load(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
-        self.locked(|inner| user_ids.iter().map(|user_id| inner.load(user_id)).collect())
+        self.locked(|inner| user_ids.iter().map(|user_id| inner.load(user_id, self.load_faults.next())).collect())
     }
 
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
-        self.locked(|inner| inner.commit(user_id, user, replaced))
+        self.locked(|inner| inner.commit(user_id, user, replaced, self.commit_faults.next()))
     }
 }

@@ -1,0 +1,105 @@
+//! The ledger in DynamoDB: one item an alert, far below one write unit.
+//!
+//! Attributes: `id` (key), `status` (`claimed`, `published`, `completed`), `leaseUntil` (ms), `expiresAt` (TTL, seconds).
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+
+use super::{Claim, Lease, Ledger, LedgerError};
+
+const CLAIMED: &str = "claimed";
+const PUBLISHED: &str = "published";
+const COMPLETED: &str = "completed";
+
+/// A claim keeps the status of an earlier attempt, so that what was published is not published again.
+const CLAIM: &str = "SET #status = if_not_exists(#status, :claimed), leaseUntil = :until, expiresAt = :expires";
+const IS_FREE: &str = "attribute_not_exists(id) OR (#status <> :completed AND leaseUntil < :now)";
+const SET_STATUS: &str = "SET #status = :status, leaseUntil = :until, expiresAt = :expires";
+
+/// The adapter.
+#[derive(Debug, Clone)]
+pub struct DynamoDbLedger {
+    client: Client,
+    table: String,
+}
+
+impl DynamoDbLedger {
+    /// A ledger in a table whose key is `id` (string).
+    #[must_use]
+    pub const fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    fn update(&self, id: &str, lease: Lease, until_ms: i64) -> UpdateItemFluentBuilder {
+        let update = self.client.update_item().table_name(&self.table).key("id", text(id));
+        update
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":until", number(until_ms))
+            .expression_attribute_values(":expires", number(lease.expires_at_seconds))
+    }
+
+    async fn set_status(&self, id: &str, lease: Lease, status: &str, action: &'static str) -> Result<(), LedgerError> {
+        // The lease ends with the status: whoever comes next need not wait.
+        let update = self.update(id, lease, lease.now_ms - 1).update_expression(SET_STATUS);
+        let update = update.expression_attribute_values(":status", text(status));
+        update.send().await.map(drop).map_err(|error| failed(action, error))
+    }
+}
+
+impl Ledger for DynamoDbLedger {
+    async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError> {
+        let update = self
+            .update(id, lease, lease.until_ms)
+            .update_expression(CLAIM)
+            .condition_expression(IS_FREE)
+            .expression_attribute_values(":claimed", text(CLAIMED))
+            .expression_attribute_values(":completed", text(COMPLETED))
+            .expression_attribute_values(":now", number(lease.now_ms))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match update.send().await {
+            Ok(answer) if has_status(answer.attributes(), PUBLISHED) => Ok(Claim::GrantedPublished),
+            Ok(_) => Ok(Claim::Granted),
+            Err(error) => refused(error),
+        }
+    }
+
+    async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+        self.set_status(id, lease, PUBLISHED, "mark as published").await
+    }
+
+    async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+        self.set_status(id, lease, COMPLETED, "complete").await
+    }
+}
+
+fn refused(error: SdkError<UpdateItemError>) -> Result<Claim, LedgerError> {
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+            Ok(if has_status(refusal.item(), COMPLETED) { Claim::Completed } else { Claim::Held })
+        }
+        _ => Err(failed("claim", error)),
+    }
+}
+
+fn has_status(item: Option<&HashMap<String, AttributeValue>>, status: &str) -> bool {
+    let stored = item.and_then(|item| item.get("status")).and_then(|value| value.as_s().ok());
+    stored.is_some_and(|stored| stored == status)
+}
+
+fn failed(action: &'static str, error: SdkError<UpdateItemError>) -> LedgerError {
+    LedgerError { action, reason: DisplayErrorContext(error).to_string() }
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,42 @@
+//! The alerter as a Lambda function: wiring and nothing else.
+// Three SDK clients inside streams inside the handler: the compiler's default depth for types of futures is not enough.
+#![recursion_limit = "256"]
+
+use std::sync::Mutex;
+
+use alerter::ledger::DynamoDbLedger;
+use alerter::metric_sink::CloudWatchSink;
+use alerter::publisher::SnsPublisher;
+use alerter::{Alerter, Config};
+use anyhow::Context;
+use lambda_kit::{AwsSettings, Clock, Env, Invocation, SystemClock, metrics::EmfWriter, sdk_config, telemetry};
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let env = Env::from_process();
+    telemetry::start(&env)?;
+    let config = Config::from_env(&env).context("the alerter is not configured")?;
+    let aws = sdk_config(AwsSettings::from_env(&env)?);
+    let emf = Mutex::new(EmfWriter::new(&config.metric_namespace));
+    let alerter = Alerter::new(
+        DynamoDbLedger::new(aws_sdk_dynamodb::Client::new(&aws), config.ledger_table_name),
+        SnsPublisher::new(aws_sdk_sns::Client::new(&aws), config.alert_topic_arn),
+        CloudWatchSink::new(aws_sdk_cloudwatch::Client::new(&aws), config.metric_namespace, config.metric_source),
+        SystemClock,
+        config.settings,
+    );
+    let (alerter, emf) = (&alerter, &emf);
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let started_ms = SystemClock.now_ms();
+        let invocation = Invocation::new(&event.context, &SystemClock);
+        let outcome = alerter.handle(event.payload.get(), &invocation).await?;
+        outcome.summary.log(&invocation.request_id, SystemClock.now_ms() - started_ms);
+        if let Ok(mut emf) = emf.lock() {
+            emf.write(&outcome.summary.counts(), &mut std::io::stdout());
+        }
+        Ok::<_, lambda_runtime::Error>(outcome.response)
+    });
+    run(handler).await.map_err(anyhow::Error::from_boxed)
+}

@@ -1,0 +1,146 @@
+//! What the queue brings: Lambda's SQS event, and in each message an alert or something that is none.
+
+use anomaly_core::{AnomalyMessage, MESSAGE_VERSION, Severity};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Words by which a plain-text body is known for an alert: the recipe's contract.
+const PLAIN_TEXT_MARK: &str = "ANOMALY DETECTED";
+
+/// One SQS message; what cannot be read of it is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueMessage {
+    /// SQS's id of this message, the same at every delivery.
+    #[serde(default)]
+    pub message_id: Option<String>,
+    /// What was sent.
+    #[serde(default)]
+    pub body: Option<String>,
+}
+
+/// The payload is no SQS event at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the event has no list of SQS messages: is the function's trigger an SQS queue?")]
+pub struct NotSqs(#[source] serde_json::Error);
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, rename = "Records")]
+    records: Vec<&'a RawValue>,
+}
+
+/// Takes an event apart, message by message, so that one that cannot be read costs nothing but itself.
+///
+/// # Errors
+/// [`NotSqs`] if there is no list of messages.
+pub fn open(event: &str) -> Result<Vec<QueueMessage>, NotSqs> {
+    let event: Event<'_> = serde_json::from_str(event).map_err(NotSqs)?;
+    Ok(event.records.into_iter().map(|json| serde_json::from_str(json.get()).unwrap_or_default()).collect())
+}
+
+/// Why a body is no alert. The message goes back to the queue, and from there to its dead-letter queue.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAnAlert {
+    /// There is no body or no message id.
+    #[error("the message has no body or no id")]
+    Incomplete,
+    /// Neither JSON nor the recipe's words.
+    #[error("the body is neither an anomaly message nor a text with \"{PLAIN_TEXT_MARK}\"")]
+    Unknown(#[source] serde_json::Error),
+    /// Written by newer code.
+    #[error("the anomaly message has version {0}; this alerter reads version {MESSAGE_VERSION}")]
+    Version(u32),
+}
+
+/// An alert to be sent, whichever way it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// Its identity in the ledger.
+    pub id: String,
+    /// One line for people.
+    pub text: String,
+    /// Its numbers; `None` for a plain text.
+    pub anomaly: Option<AnomalyMessage>,
+}
+
+impl Alert {
+    /// Reads a message. A plain text has no id of its own, so SQS's serves: it is the same at every delivery.
+    ///
+    /// # Errors
+    /// [`NotAnAlert`].
+    pub fn read(message: &QueueMessage) -> Result<Self, NotAnAlert> {
+        let (Some(message_id), Some(body)) = (&message.message_id, &message.body) else {
+            return Err(NotAnAlert::Incomplete);
+        };
+        match serde_json::from_str::<AnomalyMessage>(body) {
+            Ok(anomaly) if anomaly.version == MESSAGE_VERSION => {
+                Ok(Self { id: anomaly.id.as_str().to_owned(), text: anomaly.text(), anomaly: Some(anomaly) })
+            }
+            Ok(anomaly) => Err(NotAnAlert::Version(anomaly.version)),
+            Err(_) if body.contains(PLAIN_TEXT_MARK) => {
+                Ok(Self { id: format!("sqs:{message_id}"), text: body.trim().to_owned(), anomaly: None })
+            }
+            Err(error) => Err(newer_version(body).map_or(NotAnAlert::Unknown(error), NotAnAlert::Version)),
+        }
+    }
+
+    /// How urgent. A plain text does not say; it crossed a threshold.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.anomaly.as_ref().map_or(Severity::Warning, |anomaly| anomaly.severity)
+    }
+
+    /// Which rule judged; `recipe` for a plain text.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        self.anomaly.as_ref().map_or("recipe", |anomaly| anomaly.rule.as_str())
+    }
+
+    /// How far beyond usual, in standard deviations.
+    #[must_use]
+    pub fn score(&self) -> Option<f64> {
+        self.anomaly.as_ref().map(|anomaly| anomaly.score)
+    }
+}
+
+/// The version that a body names, if it is one that this code does not know.
+fn newer_version(body: &str) -> Option<u32> {
+    let value: serde_json::Value = serde_json::from_str(body).ok()?;
+    let version = u32::try_from(value.get("version")?.as_u64()?).ok()?;
+    (version != MESSAGE_VERSION).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Alert, NotAnAlert> {
+        Alert::read(&QueueMessage { message_id: Some("m1".to_owned()), body: Some(body.to_owned()) })
+    }
+
+    #[test]
+    fn the_recipes_text_is_an_alert() {
+        let text = "ANOMALY DETECTED: User user001 has transaction of 9000.00 (avg: 1.00, stddev: 1.00, threshold: 3.50, count: 9)";
+        let alert = read(text).unwrap();
+        assert_eq!((alert.id.as_str(), alert.text.as_str(), alert.rule()), ("sqs:m1", text, "recipe"));
+    }
+
+    #[test]
+    fn what_is_neither_is_no_alert() {
+        for body in ["", "hello", "{}", r#"{"version":1}"#, "[1]"] {
+            assert!(matches!(read(body), Err(NotAnAlert::Unknown(_))), "{body}");
+        }
+        assert!(matches!(read(r#"{"version":2,"new":true}"#), Err(NotAnAlert::Version(2))));
+        assert!(matches!(Alert::read(&QueueMessage::default()), Err(NotAnAlert::Incomplete)));
+    }
+
+    #[test]
+    fn one_unreadable_message_costs_nothing_but_itself() {
+        let messages = open(r#"{"Records":[{"messageId":"a","body":"x"},7,{"messageId":5}]}"#).unwrap();
+        assert_eq!(messages.len(), 3);
+        assert_eq!(messages[0].message_id.as_deref(), Some("a"));
+        assert_eq!(messages[1], QueueMessage::default());
+        assert!(open("{}").is_err());
+    }
+}

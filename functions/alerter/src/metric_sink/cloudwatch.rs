@@ -1,0 +1,40 @@
+//! AnomalyCount as a CloudWatch metric, with the recipe's names. One datum a call and no time of its own: CloudWatch takes
+//! the time of arrival, which is never too old.
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::error::DisplayErrorContext;
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+
+use super::{MetricError, MetricSink};
+
+const METRIC: &str = "AnomalyCount";
+const DIMENSION: &str = "Source";
+
+/// The adapter.
+#[derive(Debug, Clone)]
+pub struct CloudWatchSink {
+    client: Client,
+    namespace: String,
+    source: String,
+}
+
+impl CloudWatchSink {
+    /// The metric of a namespace, with `source` as its one dimension.
+    #[must_use]
+    pub const fn new(client: Client, namespace: String, source: String) -> Self {
+        Self { client, namespace, source }
+    }
+}
+
+impl MetricSink for CloudWatchSink {
+    async fn add(&self, anomalies: u32) -> Result<(), MetricError> {
+        let datum = MetricDatum::builder()
+            .metric_name(METRIC)
+            .dimensions(Dimension::builder().name(DIMENSION).value(&self.source).build())
+            .unit(StandardUnit::Count)
+            .value(f64::from(anomalies))
+            .build();
+        let call = self.client.put_metric_data().namespace(&self.namespace).metric_data(datum);
+        call.send().await.map(drop).map_err(|error| MetricError(DisplayErrorContext(error).to_string()))
+    }
+}

@@ -1,0 +1,34 @@
+//! AnomalyCount in memory, with faults on demand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use lambda_kit::{Fault, Faults};
+
+use super::{MetricError, MetricSink};
+
+/// Adds up. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct MemorySink {
+    /// What additions meet.
+    pub faults: Arc<Faults>,
+    sum: Arc<AtomicU32>,
+}
+
+impl MemorySink {
+    /// AnomalyCount so far.
+    #[must_use]
+    pub fn sum(&self) -> u32 {
+        self.sum.load(Ordering::Relaxed)
+    }
+}
+
+impl MetricSink for MemorySink {
+    async fn add(&self, anomalies: u32) -> Result<(), MetricError> {
+        let fault = self.faults.next();
+        if fault != Fault::Refused {
+            self.sum.fetch_add(anomalies, Ordering::Relaxed);
+        }
+        if fault == Fault::None { Ok(()) } else { Err(MetricError("injected fault".to_owned())) }
+    }
+}

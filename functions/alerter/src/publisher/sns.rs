@@ -1,0 +1,79 @@
+//! The topic as SNS: PublishBatch, its limits, and its entries that fail one by one.
+
+use aws_sdk_sns::Client;
+use aws_sdk_sns::error::{BuildError, DisplayErrorContext};
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use lambda_kit::batch::{Limits, chunks, confirm};
+use serde_json::json;
+
+use super::Publisher;
+use crate::publication::{Publication, SUBJECT};
+
+/// What one PublishBatch takes: 10 entries, 256 KB; less what subjects and attributes take.
+const LIMITS: Limits = Limits { entries_max: 10, bytes_max: 256_000 - 10_000 };
+
+/// The adapter.
+#[derive(Debug, Clone)]
+pub struct SnsPublisher {
+    client: Client,
+    topic_arn: String,
+}
+
+impl SnsPublisher {
+    /// A standard topic.
+    #[must_use]
+    pub const fn new(client: Client, topic_arn: String) -> Self {
+        Self { client, topic_arn }
+    }
+
+    /// One call; answers with the indices that are confirmed.
+    async fn publish_once(&self, open: Vec<(usize, &Publication)>) -> Vec<usize> {
+        let entries = open.into_iter().filter_map(|(index, publication)| entry(index, publication).ok()).collect();
+        let call = self.client.publish_batch().topic_arn(&self.topic_arn);
+        match call.set_publish_batch_request_entries(Some(entries)).send().await {
+            Ok(answer) => {
+                for failed in answer.failed() {
+                    tracing::warn!(sns.code = failed.code(), "SNS refused a message.");
+                }
+                answer.successful().iter().filter_map(|entry| entry.id()?.parse().ok()).collect()
+            }
+            Err(error) => {
+                tracing::warn!(error = %DisplayErrorContext(error), "A PublishBatch failed.");
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl Publisher for SnsPublisher {
+    async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
+        let mut confirmed = Vec::with_capacity(publications.len());
+        for chunk in chunks(publications, LIMITS, |publication| message(publication).len()) {
+            confirmed.extend(confirm(chunk, async |open| self.publish_once(open).await).await);
+        }
+        confirmed
+    }
+}
+
+/// The body by protocol: `default` is what sqs, lambda and https subscribers get.
+fn message(publication: &Publication) -> String {
+    json!({ "default": publication.document, "email": publication.email }).to_string()
+}
+
+fn entry(id: usize, publication: &Publication) -> Result<PublishBatchRequestEntry, BuildError> {
+    let mut entry = PublishBatchRequestEntry::builder()
+        .id(id.to_string())
+        .subject(SUBJECT)
+        .message_structure("json")
+        .message(message(publication))
+        .message_attributes("severity", attribute("String", publication.severity.as_str())?)
+        .message_attributes("rule", attribute("String", publication.rule)?);
+    if let Some(score) = publication.score {
+        entry = entry.message_attributes("score", attribute("Number", &format!("{score:.2}"))?);
+    }
+    entry.build()
+}
+
+fn attribute(data_type: &str, value: &str) -> Result<MessageAttributeValue, BuildError> {
+    MessageAttributeValue::builder().data_type(data_type).string_value(value).build()
+}
