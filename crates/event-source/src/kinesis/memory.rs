@@ -1,0 +1,111 @@
+//! A stream in memory, with Kinesis's sharding: a record goes to the shard whose hash range holds the MD5 of its key.
+
+use std::cell::RefCell;
+
+use md5::{Digest, Md5};
+
+use super::{Read, Shard, SourceError, StreamRecord, StreamSource};
+
+/// Sequence numbers start here: 56 digits, as Kinesis's have.
+const SEQUENCE_PREFIX: &str = "49590338271490256608559692538361571";
+
+#[derive(Debug)]
+struct MemoryShard {
+    shard: Shard,
+    /// First and last hash key.
+    range: (u128, u128),
+    is_open: bool,
+    records: Vec<StreamRecord>,
+}
+
+/// A stream that lives as long as its value.
+#[derive(Debug)]
+pub struct MemoryStream {
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shards: Vec<MemoryShard>,
+    sequence: u64,
+}
+
+impl MemoryStream {
+    /// A stream of `shards` equal shards.
+    #[must_use]
+    pub fn new(shards: u32) -> Self {
+        let (count, width) = (u128::from(shards.max(1)), u128::MAX / u128::from(shards.max(1)));
+        let range = |i: u128| (i * width, if i + 1 == count { u128::MAX } else { (i + 1) * width - 1 });
+        let mut inner = Inner { shards: Vec::new(), sequence: 0 };
+        (0..count).for_each(|i| inner.add(range(i), Vec::new()));
+        Self { inner: RefCell::new(inner) }
+    }
+
+    /// Puts a record; answers with its sequence number.
+    pub fn put(&self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> String {
+        self.inner.borrow_mut().put(partition_key, data, arrival_time_ms)
+    }
+
+    /// Splits an open shard in the middle of its range. One that is closed or does not exist is left alone.
+    pub fn split(&self, shard_id: &str) {
+        let mut inner = self.inner.borrow_mut();
+        let Some((first, last)) = inner.close(shard_id) else { return };
+        let middle = first + (last - first) / 2;
+        inner.add((first, middle), vec![shard_id.to_owned()]);
+        inner.add((middle + 1, last), vec![shard_id.to_owned()]);
+    }
+
+    /// Merges two open shards with adjacent ranges, the lower one first.
+    pub fn merge(&self, lower_id: &str, upper_id: &str) {
+        let mut inner = self.inner.borrow_mut();
+        let (Some(lower), Some(upper)) = (inner.close(lower_id), inner.close(upper_id)) else { return };
+        inner.add((lower.0, upper.1), vec![lower_id.to_owned(), upper_id.to_owned()]);
+    }
+}
+
+impl Inner {
+    fn add(&mut self, range: (u128, u128), parents: Vec<String>) {
+        let id = format!("shardId-{:012}", self.shards.len());
+        self.shards.push(MemoryShard { shard: Shard { id, parents }, range, is_open: true, records: Vec::new() });
+    }
+
+    fn close(&mut self, shard_id: &str) -> Option<(u128, u128)> {
+        let shard = self.shards.iter_mut().find(|shard| shard.shard.id == shard_id && shard.is_open)?;
+        shard.is_open = false;
+        Some(shard.range)
+    }
+
+    fn put(&mut self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> String {
+        self.sequence += 1;
+        let sequence_number = format!("{SEQUENCE_PREFIX}{:021}", self.sequence);
+        let hash_key = u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into());
+        let holds = |shard: &&mut MemoryShard| shard.is_open && (shard.range.0..=shard.range.1).contains(&hash_key);
+        if let Some(shard) = self.shards.iter_mut().find(holds) {
+            shard.records.push(StreamRecord {
+                sequence_number: sequence_number.clone(),
+                partition_key: partition_key.to_owned(),
+                data,
+                arrival_time_ms,
+            });
+        }
+        sequence_number
+    }
+}
+
+impl StreamSource for MemoryStream {
+    async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
+        Ok(self.inner.borrow().shards.iter().map(|shard| shard.shard.clone()).collect())
+    }
+
+    async fn read(&self, shard_id: &str, after: Option<&str>, limit: usize) -> Result<Read, SourceError> {
+        let inner = self.inner.borrow();
+        let shard = inner.shards.iter().find(|shard| shard.shard.id == shard_id);
+        let shard = shard.ok_or_else(|| SourceError(format!("there is no shard {shard_id}")))?;
+        // All sequence numbers of this stream have the same length, so their order as texts is their order.
+        let start =
+            shard.records.partition_point(|record| after.is_some_and(|after| record.sequence_number.as_str() <= after));
+        let records: Vec<_> = shard.records.iter().skip(start).take(limit).cloned().collect();
+        let is_end = !shard.is_open && start + records.len() == shard.records.len();
+        Ok(Read { records, is_end })
+    }
+}

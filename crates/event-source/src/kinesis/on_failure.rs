@@ -1,0 +1,99 @@
+//! Batches that Lambda gives up, and where they go.
+
+use serde_json::{Value, json};
+
+use super::StreamRecord;
+use super::event::event_json;
+
+/// Why a batch was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Every permitted retry failed.
+    RetryAttemptsExhausted,
+    /// The records are older than the mapping permits.
+    RecordAgeExceeded,
+}
+
+impl Condition {
+    /// As Lambda writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RetryAttemptsExhausted => "RetryAttemptsExhausted",
+            Self::RecordAgeExceeded => "RecordAgeExceeded",
+        }
+    }
+}
+
+/// A batch that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedBatch {
+    /// Why.
+    pub condition: Condition,
+    /// Calls made for it.
+    pub invoke_count: u32,
+    /// The stream.
+    pub stream_arn: String,
+    /// The shard.
+    pub shard_id: String,
+    /// What was in it.
+    pub records: Vec<StreamRecord>,
+    /// When it was given up, in ms since the epoch.
+    pub given_up_at_ms: i64,
+}
+
+impl FailedBatch {
+    /// What an SQS or SNS destination gets: where the records are, not the records.
+    #[must_use]
+    pub fn metadata(&self) -> Value {
+        let (first, last) = (self.records.first(), self.records.last());
+        json!({
+            "requestContext": {
+                "functionArn": "arn:aws:lambda:local:000000000000:function:local",
+                "condition": self.condition.as_str(),
+                "approximateInvokeCount": self.invoke_count,
+            },
+            "version": "1.0",
+            "timestamp": self.given_up_at_ms,
+            "KinesisBatchInfo": {
+                "shardId": self.shard_id,
+                "startSequenceNumber": first.map(|record| &record.sequence_number),
+                "endSequenceNumber": last.map(|record| &record.sequence_number),
+                "approximateArrivalOfFirstRecord": first.map(|record| record.arrival_time_ms),
+                "approximateArrivalOfLastRecord": last.map(|record| record.arrival_time_ms),
+                "batchSize": self.records.len(),
+                "streamArn": self.stream_arn,
+            },
+        })
+    }
+
+    /// What an S3 destination gets: the same, and the whole event.
+    #[must_use]
+    pub fn with_payload(&self) -> Value {
+        let mut object = self.metadata();
+        let payload = event_json(&self.stream_arn, &self.shard_id, &self.records);
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("payload".to_owned(), Value::String(payload));
+        }
+        object
+    }
+}
+
+/// Where batches go that are given up.
+#[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]
+pub trait OnFailure {
+    /// Takes a batch.
+    async fn give_up(&self, batch: FailedBatch);
+}
+
+/// No destination: what is given up is gone, as with a mapping that has none.
+impl OnFailure for () {
+    async fn give_up(&self, _batch: FailedBatch) {}
+}
+
+/// Keeps what is given up.
+impl OnFailure for std::cell::RefCell<Vec<FailedBatch>> {
+    async fn give_up(&self, batch: FailedBatch) {
+        self.borrow_mut().push(batch);
+    }
+}
