@@ -9,6 +9,6 @@ mod source;
 
 pub use event::event_json;
 pub use mapping::{KinesisMapping, Settings, Step};
-pub use memory::MemoryStream;
+pub use memory::{MemoryStream, Placed};
 pub use on_failure::{Condition, FailedBatch, OnFailure};
 pub use source::{Read, Shard, SourceError, StreamRecord, StreamSource};

@@ -193,7 +193,8 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
             if work.open_records().is_empty() { done.push(work) } else { left.push(work) }
         }
         let clears = stream::iter(done).map(|work| self.finish(work, invocation));
-        clears.buffered(self.settings.commits_concurrent_max).collect::<Vec<()>>().await;
+        let cleared: Vec<bool> = clears.buffered(self.settings.commits_concurrent_max).collect().await;
+        progress.summary.outboxes_cleared += count(cleared.iter().filter(|is_cleared| **is_cleared).count());
         left
     }
 
@@ -306,16 +307,20 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
     }
 
     /// Clears a sent outbox from the item and keeps the state warm. Neither has to succeed: an outbox that stays is sent again
-    /// under the same ids, which the alerter's ledger suppresses.
-    async fn finish(&self, work: UserWork<'_>, invocation: &Invocation) {
-        let stored = if work.has_stored_outbox {
-            self.write(work.user_id, work.stored, invocation).await.ok()
-        } else {
-            Some(work.stored)
-        };
-        if let Some(stored) = stored.filter(|stored| stored.version.is_some()) {
+    /// under the same ids, which the alerter's ledger suppresses. Answers whether an outbox was cleared.
+    async fn finish(&self, work: UserWork<'_>, invocation: &Invocation) -> bool {
+        if !work.has_stored_outbox {
+            if work.stored.version.is_some() {
+                self.cache.put(work.user_id, work.stored);
+            }
+            return false;
+        }
+        let written = self.write(work.user_id, work.stored, invocation).await;
+        let is_cleared = written.is_ok();
+        if let Ok(stored) = written {
             self.cache.put(work.user_id, stored);
         }
+        is_cleared
     }
 }
 

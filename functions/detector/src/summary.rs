@@ -81,6 +81,8 @@ pub struct Summary {
     pub state_conflicts: u64,
     /// Anomaly messages that the queue confirmed.
     pub anomalies_sent: u64,
+    /// Writes that cleared a sent outbox.
+    pub outboxes_cleared: u64,
     /// Users with a record that has to come again.
     pub users_failed: u64,
     /// Rejected records that the quarantine did not confirm.
@@ -103,6 +105,7 @@ impl Summary {
             .with("CacheMisses", self.cache_misses)
             .with("StateConflicts", self.state_conflicts)
             .with("AnomaliesSent", self.anomalies_sent)
+            .with("OutboxesCleared", self.outboxes_cleared)
             .with("UsersFailed", self.users_failed)
             .with("QuarantineFailed", self.quarantine_failed)
             .with("Rejected", self.rejected.values().sum());
@@ -126,6 +129,7 @@ impl Summary {
             cache.misses = self.cache_misses,
             state.conflicts = self.state_conflicts,
             anomalies.sent = self.anomalies_sent,
+            outboxes.cleared = self.outboxes_cleared,
             failed.users = self.users_failed,
             failed.quarantine = self.quarantine_failed,
             "Detected anomalies in a batch."

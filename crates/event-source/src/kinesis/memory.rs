@@ -18,6 +18,15 @@ struct MemoryShard {
     records: Vec<StreamRecord>,
 }
 
+/// Where a record was put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The shard that took it.
+    pub shard_id: String,
+    /// Its place there.
+    pub sequence_number: String,
+}
+
 /// A stream that lives as long as its value.
 #[derive(Debug)]
 pub struct MemoryStream {
@@ -41,8 +50,8 @@ impl MemoryStream {
         Self { inner: RefCell::new(inner) }
     }
 
-    /// Puts a record; answers with its sequence number.
-    pub fn put(&self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> String {
+    /// Puts a record; answers with its place.
+    pub fn put(&self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
         self.inner.borrow_mut().put(partition_key, data, arrival_time_ms)
     }
 
@@ -75,20 +84,23 @@ impl Inner {
         Some(shard.range)
     }
 
-    fn put(&mut self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> String {
+    fn put(&mut self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
         self.sequence += 1;
         let sequence_number = format!("{SEQUENCE_PREFIX}{:021}", self.sequence);
         let hash_key = u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into());
         let holds = |shard: &&mut MemoryShard| shard.is_open && (shard.range.0..=shard.range.1).contains(&hash_key);
+        let mut placed = Placed { shard_id: String::new(), sequence_number: sequence_number.clone() };
+        // The open shards cover all hash keys, so there is always one.
         if let Some(shard) = self.shards.iter_mut().find(holds) {
+            placed.shard_id.clone_from(&shard.shard.id);
             shard.records.push(StreamRecord {
-                sequence_number: sequence_number.clone(),
+                sequence_number,
                 partition_key: partition_key.to_owned(),
                 data,
                 arrival_time_ms,
             });
         }
-        sequence_number
+        placed
     }
 }
 

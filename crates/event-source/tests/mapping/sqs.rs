@@ -8,7 +8,9 @@ const VISIBILITY_MS: i64 = 30_000;
 
 fn queue(bodies: &[&str], receive_count_max: Option<u32>) -> MemoryQueue {
     let queue = MemoryQueue::new(VISIBILITY_MS, receive_count_max);
-    bodies.iter().for_each(|body| queue.send((*body).to_owned(), 0));
+    for body in bodies {
+        queue.send((*body).to_owned(), 0);
+    }
     queue
 }
 

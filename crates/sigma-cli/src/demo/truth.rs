@@ -1,0 +1,59 @@
+//! What should come out: the rule applied to the transactions one by one, with nothing in between.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anomaly_core::{AnomalyId, Position, RawTransaction, Rule, Text, Transaction, UserState, Verdict};
+use event_source::kinesis::Placed;
+
+use super::local::STREAM_ARN;
+use crate::generator::Generated;
+
+/// Expected alerts and labels, by anomaly id.
+#[derive(Debug)]
+pub(super) struct Truth {
+    rule: Rule,
+    users: HashMap<String, UserState>,
+    /// Ids of the anomalies that the rule finds.
+    pub(super) expected: BTreeSet<String>,
+    /// Ids that the injected transactions have, whether the rule finds them or not.
+    pub(super) injected: BTreeSet<String>,
+}
+
+impl Truth {
+    pub(super) fn new(rule: Rule) -> Self {
+        Self { rule, users: HashMap::new(), expected: BTreeSet::new(), injected: BTreeSet::new() }
+    }
+
+    /// Distinct users so far.
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    pub(super) fn add(&mut self, generated: &Generated, placed: &Placed) -> anyhow::Result<()> {
+        let shard = placed.shard_id.parse()?;
+        let position = Position { sequence_number: placed.sequence_number.parse()?, sub_sequence: 0 };
+        let id = AnomalyId::new(STREAM_ARN, &shard, position).to_string();
+        let transaction = transaction(generated)?;
+        let Self { rule, users, .. } = self;
+        let state = users.entry(generated.user_id.clone()).or_insert_with(|| UserState::new(rule));
+        if let Verdict::Anomaly(_) = state.step(&shard, position, &transaction, rule) {
+            self.expected.insert(id.clone());
+        }
+        if generated.is_injected {
+            self.injected.insert(id);
+        }
+        Ok(())
+    }
+}
+
+fn transaction(generated: &Generated) -> anyhow::Result<Transaction<'_>> {
+    let raw = RawTransaction {
+        user_id: Text(generated.user_id.as_str().into()),
+        amount: generated.amount,
+        timestamp: generated.timestamp,
+        transaction_id: Some(Text(generated.transaction_id.as_str().into())),
+        merchant_id: None,
+    };
+    Transaction::validate(raw, generated.timestamp, 0)
+        .map_err(|reason| anyhow::anyhow!("generated a bad record: {reason}"))
+}

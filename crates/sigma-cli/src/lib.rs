@@ -1,0 +1,6 @@
+//! What the `sigma` tool is made of: a local AWS small enough to live in a process, and the commands on top of it.
+
+pub mod demo;
+pub mod embedded;
+pub mod generator;
+pub mod progress;

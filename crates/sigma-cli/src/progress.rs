@@ -1,0 +1,48 @@
+//! Progress of long work: a bar on a terminal, a line for every tenth elsewhere.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Progress towards a known end.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    what: &'static str,
+    done: u64,
+    total: u64,
+}
+
+impl Progress {
+    /// Starts at 0 of `total` `what`.
+    #[must_use]
+    pub fn new(what: &'static str, total: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| bar(what, total));
+        Self { bar, what, done: 0, total }
+    }
+
+    /// So much more is done.
+    pub fn advance(&mut self, by: u64) {
+        let tenth = |done: u64| done * 10 / self.total.max(1);
+        let before = tenth(self.done);
+        self.done += by;
+        match &self.bar {
+            Some(bar) => bar.inc(by),
+            None if tenth(self.done) > before => eprintln!("{} of {} {}", self.done, self.total, self.what),
+            None => {}
+        }
+    }
+
+    /// The end.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(what: &'static str, total: u64) -> ProgressBar {
+    let template = "{bar:40} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(total).with_style(style).with_message(what)
+}
