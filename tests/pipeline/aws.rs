@@ -1,0 +1,140 @@
+//! The adapters of services that have no stand-in in this process, against mocked answers at the HTTP layer.
+
+use alerter::message::{Alert, QueueMessage};
+use alerter::metric_sink::{CloudWatchSink, MetricSink};
+use alerter::publication::{Publication, plan};
+use alerter::publisher::{Publisher, SnsPublisher};
+use aws_sdk_cloudwatch::operation::put_metric_data::{PutMetricDataError, PutMetricDataOutput};
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_sns::operation::publish_batch::{PublishBatchInput, PublishBatchOutput};
+use aws_sdk_sns::types::PublishBatchResultEntry;
+use aws_sdk_sqs::operation::send_message_batch::{SendMessageBatchInput, SendMessageBatchOutput};
+use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
+use aws_smithy_mocks::{mock, mock_client};
+use detector::message_queue::{MessageQueue, SqsQueue};
+use detector::window_store::{DynamoDbWindowStore, Loaded, WindowStore};
+
+use crate::fixtures::anomaly_body;
+
+fn sqs_answer(successful: &[&str], failed: &[&str]) -> SendMessageBatchOutput {
+    let ok = |id: &&str| {
+        let entry = SendMessageBatchResultEntry::builder().id(*id).message_id("m").md5_of_message_body("x");
+        entry.build().unwrap()
+    };
+    let error =
+        |id: &&str| BatchResultErrorEntry::builder().id(*id).code("InternalError").sender_fault(false).build().unwrap();
+    SendMessageBatchOutput::builder()
+        .set_successful(Some(successful.iter().map(ok).collect()))
+        .set_failed(Some(failed.iter().map(error).collect()))
+        .build()
+        .unwrap()
+}
+
+fn ids(input: &SendMessageBatchInput) -> Vec<&str> {
+    input.entries().iter().map(aws_sdk_sqs::types::SendMessageBatchRequestEntry::id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn sqs_entries_that_failed_are_sent_again_and_only_those() {
+    let first = mock!(aws_sdk_sqs::Client::send_message_batch)
+        .match_requests(|input| ids(input) == ["0", "1", "2"])
+        .then_output(|| sqs_answer(&["0", "2"], &["1"]));
+    let second = mock!(aws_sdk_sqs::Client::send_message_batch)
+        .match_requests(|input| ids(input) == ["1"])
+        .then_output(|| sqs_answer(&["1"], &[]));
+    let queue = SqsQueue::new(mock_client!(aws_sdk_sqs, [&first, &second]), "url".to_owned());
+    let sent = queue.send(&["a".to_owned(), "b".to_owned(), "c".to_owned()]).await;
+    assert_eq!(sent, [true; 3]);
+    assert_eq!((first.num_calls(), second.num_calls()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_sqs_entry_that_keeps_failing_is_answered_as_not_sent() {
+    let refusal = || sqs_answer(&[], &["0"]);
+    let rule = mock!(aws_sdk_sqs::Client::send_message_batch).sequence().output(refusal).repeatedly().build();
+    let queue = SqsQueue::new(mock_client!(aws_sdk_sqs, [&rule]), "url".to_owned());
+    assert_eq!(queue.send(&["a".to_owned()]).await, [false]);
+    assert_eq!(rule.num_calls(), 3);
+    assert!(queue.send(&[]).await.is_empty());
+}
+
+fn publications(count: usize) -> Vec<Publication> {
+    let alert = |number| {
+        let body = Some(anomaly_body(number, 3.0 + f64::from(u32::try_from(number).unwrap())));
+        Alert::read(&QueueMessage { message_id: Some(format!("m{number}")), body }).unwrap()
+    };
+    let alerts: Vec<Alert> = (0..count).map(alert).collect();
+    plan(&alerts.iter().collect::<Vec<_>>(), count)
+}
+
+fn is_as_documented(input: &PublishBatchInput) -> bool {
+    let entries = input.publish_batch_request_entries();
+    entries.len() <= 10
+        && entries.iter().all(|entry| {
+            let message: serde_json::Value = serde_json::from_str(entry.message()).unwrap();
+            let document: serde_json::Value = serde_json::from_str(message["default"].as_str().unwrap()).unwrap();
+            let attributes = entry.message_attributes().unwrap();
+            entry.subject() == Some("Transaction Anomaly Alert")
+                && entry.message_structure() == Some("json")
+                && message["email"].as_str().unwrap().starts_with("ANOMALY DETECTED: ")
+                && document["userId"] == "user001"
+                && attributes["severity"].string_value() == Some("warning")
+                && attributes["rule"].string_value() == Some("adaptive")
+                && attributes["score"].data_type() == "Number"
+        })
+}
+
+#[tokio::test]
+async fn sns_gets_ten_messages_a_call_with_both_texts_and_the_attributes() {
+    let confirm = |ids: std::ops::Range<u8>| {
+        let ok = |id: u8| PublishBatchResultEntry::builder().id(id.to_string()).build();
+        PublishBatchOutput::builder().set_successful(Some(ids.map(ok).collect())).build()
+    };
+    let calls = mock!(aws_sdk_sns::Client::publish_batch).match_requests(is_as_documented).sequence();
+    let rule = calls.output(move || confirm(0..10)).times(2).output(move || confirm(0..3)).build();
+    let publisher = SnsPublisher::new(mock_client!(aws_sdk_sns, [&rule]), "arn:topic".to_owned());
+    assert_eq!(publisher.publish(&publications(23)).await, [true; 23]);
+    assert_eq!(rule.num_calls(), 3);
+}
+
+#[tokio::test]
+async fn cloudwatch_gets_one_datum_with_the_recipes_names() {
+    let rule = mock!(aws_sdk_cloudwatch::Client::put_metric_data)
+        .match_requests(|input| {
+            let [datum] = input.metric_data() else { return false };
+            let [dimension] = datum.dimensions() else { return false };
+            input.namespace() == Some("AnomalyDetection")
+                && datum.metric_name() == Some("AnomalyCount")
+                && datum.value() == Some(7.0)
+                && (dimension.name(), dimension.value()) == (Some("Source"), Some("Detector"))
+                && datum.unit().is_some_and(|unit| unit.as_str() == "Count")
+        })
+        .then_output(|| PutMetricDataOutput::builder().build());
+    let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
+    let sink = CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned());
+    assert_eq!(sink.add(7).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_refused_metric_is_an_error() {
+    let refusal = || PutMetricDataError::unhandled("no");
+    let rule = mock!(aws_sdk_cloudwatch::Client::put_metric_data).match_requests(|_| true).then_error(refusal);
+    let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
+    assert!(CloudWatchSink::new(client, "n".to_owned(), "s".to_owned()).add(7).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_dynamodb_did_not_answer_are_asked_for_again_and_then_given_up() {
+    let unprocessed = || {
+        let key = std::collections::HashMap::from([("userId".to_owned(), AttributeValue::S("b".to_owned()))]);
+        let rest = KeysAndAttributes::builder().keys(key).build().unwrap();
+        BatchGetItemOutput::builder().unprocessed_keys("t", rest).build()
+    };
+    let rule = mock!(aws_sdk_dynamodb::Client::batch_get_item).sequence().output(unprocessed).repeatedly().build();
+    let store = DynamoDbWindowStore::new(mock_client!(aws_sdk_dynamodb, [&rule]), "t".to_owned());
+    let loaded = store.load(&["a", "b"]).await;
+    assert_eq!(loaded[0], Ok(Loaded::Absent), "asked and answered");
+    assert!(loaded[1].is_err(), "not answered is not absent");
+    assert_eq!(rule.num_calls(), 4);
+}

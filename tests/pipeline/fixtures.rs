@@ -1,0 +1,167 @@
+//! What several tests need: events, handlers over in-memory ports, invocations.
+
+use std::rc::Rc;
+
+use alerter::Alerter;
+use alerter::ledger::{Claim, Lease, Ledger, LedgerError, MemoryLedger};
+use alerter::metric_sink::MemorySink;
+use alerter::publisher::MemoryPublisher;
+use detector::Detector;
+use detector::message_queue::MemoryQueue;
+use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, WindowStore};
+use event_source::kinesis::{StreamRecord, event_json};
+use lambda_kit::{Clock, Env, Invocation, ManualClock};
+use serde_json::json;
+
+pub(crate) const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/transactions";
+pub(crate) const SHARD: &str = "shardId-000000000000";
+pub(crate) const START_MS: i64 = 1_760_000_100_000;
+
+/// A store that several detectors share, as containers do.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedStore(pub(crate) Rc<MemoryWindowStore>);
+
+impl WindowStore for SharedStore {
+    async fn load(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
+        self.0.load(user_ids).await
+    }
+
+    async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
+        self.0.commit(user_id, user, replaced).await
+    }
+}
+
+/// A ledger that several alerters share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedLedger(pub(crate) Rc<MemoryLedger>);
+
+impl Ledger for SharedLedger {
+    async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError> {
+        self.0.claim(id, lease).await
+    }
+
+    async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+        self.0.mark_published(id, lease).await
+    }
+
+    async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+        self.0.complete(id, lease).await
+    }
+}
+
+/// A detector with everything in memory.
+pub(crate) struct DetectorBench {
+    pub(crate) store: SharedStore,
+    pub(crate) anomalies: MemoryQueue,
+    pub(crate) quarantine: MemoryQueue,
+    pub(crate) clock: ManualClock,
+    pub(crate) detector: Detector<SharedStore, MemoryQueue, MemoryQueue, ManualClock>,
+}
+
+impl DetectorBench {
+    pub(crate) fn new() -> Self {
+        Self::on(SharedStore::default())
+    }
+
+    /// Another container on the same store, with queues and a cache of its own.
+    pub(crate) fn on(store: SharedStore) -> Self {
+        let (anomalies, quarantine, clock) =
+            (MemoryQueue::default(), MemoryQueue::default(), ManualClock::at(START_MS));
+        let settings = detector::config::Settings::from_env(&Env::default()).unwrap();
+        let detector = Detector::new(store.clone(), anomalies.clone(), quarantine.clone(), clock.clone(), settings);
+        Self { store, anomalies, quarantine, clock, detector }
+    }
+
+    /// Handles a batch; answers with the reported sequence number and the summary.
+    pub(crate) async fn handle(&self, event: &str) -> (Option<String>, detector::Summary) {
+        let outcome = self.detector.handle(event, &invocation(&self.clock)).await.unwrap();
+        let failures = outcome.response.batch_item_failures;
+        assert!(failures.len() <= 1, "one checkpoint says it all");
+        (failures.into_iter().next().map(|failure| failure.item_identifier.unwrap()), outcome.summary)
+    }
+
+    /// Ids of the anomalies sent since the last call.
+    pub(crate) fn sent_ids(&self) -> Vec<String> {
+        let id =
+            |body: &String| serde_json::from_str::<serde_json::Value>(body).unwrap()["id"].as_str().unwrap().to_owned();
+        self.anomalies.take().iter().map(id).collect()
+    }
+}
+
+/// An alerter with everything in memory.
+pub(crate) struct AlerterBench {
+    pub(crate) ledger: SharedLedger,
+    pub(crate) publisher: MemoryPublisher,
+    pub(crate) metric: MemorySink,
+    pub(crate) clock: ManualClock,
+    pub(crate) alerter: Alerter<SharedLedger, MemoryPublisher, MemorySink, ManualClock>,
+}
+
+impl AlerterBench {
+    pub(crate) fn new() -> Self {
+        let (ledger, publisher, metric) = (SharedLedger::default(), MemoryPublisher::default(), MemorySink::default());
+        let clock = ManualClock::at(START_MS);
+        let settings = alerter::config::Settings::from_env(&Env::default()).unwrap();
+        let alerter = Alerter::new(ledger.clone(), publisher.clone(), metric.clone(), clock.clone(), settings);
+        Self { ledger, publisher, metric, clock, alerter }
+    }
+
+    /// Handles a batch; answers with the reported message ids and the summary.
+    pub(crate) async fn handle(&self, event: &str) -> (Vec<String>, alerter::Summary) {
+        let outcome = self.alerter.handle(event, &invocation(&self.clock)).await.unwrap();
+        let failures = outcome.response.batch_item_failures;
+        (failures.into_iter().map(|failure| failure.item_identifier).collect(), outcome.summary)
+    }
+}
+
+pub(crate) fn invocation(clock: &impl Clock) -> Invocation {
+    Invocation { request_id: "test".to_owned(), deadline_ms: clock.now_ms() + 30_000 }
+}
+
+/// The sequence number of the record with this index.
+pub(crate) fn sequence(index: usize) -> String {
+    format!("49590338271490256608559692538361571095921575989{index:09}")
+}
+
+/// A record with this index in the stream.
+pub(crate) fn record(index: usize, payload: impl Into<Vec<u8>>) -> StreamRecord {
+    StreamRecord {
+        sequence_number: sequence(index),
+        partition_key: "k".to_owned(),
+        data: payload.into(),
+        arrival_time_ms: START_MS + i64::try_from(index).unwrap() * 100,
+    }
+}
+
+/// A transaction with this index in the stream.
+pub(crate) fn transaction(index: usize, user_id: &str, amount: f64) -> StreamRecord {
+    let timestamp = START_MS + i64::try_from(index).unwrap() * 100;
+    record(index, json!({ "userId": user_id, "amount": amount, "timestamp": timestamp }).to_string())
+}
+
+/// Twenty usual transactions of a user from this index on: enough to be judged afterwards.
+pub(crate) fn warm_up(first: usize, user_id: &str) -> Vec<StreamRecord> {
+    (first..first + 20)
+        .map(|index| transaction(index, user_id, 100.0 + f64::from(u8::try_from(index % 7).unwrap())))
+        .collect()
+}
+
+pub(crate) fn kinesis_event(records: &[StreamRecord]) -> String {
+    event_json(STREAM, SHARD, records)
+}
+
+/// An SQS event with these bodies; message ids are `m0`, `m1` and so on.
+pub(crate) fn sqs_event(bodies: &[String]) -> String {
+    let record = |(index, body): (usize, &String)| json!({ "messageId": format!("m{index}"), "body": body });
+    json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() }).to_string()
+}
+
+/// An anomaly message with this number in its id.
+pub(crate) fn anomaly_body(number: usize, score: f64) -> String {
+    json!({
+        "version": 1, "id": format!("{number:032x}"), "userId": "user001", "amount": 9000.0, "eventTimeMs": START_MS,
+        "mean": 100.0, "stddev": 10.0, "threshold": 125.0, "score": score, "count": 30, "severity": "warning",
+        "rule": "adaptive", "shardId": SHARD, "sequenceNumber": sequence(number), "subSequence": 0,
+    })
+    .to_string()
+}

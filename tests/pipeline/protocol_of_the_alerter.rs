@@ -1,0 +1,105 @@
+//! Lease, publish, count, complete: every port fails where it can, and each time the messages come again.
+
+use lambda_kit::Fault;
+
+use crate::fixtures::{AlerterBench, anomaly_body, sqs_event};
+
+/// Long enough for every lease to run out.
+const VISIBILITY_MS: i64 = 180_000;
+
+fn event(numbers: &[usize]) -> String {
+    sqs_event(&numbers.iter().map(|number| anomaly_body(*number, 3.0)).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn an_alert_is_published_and_counted_once_however_often_it_comes() {
+    let bench = AlerterBench::new();
+    for _ in 0..3 {
+        assert_eq!(bench.handle(&event(&[1, 2, 1])).await.0, [""; 0]);
+    }
+    assert_eq!((bench.publisher.take().len(), bench.metric.sum()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_refused_publication_comes_again_and_the_others_are_done() {
+    let bench = AlerterBench::new();
+    bench.publisher.faults.extend([Fault::None, Fault::Refused]);
+    let (failed, summary) = bench.handle(&event(&[1, 2, 3])).await;
+    assert_eq!((failed, summary.alerts), (vec!["m1".to_owned()], 2));
+    bench.clock.advance(VISIBILITY_MS);
+    assert_eq!(bench.handle(&event(&[2])).await.0, [""; 0]);
+    assert_eq!((bench.publisher.take().len(), bench.metric.sum()), (3, 3));
+}
+
+#[tokio::test]
+async fn if_only_the_metric_failed_nothing_is_published_again() {
+    let bench = AlerterBench::new();
+    bench.metric.faults.extend([Fault::Refused]);
+    let (failed, _) = bench.handle(&event(&[1, 2])).await;
+    assert_eq!(failed, ["m0", "m1"]);
+    assert_eq!(bench.publisher.take().len(), 2);
+    bench.clock.advance(VISIBILITY_MS);
+    assert_eq!(bench.handle(&event(&[1, 2, 3])).await.0, [""; 0]);
+    assert_eq!((bench.publisher.take().len(), bench.metric.sum()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_claim_that_is_held_waits_for_its_lease() {
+    let bench = AlerterBench::new();
+    // The claim was written, and whoever made it is gone.
+    bench.ledger.0.claim_faults.extend([Fault::AppliedButFailed]);
+    assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
+    let (failed, summary) = bench.handle(&event(&[1])).await;
+    assert_eq!((failed, summary.held), (vec!["m0".to_owned()], 1));
+    bench.clock.advance(VISIBILITY_MS);
+    assert_eq!(bench.handle(&event(&[1])).await.0, [""; 0]);
+    assert_eq!((bench.publisher.take().len(), bench.metric.sum()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_refused_claim_publishes_nothing() {
+    let bench = AlerterBench::new();
+    bench.ledger.0.claim_faults.extend([Fault::Refused]);
+    assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
+    assert!(bench.publisher.take().is_empty());
+}
+
+#[tokio::test]
+async fn the_one_window_of_a_duplicate_is_between_publish_and_complete() {
+    let bench = AlerterBench::new();
+    bench.ledger.0.complete_faults.extend([Fault::Refused]);
+    assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
+    bench.clock.advance(VISIBILITY_MS);
+    bench.handle(&event(&[1])).await;
+    assert_eq!(bench.publisher.take().len(), 2, "as the documentation says");
+    assert_eq!(bench.ledger.0.completed().len(), 1);
+}
+
+#[tokio::test]
+async fn a_crowd_of_alerts_becomes_singles_and_a_digest_and_all_are_counted() {
+    let bench = AlerterBench::new();
+    let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
+    assert_eq!((failed.len(), summary.alerts, summary.publications), (0, 35, 11));
+    assert_eq!(bench.metric.sum(), 35);
+    let published = bench.publisher.take();
+    assert_eq!(published.iter().map(|publication| publication.alert_ids.len()).sum::<usize>(), 35);
+}
+
+#[tokio::test]
+async fn a_digest_that_fails_brings_all_its_alerts_again() {
+    let bench = AlerterBench::new();
+    bench.publisher.faults.extend((0..11).map(|i| if i == 10 { Fault::Refused } else { Fault::None }));
+    let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
+    assert_eq!((failed.len(), summary.alerts, bench.metric.sum()), (25, 10, 10));
+}
+
+#[tokio::test]
+async fn poison_comes_again_until_it_is_dead_and_harms_nobody() {
+    let bench = AlerterBench::new();
+    let bodies = ["hello".to_owned(), anomaly_body(1, 3.0), String::new()];
+    for _ in 0..2 {
+        let (failed, summary) = bench.handle(&sqs_event(&bodies)).await;
+        assert_eq!((failed, summary.poison), (vec!["m0".to_owned(), "m2".to_owned()], 2));
+    }
+    assert_eq!(bench.publisher.take().len(), 1);
+}
