@@ -25,7 +25,7 @@ pub enum Verdict {
     Normal(Assessment),
     /// Folded in; beyond the threshold.
     Anomaly(Assessment),
-    /// Applied before; nothing changed.
+    /// Applied before; nothing changed but, for a producer's retry, the last position.
     Duplicate,
     /// Older than the window that ends at the user's newest transaction; nothing changed.
     Late,
@@ -60,8 +60,14 @@ impl UserState {
     ///
     /// A state whose window has another length than the rule's starts its window anew and keeps the rest.
     pub fn step(&mut self, shard: &ShardId, position: Position, transaction: &Transaction<'_>, rule: &Rule) -> Verdict {
+        if self.is_applied(shard, position) {
+            return Verdict::Duplicate;
+        }
         let fingerprint = fingerprint(transaction);
-        if self.is_applied(shard, position) || fingerprint.is_some_and(|hash| self.recent.contains(&hash)) {
+        if fingerprint.is_some_and(|hash| self.recent.contains(&hash)) {
+            // The record is remembered by its position too: by the time it is delivered again, its transaction may no longer
+            // be among the recent ones.
+            self.advance(shard, position);
             return Verdict::Duplicate;
         }
         if self.window.length_ms() != rule.window_length_ms() {

@@ -33,10 +33,10 @@ pub fn fold(stored: &StoredUser, records: &[&Record<'_>], rule: &Rule) -> Fold {
         }
         let verdict = fold.user.state.step(&record.envelope.shard, record.position, &record.transaction, rule);
         fold.tally.count(&verdict);
-        fold.is_changed |= !matches!(verdict, Verdict::Duplicate | Verdict::Late);
         fold.user.outbox.extend(message(record, &verdict, rule));
         fold.taken += 1;
     }
+    fold.is_changed = fold.user.state != stored.state;
     fold
 }
 

@@ -75,6 +75,17 @@ fn a_producers_retry_is_a_duplicate_even_from_another_shard() {
 }
 
 #[test]
+fn a_producers_retry_stays_a_duplicate_when_its_transaction_is_no_longer_recent() {
+    let mut user = User::new();
+    user.step(SHARD, 1, 50.0, 1_000_000, Some("txn_1"));
+    assert_eq!(user.step("shardId-000000000001", 9, 50.0, 1_000_000, Some("txn_1")), Verdict::Duplicate);
+    for i in 0..16 {
+        user.step(SHARD, 10 + i, 60.0, 1_000_000, Some(&format!("other_{i}")));
+    }
+    assert_eq!(user.step("shardId-000000000001", 9, 50.0, 1_000_000, Some("txn_1")), Verdict::Duplicate);
+}
+
+#[test]
 fn positions_of_different_shards_do_not_compare() {
     let mut user = User::new();
     user.step("shardId-000000000000", 1_000, 50.0, 1_000_000, None);
