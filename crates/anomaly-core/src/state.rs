@@ -25,9 +25,9 @@ pub enum Verdict {
     Normal(Assessment),
     /// Folded in; beyond the threshold.
     Anomaly(Assessment),
-    /// Applied before; nothing changed but, for a producer's retry, the last position.
+    /// Applied before, or a producer's retry of what was; not folded in.
     Duplicate,
-    /// Older than the window that ends at the user's newest transaction; nothing changed.
+    /// Older than the window that ends at the user's newest transaction; not folded in.
     Late,
 }
 
@@ -58,16 +58,17 @@ impl UserState {
 
     /// Applies one transaction, which stands at `position` of `shard`. Total, and a function of its arguments alone.
     ///
+    /// A record is decided once: whatever the verdict, its position is remembered, so that a second delivery is a duplicate
+    /// even when what decided the first one (the recent transactions, the newest event time, the configuration) has changed.
+    ///
     /// A state whose window has another length than the rule's starts its window anew and keeps the rest.
     pub fn step(&mut self, shard: &ShardId, position: Position, transaction: &Transaction<'_>, rule: &Rule) -> Verdict {
         if self.is_applied(shard, position) {
             return Verdict::Duplicate;
         }
+        self.advance(shard, position);
         let fingerprint = fingerprint(transaction);
         if fingerprint.is_some_and(|hash| self.recent.contains(&hash)) {
-            // The record is remembered by its position too: by the time it is delivered again, its transaction may no longer
-            // be among the recent ones.
-            self.advance(shard, position);
             return Verdict::Duplicate;
         }
         if self.window.length_ms() != rule.window_length_ms() {
@@ -76,7 +77,7 @@ impl UserState {
         if self.window.is_late(transaction.event_time_ms) {
             return Verdict::Late;
         }
-        self.remember(shard, position, fingerprint);
+        self.remember(fingerprint);
         self.judge_and_fold(transaction, rule)
     }
 
@@ -97,8 +98,7 @@ impl UserState {
         self.positions.iter().any(|(known, last)| known == shard && position <= *last)
     }
 
-    fn remember(&mut self, shard: &ShardId, position: Position, fingerprint: Option<Fingerprint>) {
-        self.advance(shard, position);
+    fn remember(&mut self, fingerprint: Option<Fingerprint>) {
         let Some(hash) = fingerprint else { return };
         if self.recent.len() == RECENT_TRANSACTIONS_MAX {
             self.recent.pop_front();

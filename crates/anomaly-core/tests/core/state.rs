@@ -94,12 +94,13 @@ fn positions_of_different_shards_do_not_compare() {
 }
 
 #[test]
-fn a_late_transaction_is_counted_and_changes_nothing() {
+fn a_late_transaction_is_not_folded_in_and_is_decided_once() {
     let mut user = User::new();
     user.warm();
     let before = user.state.clone();
     assert_eq!(user.step(SHARD, 50, 9_000.0, 1_019_000 - 300_000, None), Verdict::Late);
-    assert_eq!(user.state, before);
+    assert_eq!((&user.state.window, user.state.long_term), (&before.window, before.long_term));
+    assert_eq!(user.step(SHARD, 50, 9_000.0, 1_019_000 - 300_000, None), Verdict::Duplicate);
 }
 
 #[test]
