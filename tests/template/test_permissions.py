@@ -1,0 +1,101 @@
+"""Each role may do what its function does, to what it does it to, and nothing else."""
+
+import re
+
+import pytest
+
+import model
+
+# What the service on the function's behalf needs, and no adapter in the code calls.
+ON_BEHALF = {
+    "detector": {"kinesis", "s3", "logs", "kms", "xray"},
+    "alerter": {"sqs", "logs", "kms", "xray"},
+}
+TRACED = {"Tracing": "Active"}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def statements(role):
+    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def roles(**parameters):
+    return model.properties(model.deployed(**parameters), "AWS::IAM::Role")
+
+
+def all_statements():
+    """Every statement there can be, with the role before it."""
+    return [
+        pytest.param(statement, id=f"{name}-{key[:3]}-{statement['Sid']}")
+        for key in model.KEYS
+        for name, role in roles(KmsKey=key, **TRACED).items()
+        for statement in statements(role)
+    ]
+
+
+def may_have_no_resource(statement):
+    """PutMetricData and X-Ray know no resources; the first must be bound to a namespace."""
+    actions = set(listed(statement["Action"]))
+    namespace = statement.get("Condition", {}).get("StringEquals", {}).get("cloudwatch:namespace")
+    return (actions == {"cloudwatch:PutMetricData"} and namespace) or all(action.startswith("xray:") for action in actions)
+
+
+def called(function):
+    """The actions that a function's adapters call, by IAM's names."""
+    return {action for path in sorted((model.ROOT / f"functions/{function}/src").rglob("*.rs")) for action in called_in(path)}
+
+
+def called_in(path):
+    code = model.source(path)
+    service = re.search(r"use aws_sdk_(\w+)::Client;", code)
+    operations = re.findall(r"client\s*\.(\w+)\(\)", code) if service else []
+    return {iam_action(service.group(1), operation) for operation in operations}
+
+
+def iam_action(service, operation):
+    name = "".join(word.capitalize() for word in operation.split("_"))
+    # IAM knows no batches of these.
+    return f"{service}:{name.removesuffix('Batch') if service in ('sqs', 'sns') else name}"
+
+
+@pytest.mark.parametrize("statement", all_statements())
+def test_no_statement_has_a_wildcard_that_could_be_narrower(statement):
+    assert statement["Effect"] == "Allow"
+    assert not any("*" in action for action in listed(statement["Action"]))
+    assert not isinstance(statement["Resource"], list)
+    assert statement["Resource"] != "*" or may_have_no_resource(statement)
+
+
+def test_every_role_is_one_of_the_templates_own_and_has_no_managed_policy():
+    assert sorted(roles(**TRACED)) == ["AlerterRole", "ArchiveRole", "DetectorRole"]
+    assert not any("ManagedPolicyArns" in role for role in roles(**TRACED).values())
+
+
+def test_no_function_has_a_policy_beside_its_role():
+    for function in model.of_type(model.template(), "AWS::Serverless::Function").values():
+        assert not {"Policies", "PolicyDocument"} & function["Properties"].keys()
+
+
+@pytest.mark.parametrize("function", model.functions())
+def test_a_function_has_a_role_of_its_own(function):
+    role = model.transformed()["Resources"][model.logical_id(function)]["Properties"]["Role"]
+    assert role == {"Fn::GetAtt": [f"{function.capitalize()}Role", "Arn"]}
+
+
+@pytest.mark.parametrize("function", model.functions())
+def test_a_function_may_call_what_its_code_calls_and_no_more(function):
+    role = roles(**TRACED)[f"{function.capitalize()}Role"]
+    allowed = {action for statement in statements(role) for action in listed(statement["Action"])}
+    on_behalf = {action for action in allowed if action.split(":")[0] in ON_BEHALF[function]}
+    assert called(function), "no adapter was found"
+    assert allowed - on_behalf == called(function)
+
+
+@pytest.mark.parametrize("key", model.KEYS)
+def test_a_role_may_use_the_key_where_there_is_one(key):
+    for role in roles(KmsKey=key).values():
+        uses = [statement for statement in statements(role) if "kms:Decrypt" in statement["Action"]]
+        assert len(uses) == (key != "aws-managed")
