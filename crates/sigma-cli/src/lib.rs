@@ -1,6 +1,9 @@
 //! What the `sigma` tool is made of: a local AWS small enough to live in a process, and the commands on top of it.
 
+pub mod aws;
+pub mod deliver;
 pub mod demo;
 pub mod embedded;
 pub mod generator;
 pub mod progress;
+pub mod send;

@@ -1,0 +1,126 @@
+//! The mapping's two ports on real APIs: a Kinesis stream and a Lambda function.
+
+use std::cell::RefCell;
+
+use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_lambda::primitives::Blob;
+use event_source::kinesis::{Read, Shard, SourceError, StreamRecord, StreamSource};
+use event_source::{Invoke, Invoked};
+use serde_json::Value;
+
+/// Most records that GetRecords returns (API limit).
+const GET_RECORDS_MAX: i32 = 10_000;
+
+/// A stream behind the Kinesis API.
+#[derive(Debug)]
+pub(super) struct RemoteStream {
+    client: aws_sdk_kinesis::Client,
+    stream_arn: String,
+}
+
+impl RemoteStream {
+    pub(super) fn new(client: aws_sdk_kinesis::Client, stream_arn: &str) -> Self {
+        Self { client, stream_arn: stream_arn.to_owned() }
+    }
+
+    async fn iterator(&self, shard_id: &str, after: Option<&str>) -> Result<Option<String>, SourceError> {
+        let kind =
+            if after.is_some() { ShardIteratorType::AfterSequenceNumber } else { ShardIteratorType::TrimHorizon };
+        let call = self.client.get_shard_iterator().stream_arn(&self.stream_arn).shard_id(shard_id);
+        let call = call.shard_iterator_type(kind).set_starting_sequence_number(after.map(str::to_owned));
+        Ok(call.send().await.map_err(source_error)?.shard_iterator)
+    }
+}
+
+impl StreamSource for RemoteStream {
+    async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
+        let answer = self.client.list_shards().stream_arn(&self.stream_arn).send().await.map_err(source_error)?;
+        let shard = |shard: &aws_sdk_kinesis::types::Shard| Shard {
+            id: shard.shard_id().to_owned(),
+            parents: [shard.parent_shard_id(), shard.adjacent_parent_shard_id()]
+                .into_iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect(),
+        };
+        Ok(answer.shards().iter().map(shard).collect())
+    }
+
+    async fn read(&self, shard_id: &str, after: Option<&str>, limit: usize) -> Result<Read, SourceError> {
+        let Some(iterator) = self.iterator(shard_id, after).await? else {
+            return Ok(Read { records: Vec::new(), is_end: true });
+        };
+        let limit = i32::try_from(limit).unwrap_or(GET_RECORDS_MAX).min(GET_RECORDS_MAX);
+        let call = self.client.get_records().stream_arn(&self.stream_arn).shard_iterator(iterator).limit(limit);
+        let answer = call.send().await.map_err(source_error)?;
+        Ok(Read {
+            records: answer.records().iter().map(record).collect(),
+            is_end: answer.next_shard_iterator().is_none(),
+        })
+    }
+}
+
+fn record(record: &aws_sdk_kinesis::types::Record) -> StreamRecord {
+    let arrival = record.approximate_arrival_timestamp().and_then(|time| time.to_millis().ok());
+    StreamRecord {
+        sequence_number: record.sequence_number().to_owned(),
+        partition_key: record.partition_key().unwrap_or_default().to_owned(),
+        data: record.data().as_ref().to_vec(),
+        arrival_time_ms: arrival.unwrap_or_default(),
+    }
+}
+
+fn source_error(error: impl std::error::Error) -> SourceError {
+    SourceError(aws_sdk_kinesis::error::DisplayErrorContext(error).to_string())
+}
+
+/// What the function answered so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// Calls that ended in an error.
+    pub(super) errors: usize,
+    /// Sequence numbers that were reported.
+    pub(super) reported: Vec<String>,
+}
+
+/// A function behind the Lambda API.
+#[derive(Debug)]
+pub(super) struct RemoteFunction {
+    client: aws_sdk_lambda::Client,
+    function: String,
+    seen: RefCell<Seen>,
+}
+
+impl RemoteFunction {
+    pub(super) fn new(client: aws_sdk_lambda::Client, function: &str) -> Self {
+        Self { client, function: function.to_owned(), seen: RefCell::default() }
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        self.seen.borrow().clone()
+    }
+}
+
+impl Invoke for RemoteFunction {
+    async fn invoke(&self, event: &str) -> Invoked {
+        let call = self.client.invoke().function_name(&self.function).payload(Blob::new(event));
+        let answer = match call.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Invoked::NotInvoked(aws_sdk_lambda::error::DisplayErrorContext(error).to_string()),
+        };
+        let payload =
+            answer.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned()).unwrap_or_default();
+        let mut seen = self.seen.borrow_mut();
+        if answer.function_error().is_some() {
+            seen.errors += 1;
+            return Invoked::Failed(payload);
+        }
+        seen.reported.extend(reported(&payload));
+        Invoked::Responded(payload)
+    }
+}
+
+fn reported(payload: &str) -> Option<String> {
+    let response: Value = serde_json::from_str(payload).ok()?;
+    Some(response.pointer("/batchItemFailures/0/itemIdentifier")?.as_str()?.to_owned())
+}
