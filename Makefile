@@ -1,6 +1,6 @@
-# Everything a developer does here. Needs Rust alone; what needs more says so.
+# Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint doc
+.PHONY: help demo test fmt lint template
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -9,7 +9,7 @@ help: ## This list
 demo: ## The whole pipeline on this machine: generated transactions in, alerts out
 	cargo run --quiet --package sigma-cli -- demo --summary target/demo/summary.json
 
-test: fmt lint ## Everything that can be tested with Rust alone: format, lints, tests, documentation
+test: fmt lint template ## Everything: format, lints, the template's gates (Python 3.11), every test, documentation
 	cargo test --workspace --quiet
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
 
@@ -18,3 +18,6 @@ fmt:
 
 lint:
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not see (Python 3.11)
+	tests/template/run
