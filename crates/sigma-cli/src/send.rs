@@ -207,7 +207,52 @@ fn partition_key(record: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_kinesis::operation::put_records::{PutRecordsInput, PutRecordsOutput};
+    use aws_sdk_kinesis::types::PutRecordsResultEntry;
+    use aws_smithy_mocks::{mock, mock_client};
+
     use super::*;
+
+    fn payloads(input: &PutRecordsInput) -> Vec<&[u8]> {
+        input.records().iter().map(|record| record.data().as_ref()).collect()
+    }
+
+    /// An answer that refuses the entries marked so.
+    fn answer(refused: &[bool]) -> PutRecordsOutput {
+        let entry = |is_refused: &bool| {
+            let code = is_refused.then(|| "ProvisionedThroughputExceededException".to_owned());
+            PutRecordsResultEntry::builder().set_error_code(code).build()
+        };
+        PutRecordsOutput::builder().set_records(Some(refused.iter().map(entry).collect())).build().unwrap()
+    }
+
+    fn sender(client: Client) -> Sender<'static> {
+        let open = ["a", "b", "c", "d"].map(|record| record.as_bytes().to_vec()).into();
+        Sender { client, stream: "transactions", open, sent: Sent::default() }
+    }
+
+    #[tokio::test]
+    async fn refused_records_are_put_again_in_their_order() {
+        let first = mock!(Client::put_records)
+            .match_requests(|input| payloads(input) == [b"a", b"b", b"c", b"d"])
+            .then_output(|| answer(&[false, true, false, true]));
+        let second = mock!(Client::put_records)
+            .match_requests(|input| payloads(input) == [b"b", b"d"])
+            .then_output(|| answer(&[false, false]));
+        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&first, &second]));
+        sender.send_open().await.unwrap();
+        assert_eq!(sender.sent, Sent { sent: 4, retried: 2, failed: 0 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_takes_nothing_is_given_up_and_said_so() {
+        let refusal = || answer(&[true; 4]);
+        let rule = mock!(Client::put_records).sequence().output(refusal).repeatedly().build();
+        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&rule]));
+        let error = sender.send_open().await.unwrap_err();
+        assert!(error.to_string().contains("--rate"), "{error}");
+        assert_eq!((sender.sent.failed, rule.num_calls()), (4, 8));
+    }
 
     #[test]
     fn the_partition_key_is_the_user_id() {
