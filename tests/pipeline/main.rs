@@ -10,3 +10,4 @@ mod events;
 mod fixtures;
 mod protocol_of_the_alerter;
 mod protocol_of_the_detector;
+mod simulation;

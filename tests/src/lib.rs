@@ -1,1 +1,4 @@
-//! Whole-pipeline tests live in `pipeline/`; this library is empty because a package has to have one.
+//! The simulation: both handlers, both mappings, and a world that fails by dice. The whole-pipeline tests are in `pipeline/`.
+#![recursion_limit = "256"]
+
+pub mod simulation;

@@ -37,3 +37,14 @@ pub trait QueueSource {
     /// Deletes a delivery. A receipt handle that is out of date deletes nothing.
     async fn delete(&self, receipt_handle: &str) -> Result<(), QueueError>;
 }
+
+/// A shared queue is a queue.
+impl<Q: QueueSource> QueueSource for std::rc::Rc<Q> {
+    async fn receive(&self, messages_max: usize, now_ms: i64) -> Result<Vec<Received>, QueueError> {
+        self.as_ref().receive(messages_max, now_ms).await
+    }
+
+    async fn delete(&self, receipt_handle: &str) -> Result<(), QueueError> {
+        self.as_ref().delete(receipt_handle).await
+    }
+}
