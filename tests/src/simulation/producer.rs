@@ -17,8 +17,16 @@ const LATE_MS: i64 = 600_000;
 pub(super) struct Put {
     pub(super) partition_key: String,
     pub(super) data: Vec<u8>,
-    /// The payloads in it: one, or those of an aggregate.
-    pub(super) payloads: Vec<Vec<u8>>,
+    /// The user records in it: one, or those of an aggregate.
+    pub(super) payloads: Vec<Payload>,
+}
+
+/// One user record.
+#[derive(Debug, Clone)]
+pub(super) struct Payload {
+    pub(super) bytes: Vec<u8>,
+    /// Whether it repeats a transaction that was put before.
+    pub(super) is_retry: bool,
 }
 
 /// Producers of a handful of users.
@@ -52,26 +60,30 @@ impl Producer {
 
     fn next_record(&mut self, now_ms: i64) -> Put {
         if self.packs && self.dice.chance(0.3) {
-            let payloads: Vec<Vec<u8>> = (0..self.dice.between(0, 8)).map(|_| self.payload(now_ms).1).collect();
-            return Put { partition_key: "a".to_owned(), data: pack("a", &payloads), payloads };
+            let payloads: Vec<Payload> = (0..self.dice.between(0, 8)).map(|_| self.payload(now_ms).1).collect();
+            let packed: Vec<Vec<u8>> = payloads.iter().map(|payload| payload.bytes.clone()).collect();
+            return Put { partition_key: "a".to_owned(), data: pack("a", &packed), payloads };
         }
         let (partition_key, payload) = self.payload(now_ms);
-        Put { partition_key, data: payload.clone(), payloads: vec![payload] }
+        Put { partition_key, data: payload.bytes.clone(), payloads: vec![payload] }
     }
 
     /// A key and a payload of one user.
-    fn payload(&mut self, now_ms: i64) -> (String, Vec<u8>) {
+    fn payload(&mut self, now_ms: i64) -> (String, Payload) {
         let user = self.dice.between(1, self.users);
         let key = format!("user{user}");
-        let payload = match self.dice.between(0, 19) {
+        let retried = if self.dice.chance(0.1) { self.retry(user) } else { None };
+        if let Some(bytes) = retried {
+            return (key, Payload { bytes, is_retry: true });
+        }
+        let bytes = match self.dice.between(0, 19) {
             0 => b"{\"userId\":".to_vec(),
             1 => json!({ "userId": key, "timestamp": now_ms }).to_string().into_bytes(),
             2 => vec![0xFF, 0xFE],
             3 => json!({ "userId": key, "amount": 70_000.0, "timestamp": now_ms - LATE_MS }).to_string().into_bytes(),
-            4 | 5 => self.retry(user).unwrap_or_else(|| self.transaction(user, &key, now_ms)),
             _ => self.transaction(user, &key, now_ms),
         };
-        (key, payload)
+        (key, Payload { bytes, is_retry: false })
     }
 
     fn transaction(&mut self, user: u32, key: &str, now_ms: i64) -> Vec<u8> {
