@@ -79,7 +79,7 @@ async fn the_one_window_of_a_duplicate_is_between_publish_and_complete() {
 async fn a_crowd_of_alerts_becomes_singles_and_a_digest_and_all_are_counted() {
     let bench = AlerterBench::new();
     let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
-    assert_eq!((failed.len(), summary.alerts, summary.publications), (0, 35, 11));
+    assert_eq!((failed.len(), summary.alerts, summary.publications), (0, 35, 4));
     assert_eq!(bench.metric.sum(), 35);
     let published = bench.publisher.take();
     assert_eq!(published.iter().map(|publication| publication.alert_ids.len()).sum::<usize>(), 35);
@@ -88,9 +88,9 @@ async fn a_crowd_of_alerts_becomes_singles_and_a_digest_and_all_are_counted() {
 #[tokio::test]
 async fn a_digest_that_fails_brings_all_its_alerts_again() {
     let bench = AlerterBench::new();
-    bench.publisher.faults.extend((0..11).map(|i| if i == 10 { Fault::Refused } else { Fault::None }));
+    bench.publisher.faults.extend((0..4).map(|i| if i == 3 { Fault::Refused } else { Fault::None }));
     let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
-    assert_eq!((failed.len(), summary.alerts, bench.metric.sum()), (25, 10, 10));
+    assert_eq!((failed.len(), summary.alerts, bench.metric.sum()), (32, 3, 3));
 }
 
 #[tokio::test]
@@ -102,4 +102,15 @@ async fn poison_comes_again_until_it_is_dead_and_harms_nobody() {
         assert_eq!((failed, summary.poison), (vec!["m0".to_owned(), "m2".to_owned()], 2));
     }
     assert_eq!(bench.publisher.take().len(), 1);
+}
+
+#[tokio::test]
+async fn near_the_deadline_nothing_is_claimed_and_everything_comes_again() {
+    let bench = AlerterBench::new();
+    let mut invocation = crate::fixtures::invocation(&bench.clock);
+    invocation.deadline_ms -= 26_001;
+    let outcome = bench.alerter.handle(&event(&[1, 2]), &invocation).await.unwrap();
+    assert_eq!(outcome.response.batch_item_failures.len(), 2);
+    assert!(bench.publisher.take().is_empty() && bench.ledger.0.completed().is_empty());
+    assert_eq!(bench.handle(&event(&[1, 2])).await.0, [""; 0]);
 }

@@ -71,9 +71,9 @@ def test_a_choice_has_the_words_of_the_code(function, variable, one, other):
     assert parameter["Default"] == one
 
 
-@pytest.mark.parametrize(("count", "is_accepted"), [("", True), ("1", False), ("2", True), ("1000", True), ("1001", False)])
+@pytest.mark.parametrize(("count", "is_accepted"), [("", True), ("2", False), ("3", True), ("1000", True), ("1001", False)])
 def test_the_minimum_of_observations_may_be_left_to_the_rule(count, is_accepted):
-    assert '"2 to 1000"' in config("detector")
+    assert '"3 to 1000"' in config("detector")
     pattern = parameter_of("detector", "MIN_OBSERVATIONS")["AllowedPattern"]
     assert bool(re.fullmatch(pattern, count)) == is_accepted
 

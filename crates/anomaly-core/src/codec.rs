@@ -2,7 +2,8 @@
 //! IEEE 754 for floats, so a state comes back bit for bit.
 //!
 //! The format byte makes old and new code safe side by side: code that meets a byte it does not know answers
-//! [`CodecError::UnknownFormat`], never a guess. A new layout takes a new byte and keeps reading the old one.
+//! [`CodecError::UnknownFormat`], never a guess. A new layout takes a new byte and keeps reading the old one; it is deployed first
+//! as a version that reads both and writes the old one, or a rollback would meet states that it cannot read.
 
 use serde::{Deserialize, Serialize};
 

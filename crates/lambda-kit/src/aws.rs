@@ -24,7 +24,7 @@ use crate::{Env, EnvError};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// One attempt of one call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// All attempts of one call. The functions keep this much in reserve before their deadline.
+/// All attempts of one call. The functions cut it short when their deadline is nearer.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 /// The SDK's own retries: throttles and transient errors, exponential back-off with jitter.
 const ATTEMPTS_MAX: u32 = 3;

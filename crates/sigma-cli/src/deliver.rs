@@ -13,6 +13,8 @@ use anyhow::Context;
 use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
 use aws_sdk_lambda::types::FunctionResponseType;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use clap::Args;
 use event_source::kinesis::{FailedBatch, KinesisMapping, Settings};
 use lambda_kit::{Clock, SystemClock};
@@ -23,6 +25,8 @@ use crate::aws::Connection;
 
 /// Wait after a step that had nothing to do.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// One call of the function: Lambda's longest time-out is 15 minutes.
+const CALL_TIMEOUT: Duration = Duration::from_mins(16);
 /// Steps after which it is over, whatever is still open.
 const STEPS_MAX: u32 = 10_000;
 
@@ -77,7 +81,7 @@ pub struct Delivered {
 /// If the mapping or its stream cannot be read, or records are still open at the end.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.connection.config()?;
-    let lambda = aws_sdk_lambda::Client::new(&config);
+    let lambda = aws_sdk_lambda::Client::from_conf(patient(&config));
     let mapping = lambda.get_event_source_mapping().uuid(&options.mapping).send().await;
     let mapping =
         mapping.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error))).context("no such mapping")?;
@@ -94,6 +98,15 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     print(&delivered, options.json)?;
     anyhow::ensure!(delivered.records_open == 0, "{} records are still open", delivered.records_open);
     Ok(())
+}
+
+/// A function may take its time, and is never called twice for one event: longer than any time-out of Lambda, and no retry.
+fn patient(config: &aws_types::SdkConfig) -> aws_sdk_lambda::Config {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT);
+    aws_sdk_lambda::config::Builder::from(config)
+        .timeout_config(timeouts.build())
+        .retry_config(RetryConfig::disabled())
+        .build()
 }
 
 type Mapping = KinesisMapping<RemoteStream, RemoteFunction, RefCell<Vec<FailedBatch>>>;

@@ -47,8 +47,10 @@ pub struct Config {
 pub struct Settings {
     /// Alerts of one batch that are published alone; the rest share a digest.
     pub singles_max: usize,
-    /// How long an id is remembered: longer than a message can wait in the queue and then in its dead-letter queue (14 days
-    /// each at most), or a message that is redriven late would be alerted twice.
+    /// How long an id is remembered. Longer than a message can wait in the queue and then in its dead-letter queue (14 days each
+    /// at most), or one that is redriven late would be alerted twice; and longer than that beyond the retention of user state
+    /// (90 days, and a few until DynamoDB deletes), since an outbox that could not be cleared is sent again with the user's next
+    /// transaction, whenever that comes.
     pub ledger_retention_days: u32,
 }
 
@@ -85,8 +87,8 @@ impl Settings {
     /// [`EnvError`] names the variable and what it accepts.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         Ok(Self {
-            singles_max: env.number(names::MAX_ALERTS_PER_BATCH, "1 to 100", 10, 1..=100)?,
-            ledger_retention_days: env.number(names::LEDGER_RETENTION_DAYS, "29 to 3650", 30, 29..=3_650)?,
+            singles_max: env.number(names::MAX_ALERTS_PER_BATCH, "1 to 100", 3, 1..=100)?,
+            ledger_retention_days: env.number(names::LEDGER_RETENTION_DAYS, "29 to 3650", 125, 29..=3_650)?,
         })
     }
 }

@@ -1,9 +1,9 @@
 //! Lease, publish, count, complete.
 //!
 //! An alert is claimed in the ledger before it is published and completed after it is counted. A crash in between leaves a
-//! claim whose lease runs out, and the message comes again: nothing is lost. What remains is one window: a crash after SNS took
-//! the alert and before the ledger heard of it publishes it twice. SNS has no idempotency, so nobody can close that window;
-//! here it is as long as one metric call.
+//! claim whose lease runs out, and the message comes again: nothing is lost. What remains is one window: SNS has taken an alert
+//! and we do not know it (its answer got lost), or cannot note it (a crash, or the ledger fails, before the alert is completed).
+//! Then it is published twice. SNS has no idempotency, so nobody can close that window.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +21,12 @@ use crate::summary::Summary;
 
 /// Ledger calls under way at once.
 const LEDGER_CALLS_CONCURRENT_MAX: usize = 16;
-/// Nothing is begun in the last second: Lambda has to get an answer.
-const RESERVE_MS: i64 = 1_000;
+/// SNS messages in one call to the publisher: what is confirmed of one call stays confirmed if time runs out in the next.
+const PUBLICATIONS_PER_CALL: usize = 10;
+/// No alert is claimed or published in the last four seconds: what is published has to be counted and completed.
+const PUBLISH_RESERVE_MS: i64 = 4_000;
+/// The metric has to answer two seconds before the end: if it does not, the ledger is still told what is published.
+const METRIC_RESERVE_MS: i64 = 2_000;
 /// A lease outlives the invocation by this much, and is far shorter than the queue's visibility time-out.
 const LEASE_MARGIN_MS: i64 = 1_000;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -109,7 +113,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     async fn claim(&self, alerts: Alerts, invocation: &Invocation, progress: &mut Progress) -> (Alerts, Alerts) {
         let lease = self.lease(invocation);
         let claims = stream::iter(&alerts)
-            .map(|(alert, _)| invocation.within(&self.clock, RESERVE_MS, self.ledger.claim(&alert.id, lease)));
+            .map(|(alert, _)| invocation.within(&self.clock, PUBLISH_RESERVE_MS, self.ledger.claim(&alert.id, lease)));
         let claims: Vec<_> = claims.buffered(LEDGER_CALLS_CONCURRENT_MAX).collect().await;
         let (mut fresh, mut published) = (Vec::new(), Vec::new());
         for ((alert, messages), claim) in alerts.into_iter().zip(claims) {
@@ -138,8 +142,11 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         }
         let alerts: Vec<&Alert> = fresh.iter().map(|(alert, _)| alert).collect();
         let publications = publication::plan(&alerts, self.settings.singles_max);
-        let publishing = self.publisher.publish(&publications);
-        let confirmed = invocation.within(&self.clock, RESERVE_MS, publishing).await.unwrap_or_default();
+        let mut confirmed = Vec::with_capacity(publications.len());
+        for call in publications.chunks(PUBLICATIONS_PER_CALL) {
+            let answers = invocation.within(&self.clock, PUBLISH_RESERVE_MS, self.publisher.publish(call)).await;
+            confirmed.extend(answers.unwrap_or_else(|| vec![false; call.len()]));
+        }
         let confirmed: Vec<_> = publications.iter().zip(confirmed).filter(|(_, is_confirmed)| *is_confirmed).collect();
         progress.summary.publications = count(confirmed.len());
         let ids: BTreeSet<&str> =
@@ -158,7 +165,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         if total == 0 {
             return;
         }
-        let counting = invocation.within(&self.clock, 0, self.metric.add(total)).await;
+        let counting = invocation.within(&self.clock, METRIC_RESERVE_MS, self.metric.add(total)).await;
         let lease = self.lease(invocation);
         if let Some(Ok(())) = counting {
             let failed = self.on_each(new.iter().chain(old), |id| self.ledger.complete(id, lease)).await;

@@ -78,7 +78,7 @@ impl Alert {
                 Ok(Self { id: anomaly.id.as_str().to_owned(), text: anomaly.text(), anomaly: Some(anomaly) })
             }
             Ok(anomaly) => Err(NotAnAlert::Version(anomaly.version)),
-            Err(_) if body.contains(PLAIN_TEXT_MARK) => {
+            Err(_) if body.contains(PLAIN_TEXT_MARK) && !body.trim_start().starts_with('{') => {
                 Ok(Self { id: format!("sqs:{message_id}"), text: body.trim().to_owned(), anomaly: None })
             }
             Err(error) => Err(newer_version(body).map_or(NotAnAlert::Unknown(error), NotAnAlert::Version)),
@@ -131,7 +131,7 @@ mod tests {
         for body in ["", "hello", "{}", r#"{"version":1}"#, "[1]"] {
             assert!(matches!(read(body), Err(NotAnAlert::Unknown(_))), "{body}");
         }
-        assert!(matches!(read(r#"{"version":2,"new":true}"#), Err(NotAnAlert::Version(2))));
+        assert!(matches!(read(r#"{"version":2,"text":"ANOMALY DETECTED"}"#), Err(NotAnAlert::Version(2))));
         assert!(matches!(Alert::read(&QueueMessage::default()), Err(NotAnAlert::Incomplete)));
     }
 

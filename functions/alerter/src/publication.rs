@@ -1,8 +1,9 @@
 //! Alerts as they reach subscribers.
 //!
 //! One SNS message carries two texts: `email` is for people, `default` is the JSON document that sqs, lambda and https
-//! subscribers get. An email subscription that receives more than 10 messages a second is suspended by SNS, so only the first
-//! few alerts of a batch, the most severe, travel alone; the rest share a digest. Nothing is dropped.
+//! subscribers get. An email subscription that receives more than 10 messages a second is suspended by SNS, so only the most
+//! severe few alerts of a batch travel alone; the rest share a digest. That keeps ordinary bursts far below the limit; a backlog of
+//! many batches in a second can still pass it. Nothing is dropped.
 
 use anomaly_core::{AnomalyMessage, Severity};
 use aws_smithy_types::date_time::{DateTime, Format};

@@ -8,6 +8,9 @@ use prost::Message;
 
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const MD5_BYTES: usize = 16;
+/// User records in one aggregate. The KPL packs a mebibyte at most, and the smallest transaction has 40 bytes: more are nonsense
+/// that would only cost memory.
+pub const AGGREGATE_RECORDS_MAX: usize = 26_214;
 
 /// The protobuf inside.
 #[derive(Clone, PartialEq, Message)]
@@ -46,6 +49,7 @@ pub enum Payload {
 pub fn open(payload: &[u8]) -> Payload {
     let Some(body) = protobuf_of(payload) else { return Payload::Single };
     match AggregatedRecord::decode(body) {
+        Ok(aggregate) if aggregate.records.len() > AGGREGATE_RECORDS_MAX => Payload::Corrupt,
         Ok(aggregate) => Payload::Aggregate(aggregate.records.into_iter().map(|record| record.data).collect()),
         Err(_) => Payload::Corrupt,
     }
@@ -94,5 +98,6 @@ mod tests {
     #[test]
     fn both_marks_around_nonsense_are_corrupt() {
         assert_eq!(open(&seal(&[0x1A, 0xFF])), Payload::Corrupt);
+        assert_eq!(open(&seal(&[0x1A, 0x00].repeat(AGGREGATE_RECORDS_MAX + 1))), Payload::Corrupt);
     }
 }

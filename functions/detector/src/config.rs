@@ -93,7 +93,7 @@ pub struct Config {
 pub struct Settings {
     /// The rule.
     pub rule: Rule,
-    /// How far an event time may be ahead of the arrival, in ms.
+    /// How far an event time may be ahead of the arrival, in ms; a window at most.
     pub clock_skew_ms_max: i64,
     /// How long a state is kept after its last change, in seconds: always beyond the stream's retention and the window, or a
     /// redelivered record could be applied to a state that no longer knows it.
@@ -130,8 +130,9 @@ impl Settings {
         let skew = env.number(names::MAX_CLOCK_SKEW_SECONDS, "0 to 86400", 300, 0..=SECONDS_PER_DAY)?;
         Ok(Self {
             state_retention_seconds: state_retention_seconds(env, &rule)?,
+            // More than a window ahead, one record would make all that are on time late.
+            clock_skew_ms_max: (i64::from(skew) * 1_000).min(rule.window_length_ms()),
             rule,
-            clock_skew_ms_max: i64::from(skew) * 1_000,
             cache_users_max: env.number(names::CACHE_USERS_MAX, "1 or more", DEFAULT_CACHE_USERS_MAX, ..)?,
             commits_concurrent_max: env.number(names::COMMITS_CONCURRENT_MAX, "1 to 256", 32, 1..=256)?,
         })
@@ -150,12 +151,12 @@ fn state_retention_seconds(env: &Env, rule: &Rule) -> Result<u32, EnvError> {
 
 fn rule_settings(env: &Env) -> Result<RuleSettings, EnvError> {
     let default = RuleSettings::default();
-    let observations_min = env.parsed_with(names::MIN_OBSERVATIONS, "2 to 1000", None, |text| {
-        text.parse().ok().filter(|count| (2..=1_000).contains(count)).map(Some)
+    let observations_min = env.parsed_with(names::MIN_OBSERVATIONS, "3 to 1000", None, |text| {
+        text.parse().ok().filter(|count| (3..=1_000).contains(count)).map(Some)
     })?;
     Ok(RuleSettings {
         kind: env.parsed_with(names::RULE, "adaptive or plain", default.kind, RuleKind::from_name)?,
-        sigmas: env.number(names::SIGMAS, "a number above 0, at most 10", default.sigmas, f64::MIN_POSITIVE..=10.0)?,
+        sigmas: env.number(names::SIGMAS, "a number above 0, at most 6", default.sigmas, f64::MIN_POSITIVE..=6.0)?,
         window_seconds: env.number(
             names::WINDOW_SECONDS,
             "60 (a minute) to 7776000 (90 days)",
@@ -202,7 +203,8 @@ mod tests {
             (names::SIGMAS, "0"),
             (names::SIGMAS, "NaN"),
             (names::WINDOW_SECONDS, "59"),
-            (names::MIN_OBSERVATIONS, "1"),
+            (names::SIGMAS, "6.5"),
+            (names::MIN_OBSERVATIONS, "2"),
             (names::STDDEV_FLOOR_RATIO, "-1"),
             (names::DIRECTION, "down"),
             (names::MAX_CLOCK_SKEW_SECONDS, "-1"),

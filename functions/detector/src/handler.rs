@@ -81,13 +81,14 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
         let decoded = batch.decode(self.settings.clock_skew_ms_max);
         let mut progress = Progress::default();
         progress.summary.records = count(batch.len());
-        self.reject(&decoded.rejects, invocation, &mut progress).await;
         let users = group(&decoded.records);
         progress.summary.users = count(users.len());
         let mut open = self.load(users, invocation, &mut progress).await;
         while !open.is_empty() {
             open = self.round(open, invocation, &mut progress).await;
         }
+        // Last, so that a slow quarantine takes no time from good records.
+        self.reject(&decoded.rejects, invocation, &mut progress).await;
         let lowest = lowest_failed(&batch, &progress.failed)?;
         Ok(Outcome { response: failures::kinesis(lowest), summary: progress.summary })
     }
@@ -140,7 +141,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
         let reading = async { if user_ids.is_empty() { Vec::new() } else { self.store.load(&user_ids).await } };
         let loaded = invocation.within(&self.clock, COMMIT_RESERVE_MS, reading).await.unwrap_or_default();
         let mut answers = loaded.into_iter();
-        let mut rejects = Vec::new();
+        let (mut rejects, mut read_error) = (Vec::new(), None);
         for (user_id, records) in cold {
             match answers.next() {
                 Some(Ok(Loaded::Absent)) => {
@@ -155,11 +156,14 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
                     rejects.extend(records.iter().map(|record| record.reject(RejectReason::StateCorrupt)));
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(error = %chain(&error), "A user's state could not be read.");
                     progress.fail(&records);
+                    read_error.get_or_insert(error);
                 }
                 None => progress.fail(&records),
             }
+        }
+        if let Some(error) = read_error {
+            tracing::warn!(error = %chain(&error), "States could not be read; this is the first error.");
         }
         rejects
     }
@@ -206,17 +210,23 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
         progress: &mut Progress,
     ) -> Vec<(UserWork<'b>, usize)> {
         let mut taken = Vec::with_capacity(rounds.len());
-        let mut rejects = Vec::new();
+        let (mut rejects, mut write_error) = (Vec::new(), None);
         for Round { work, tally, conflicts, end } in rounds {
             progress.summary.tally += tally;
             progress.summary.state_conflicts += conflicts;
             match end {
                 RoundEnd::Taken(count) => taken.push((work, count)),
-                RoundEnd::Failed => progress.fail(work.open_records()),
+                RoundEnd::Failed(error) => {
+                    progress.fail(work.open_records());
+                    write_error.get_or_insert(error);
+                }
                 RoundEnd::Corrupt => {
                     rejects.extend(work.open_records().iter().map(|record| record.reject(RejectReason::StateCorrupt)));
                 }
             }
+        }
+        if let Some(error) = write_error {
+            tracing::warn!(error = %chain(&error), "States could not be written; this is the first error.");
         }
         self.reject(&rejects, invocation, progress).await;
         taken
@@ -244,12 +254,12 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
                     work = self.reloaded(work, loaded);
                 }
                 Err(CommitError::Failed(error)) => {
-                    tracing::warn!(error = %chain(&error), "A user's state could not be written.");
-                    return Round::stopped(work, conflicts, RoundEnd::Failed);
+                    return Round::stopped(work, conflicts, RoundEnd::Failed(error));
                 }
             }
         }
-        Round::stopped(work, conflicts, RoundEnd::Failed)
+        let reason = format!("{COMMIT_ATTEMPTS_MAX} conflicts in a row");
+        Round::stopped(work, conflicts, RoundEnd::Failed(StoreError { action: "write", reason }))
     }
 
     /// The same work on what the store was found to hold.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::decode::{Batch, Record};
 use crate::summary::{Summary, Tally};
-use crate::window_store::StoredUser;
+use crate::window_store::{StoreError, StoredUser};
 
 /// A record failed that has no sequence number to be reported by, nor has one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ pub(crate) enum RoundEnd {
     /// So many records are in the stored state now; the outbox is to be sent.
     Taken(usize),
     /// The infrastructure failed.
-    Failed,
+    Failed(StoreError),
     /// The item cannot be read.
     Corrupt,
 }

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use anomaly_core::{Position, Rule, RuleSettings, ShardId, Transaction, UserState, Verdict};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use statrs::distribution::{ContinuousCDF, Normal};
 
 struct User {
     rule: Rule,
@@ -38,12 +41,49 @@ impl User {
 const SHARD: &str = "shardId-000000000000";
 
 #[test]
-fn the_tenth_transaction_is_judged_and_the_first_is_not() {
+fn a_warm_user_is_judged_and_a_new_one_is_not() {
     let mut user = User::new();
     assert_eq!(user.step(SHARD, 1, 100.0, 1_000_000, None), Verdict::WarmingUp);
     user.warm();
     assert!(matches!(user.step(SHARD, 99, 100.0, 1_020_000, None), Verdict::Normal(_)));
     assert!(matches!(user.step(SHARD, 100, 9_000.0, 1_020_000, None), Verdict::Anomaly(_)));
+}
+
+/// A number from the normal distribution with mean 100 and standard deviation 10.
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    Normal::new(100.0, 10.0).unwrap().inverse_cdf(random.random_range(f64::EPSILON..1.0))
+}
+
+#[test]
+fn usual_amounts_alert_as_rarely_as_sigma_promises_from_the_first_judgement_on() {
+    const USERS: u32 = 20_000;
+    const TRANSACTIONS: usize = 17;
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let (mut judged, mut alerts) = ([0_u32; TRANSACTIONS], [0_u32; TRANSACTIONS]);
+    for _ in 0..USERS {
+        let mut user = User::new();
+        for i in 0..TRANSACTIONS {
+            let verdict = user.step(SHARD, i as u64, normal(&mut random), 1_000_000 + i as i64 * 1_000, None);
+            judged[i] += u32::from(matches!(verdict, Verdict::Normal(_) | Verdict::Anomaly(_)));
+            alerts[i] += u32::from(matches!(verdict, Verdict::Anomaly(_)));
+        }
+    }
+    assert_eq!((judged[8], judged[9]), (0, USERS), "nine are needed, the tenth is judged");
+    let promised = 1.0 - Normal::standard().cdf(2.5);
+    // Four standard errors.
+    let tolerance = 4.0 * (promised / f64::from(USERS)).sqrt();
+    for i in [9, 10, 12, 16] {
+        let rate = f64::from(alerts[i]) / f64::from(USERS);
+        assert!((rate - promised).abs() < tolerance, "transaction {}: {rate} of {promised}", i + 1);
+    }
+}
+
+#[test]
+fn a_refund_does_not_blind_the_rule() {
+    let mut user = User::new();
+    user.warm();
+    assert!(matches!(user.step(SHARD, 100, -50_000.0, 1_020_000, None), Verdict::Normal(_)));
+    assert!(matches!(user.step(SHARD, 101, 1_000.0, 1_020_001, None), Verdict::Anomaly(_)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The mapping's two ports on real APIs: a Kinesis stream and a Lambda function.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_sdk_lambda::primitives::Blob;
@@ -16,34 +17,48 @@ const GET_RECORDS_MAX: i32 = 10_000;
 pub(super) struct RemoteStream {
     client: aws_sdk_kinesis::Client,
     stream_arn: String,
+    /// Where the next read of a shard goes on: a page may be empty and still lead on.
+    next: RefCell<HashMap<String, String>>,
 }
 
 impl RemoteStream {
     pub(super) fn new(client: aws_sdk_kinesis::Client, stream_arn: &str) -> Self {
-        Self { client, stream_arn: stream_arn.to_owned() }
+        Self { client, stream_arn: stream_arn.to_owned(), next: RefCell::default() }
     }
 
+    /// Where to read: where the last read ended, or else after the last record known.
     async fn iterator(&self, shard_id: &str, after: Option<&str>) -> Result<Option<String>, SourceError> {
+        if let Some(next) = self.next.borrow_mut().remove(shard_id) {
+            return Ok(Some(next));
+        }
         let kind =
             if after.is_some() { ShardIteratorType::AfterSequenceNumber } else { ShardIteratorType::TrimHorizon };
         let call = self.client.get_shard_iterator().stream_arn(&self.stream_arn).shard_id(shard_id);
         let call = call.shard_iterator_type(kind).set_starting_sequence_number(after.map(str::to_owned));
         Ok(call.send().await.map_err(source_error)?.shard_iterator)
     }
+
+    /// One page of shards, and the token of the next.
+    async fn page(&self, token: Option<String>) -> Result<(Vec<Shard>, Option<String>), SourceError> {
+        // The API takes a stream or a token, never both.
+        let call = match token {
+            Some(token) => self.client.list_shards().next_token(token),
+            None => self.client.list_shards().stream_arn(&self.stream_arn),
+        };
+        let answer = call.send().await.map_err(source_error)?;
+        Ok((answer.shards().iter().map(shard).collect(), answer.next_token))
+    }
 }
 
 impl StreamSource for RemoteStream {
     async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
-        let answer = self.client.list_shards().stream_arn(&self.stream_arn).send().await.map_err(source_error)?;
-        let shard = |shard: &aws_sdk_kinesis::types::Shard| Shard {
-            id: shard.shard_id().to_owned(),
-            parents: [shard.parent_shard_id(), shard.adjacent_parent_shard_id()]
-                .into_iter()
-                .flatten()
-                .map(str::to_owned)
-                .collect(),
-        };
-        Ok(answer.shards().iter().map(shard).collect())
+        let (mut shards, mut token) = self.page(None).await?;
+        while token.is_some() {
+            let (more, next) = self.page(token).await?;
+            shards.extend(more);
+            token = next;
+        }
+        Ok(shards)
     }
 
     async fn read(&self, shard_id: &str, after: Option<&str>, limit: usize) -> Result<Read, SourceError> {
@@ -53,11 +68,18 @@ impl StreamSource for RemoteStream {
         let limit = i32::try_from(limit).unwrap_or(GET_RECORDS_MAX).min(GET_RECORDS_MAX);
         let call = self.client.get_records().stream_arn(&self.stream_arn).shard_iterator(iterator).limit(limit);
         let answer = call.send().await.map_err(source_error)?;
-        Ok(Read {
-            records: answer.records().iter().map(record).collect(),
-            is_end: answer.next_shard_iterator().is_none(),
-        })
+        let is_end = answer.next_shard_iterator().is_none();
+        let records = answer.records().iter().map(record).collect();
+        if let Some(next) = answer.next_shard_iterator {
+            self.next.borrow_mut().insert(shard_id.to_owned(), next);
+        }
+        Ok(Read { records, is_end })
     }
+}
+
+fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Shard {
+    let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
+    Shard { id: shard.shard_id().to_owned(), parents: parents.into_iter().flatten().map(str::to_owned).collect() }
 }
 
 fn record(record: &aws_sdk_kinesis::types::Record) -> StreamRecord {
