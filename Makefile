@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template
+.PHONY: help demo test fmt lint template full-stack simulate
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -9,15 +9,23 @@ help: ## This list
 demo: ## The whole pipeline on this machine: generated transactions in, alerts out
 	cargo run --quiet --package sigma-cli -- demo --summary target/demo/summary.json
 
-test: fmt lint template ## Everything: format, lints, the template's gates (Python 3.11), every test, documentation
+test: fmt lint template ## Everything: format, lints, the template's gates, every test, documentation, the full stack
 	cargo test --workspace --quiet
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
+	$(MAKE) full-stack
+
+SEEDS ?= 20000
+simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s replays one
+	cargo run --quiet --profile simulate --package tests --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 fmt:
 	cargo fmt --all --check
 
 lint:
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
+	tests/full-stack/run
 
 template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not see (Python 3.11)
 	tests/template/run

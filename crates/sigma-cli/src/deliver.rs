@@ -27,6 +27,8 @@ use crate::aws::Connection;
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// One call of the function: Lambda's longest time-out is 15 minutes.
 const CALL_TIMEOUT: Duration = Duration::from_mins(16);
+/// Calls in a row that do not reach the function, after which it is given up: 10 s.
+const UNREACHED_CALLS_MAX: u32 = 50;
 /// Steps after which it is over, whatever is still open.
 const STEPS_MAX: u32 = 10_000;
 
@@ -123,7 +125,11 @@ async fn deliver(mapping: &mut Mapping, idle_polls: u32) -> anyhow::Result<Deliv
         if idle >= idle_polls {
             break;
         }
-        if step.invocations == 0 {
+        let unreached = mapping.function().seen().unreached;
+        if let Some((calls, reason)) = &unreached {
+            anyhow::ensure!(*calls < UNREACHED_CALLS_MAX, "{calls} calls did not reach the function: {reason}");
+        }
+        if step.invocations == 0 || unreached.is_some() {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }

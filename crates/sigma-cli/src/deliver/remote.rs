@@ -103,6 +103,8 @@ pub(super) struct Seen {
     pub(super) errors: usize,
     /// Sequence numbers that were reported.
     pub(super) reported: Vec<String>,
+    /// Calls in a row that did not reach the function, and why the last one did not.
+    pub(super) unreached: Option<(u32, String)>,
 }
 
 /// A function behind the Lambda API.
@@ -118,6 +120,13 @@ impl RemoteFunction {
         Self { client, function: function.to_owned(), seen: RefCell::default() }
     }
 
+    fn unreached(&self, reason: String) -> Invoked {
+        let mut seen = self.seen.borrow_mut();
+        let calls = seen.unreached.take().map_or(1, |(calls, _)| calls + 1);
+        seen.unreached = Some((calls, reason.clone()));
+        Invoked::NotInvoked(reason)
+    }
+
     pub(super) fn seen(&self) -> Seen {
         self.seen.borrow().clone()
     }
@@ -128,11 +137,12 @@ impl Invoke for RemoteFunction {
         let call = self.client.invoke().function_name(&self.function).payload(Blob::new(event));
         let answer = match call.send().await {
             Ok(answer) => answer,
-            Err(error) => return Invoked::NotInvoked(aws_sdk_lambda::error::DisplayErrorContext(error).to_string()),
+            Err(error) => return self.unreached(aws_sdk_lambda::error::DisplayErrorContext(error).to_string()),
         };
         let payload =
             answer.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned()).unwrap_or_default();
         let mut seen = self.seen.borrow_mut();
+        seen.unreached = None;
         if answer.function_error().is_some() {
             seen.errors += 1;
             return Invoked::Failed(payload);

@@ -1,0 +1,61 @@
+"""The emulator of AWS: ministack on loopback, with TLS, since the queues and the topic refuse plain HTTP, and with IAM enforced."""
+
+import os
+from pathlib import Path
+
+from local import LOGS, Daemon, free_port, listens, until
+
+REGION = "us-east-1"
+# The emulator's root user.
+ROOT_KEY = "test"
+
+
+class Emulator:
+    """Starts it; `stop` ends it and the functions that it runs."""
+
+    def __init__(self):
+        temporary = LOGS / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"https://127.0.0.1:{self.port}"
+        # Where the emulator writes the certificate that it signs for itself.
+        self.certificate = temporary / "ministack-tls" / "server.crt"
+        # -P: the folder of this file is not on the module path.
+        command = [os.environ["MINISTACK_PYTHON"], "-P", Path(__file__).with_name("emulator_main.py")]
+        self.daemon = Daemon(command, self.own_environment(temporary), "ministack.log")
+        until("the emulator to listen", 60, lambda: self.daemon.runs() and listens(self.port))
+
+    def own_environment(self, temporary):
+        """What the emulator is started with; its functions inherit it, and find the emulator by it."""
+        return self.environment() | {
+            "TMPDIR": str(temporary),
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_AUTOCREATE_AWS_MANAGED": "1",
+            "STATE_DIR": str(temporary / "state"),
+            "S3_DATA_DIR": str(temporary / "s3"),
+            "IOT_MTLS_ENABLED": "false",
+            "AUTH": "true",
+            "USE_SSL": "1",
+        }
+
+    def environment(self):
+        """What a client is started with."""
+        return os.environ | {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_CA_BUNDLE": str(self.certificate),
+            "SSL_CERT_FILE": str(self.certificate),
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+        }
+
+    def stop(self):
+        self.daemon.stop()
+
+    @property
+    def log(self):
+        return Path(self.daemon.log)

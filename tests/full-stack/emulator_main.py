@@ -1,0 +1,62 @@
+"""ministack 1.5.33, corrected where it is not AWS and the deployed code rightly relies on AWS. Runs in ministack's own environment.
+
+Each correction names what AWS documents. None of them touches the template or the functions, and none grants anything that AWS
+would not.
+"""
+
+from ministack import app
+from ministack.core import iam_actions
+from ministack.services import kinesis
+from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as RESOURCES
+
+# Batch calls have no permission of their own: the policy of the single call governs them (SQS developer guide, "Amazon SQS API
+# permissions"; service authorization reference of SNS). ministack asks for "sqs:SendMessageBatch", which no policy can name.
+ACTION_OF_BATCH = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sns:PublishBatch": "sns:Publish",
+}
+# A sequence number is 0|([1-9]\d{0,128}) (Kinesis API reference). ministack's start with zeros; theirs begin with these digits.
+SEQUENCE_NUMBER_START = "49"
+MAPPING = "AWS::Lambda::EventSourceMapping"
+NUMBERS = {
+    "BatchSize", "MaximumBatchingWindowInSeconds", "MaximumConcurrency", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts",
+    "ParallelizationFactor",
+}
+
+action_by_name = iam_actions.extract_iam_action
+zero_padded_number = kinesis._next_sequence_number
+mapping = RESOURCES[MAPPING]
+
+
+def action(*arguments):
+    name = action_by_name(*arguments)
+    return ACTION_OF_BATCH.get(name, name)
+
+
+def sequence_number():
+    return SEQUENCE_NUMBER_START + zero_padded_number()
+
+
+def with_numbers(properties):
+    """CloudFormation hands parameters over as text and converts them by the property's type; ministack leaves these as text."""
+    if isinstance(properties, dict):
+        return {name: int(value) if name in NUMBERS else with_numbers(value) for name, value in properties.items()}
+    return properties
+
+
+def create_mapping(logical_id, properties, stack):
+    return mapping["create"](logical_id, with_numbers(properties), stack)
+
+
+def update_mapping(physical_id, before, after, stack):
+    return mapping["update"](physical_id, with_numbers(before), with_numbers(after), stack)
+
+
+iam_actions.extract_iam_action = action
+kinesis._next_sequence_number = sequence_number
+RESOURCES[MAPPING] = mapping | {"create": create_mapping, "update": update_mapping}
+# Port 443 is for a service that is not used here; the emulator takes the port that it was given and no other.
+app._port_is_bindable = lambda *_: False
+
+app.main()

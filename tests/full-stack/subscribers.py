@@ -1,0 +1,104 @@
+"""Who listens to the topic: an SQS queue and an HTTP endpoint."""
+
+import http.server
+import json
+import threading
+
+from local import until
+
+
+ALERT_SUBJECT = "Transaction Anomaly Alert"
+
+
+class Endpoint:
+    """An HTTP endpoint on loopback. It confirms the subscription, as a real one has to, and keeps what it is sent."""
+
+    def __init__(self, stack):
+        endpoint = self
+        self.stack, self.notifications = stack, []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                endpoint.take(body)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/alerts"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, body):
+        if body["Type"] == "SubscriptionConfirmation":
+            # By token: the SubscribeURL of the emulator says http even where it serves https.
+            self.stack.client("sns").confirm_subscription(TopicArn=body["TopicArn"], Token=body["Token"])
+        else:
+            self.notifications.append(body)
+
+    def alerts(self):
+        """Notifications of the alerter; the others are of alarms, which go to the same topic."""
+        return [body for body in self.notifications if body["Subject"] == ALERT_SUBJECT]
+
+    def alarms(self):
+        """Names of the alarms that went off."""
+        documents = [json.loads(body["Message"]) for body in self.notifications]
+        return [document["AlarmName"] for document in documents if document.get("NewStateValue") == "ALARM"]
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Subscribers:
+    """Both subscribe to the stack's topic and wait until they are confirmed."""
+
+    def __init__(self, stack):
+        self.stack, self.from_queue = stack, []
+        topic = stack.outputs["TopicArn"]
+        self.queue_url = stack.client("sqs").create_queue(QueueName="subscriber")["QueueUrl"]
+        queue_arn = self.allow_topic(topic)
+        self.endpoint = Endpoint(stack)
+        sns = stack.client("sns")
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=self.endpoint.url)
+        until("both subscriptions to be confirmed", 30, lambda: self.confirmed(topic) == 2)
+
+    def allow_topic(self, topic):
+        """Lets the topic, and nobody else, send to the queue."""
+        sqs = self.stack.client("sqs")
+        attributes = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"]
+        statement = {
+            "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+            "Resource": attributes["QueueArn"], "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={"Policy": policy})
+        return attributes["QueueArn"]
+
+    def confirmed(self, topic):
+        attributes = self.stack.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+        return int(attributes["SubscriptionsConfirmed"])
+
+    def documents(self):
+        """Every alert that the queue has got so far."""
+        self.from_queue += documents(self.stack.messages(self.queue_url))
+        return self.from_queue
+
+    def alerts_of(self, user):
+        """The user's alerts as the queue and as the endpoint got them."""
+        return of(user, self.documents()), of(user, documents(self.endpoint.alerts()))
+
+    def stop(self):
+        self.endpoint.stop()
+
+
+def documents(notifications):
+    """The alerter's own documents."""
+    return [json.loads(body["Message"]) for body in notifications if body["Subject"] == ALERT_SUBJECT]
+
+
+def of(user, alerts):
+    return [document for document in alerts if document.get("userId") == user]

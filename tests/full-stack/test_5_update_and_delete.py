@@ -1,0 +1,56 @@
+"""A second deployment changes the stack in place; deleting it leaves nothing behind."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from stack import NAME
+
+
+def test_a_changed_parameter_updates_the_stack_in_place(stack):
+    resources, states, outputs = stack.resources(), stack.items("StateTableName"), stack.outputs
+    assert stack.environment_of("DetectorFunctionName")["SIGMAS"] == "2.5"
+    stack.deploy(Sigmas="3")
+    assert stack.description()["StackStatus"] == "UPDATE_COMPLETE"
+    assert stack.environment_of("DetectorFunctionName")["SIGMAS"] == "3"
+    assert (stack.resources(), stack.items("StateTableName"), stack.outputs) == (resources, states, outputs)
+
+
+def test_sam_delete_leaves_nothing_behind(stack):
+    assert all(left(stack).values())
+    stack.client("s3").put_object(Bucket=stack.outputs["FailureBucketName"], Key="failed", Body=b"{}")
+    empty(stack, "FailureBucketName")
+    empty(stack, "ArchiveBucketName")
+    stack.delete()
+    with pytest.raises(ClientError, match="does not exist"):
+        stack.description()
+    assert {kind: found for kind, found in left(stack).items() if found} == {}
+    key = stack.client("kms").describe_key(KeyId=stack.outputs["KeyArn"])["KeyMetadata"]
+    assert key["KeyState"] == "PendingDeletion"
+
+
+def empty(stack, output):
+    """Every version of every object, as the README says."""
+    bucket, s3 = stack.outputs[output], stack.client("s3")
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    entries = [entry for page in pages for entry in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+    for entry in entries:
+        s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+
+
+def left(stack):
+    """What the account still has of the stack; its names start with the stack's."""
+    client = stack.client
+    return {
+        "functions": [function["FunctionName"] for function in client("lambda").list_functions()["Functions"]],
+        "mappings": [mapping["UUID"] for mapping in client("lambda").list_event_source_mappings()["EventSourceMappings"]],
+        "tables": client("dynamodb").list_tables()["TableNames"],
+        "streams": client("kinesis").list_streams()["StreamNames"],
+        "delivery streams": client("firehose").list_delivery_streams()["DeliveryStreamNames"],
+        "topics": [topic["TopicArn"] for topic in client("sns").list_topics()["Topics"]],
+        "queues": [url for url in client("sqs").list_queues().get("QueueUrls", []) if not url.endswith("/subscriber")],
+        "buckets": [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"] if bucket["Name"].startswith(NAME)],
+        "roles": [role["RoleName"] for role in client("iam").list_roles()["Roles"] if role["RoleName"].startswith(NAME)],
+        "log groups": [group["logGroupName"] for group in client("logs").describe_log_groups()["logGroups"]],
+        "alarms": [alarm["AlarmName"] for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]],
+        "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
+    }
