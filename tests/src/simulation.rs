@@ -32,8 +32,9 @@ const START_MS: i64 = 1_760_000_100_000;
 const STEP_MS: i64 = 1_000;
 /// Steps while the dice fall.
 const STEPS: u32 = 60;
-/// Steps within which everything has to drain once they rest.
-const DRAIN_STEPS_MAX: u32 = 400;
+/// Steps, beyond one for each record put, within which everything has to drain once they rest: each step completes at least one
+/// record, and beside it ten messages; the last messages wait for their visibility time-out.
+const DRAIN_STEPS_EXTRA: usize = 20;
 /// How long a received message is hidden; every lease runs out before.
 const VISIBILITY_TIMEOUT_MS: i64 = 180_000;
 
@@ -87,7 +88,7 @@ async fn simulate(seed: u64) -> Result<Report, String> {
         simulation.step(STEP_MS).await?;
     }
     simulation.dice.rest();
-    for _ in 0..DRAIN_STEPS_MAX {
+    for _ in 0..simulation.reference.records() + DRAIN_STEPS_EXTRA {
         if simulation.step(VISIBILITY_TIMEOUT_MS).await? {
             return simulation.verdict();
         }

@@ -29,7 +29,6 @@ pub use reject::RejectReason;
 pub use rule::{Assessment, Baseline, Direction, Rule, RuleError, RuleKind, RuleSettings, Severity};
 pub use state::{RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState, Verdict};
 pub use transaction::{
-    AMOUNT_ABSOLUTE_MAX, EVENT_TIME_MS_MAX, ID_CHARACTERS_MAX, RawTransaction, Text, Transaction, is_valid_id,
-    printable,
+    AMOUNT_ABSOLUTE_MAX, EVENT_TIME_MS_MAX, ID_CHARACTERS_MAX, RawTransaction, Text, Transaction, printable,
 };
 pub use window::{PANES_KEPT, PANES_PER_WINDOW, Window};

@@ -92,8 +92,7 @@ fn valid_amount(amount: f64) -> Result<f64, RejectReason> {
 }
 
 /// Whether a text can be a user id: 1 to 256 characters, and none that a queue message or a key may not hold.
-#[must_use]
-pub fn is_valid_id(text: &str) -> bool {
+fn is_valid_id(text: &str) -> bool {
     let within = text.len() <= ID_CHARACTERS_MAX || text.chars().count() <= ID_CHARACTERS_MAX;
     !text.is_empty() && within && !text.chars().any(is_refused)
 }
