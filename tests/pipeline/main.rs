@@ -10,4 +10,3 @@ mod events;
 mod fixtures;
 mod protocol_of_the_alerter;
 mod protocol_of_the_detector;
-mod simulation;

@@ -184,7 +184,7 @@ pub enum RuleError {
 }
 
 /// A validated rule with its table of k(n).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     settings: RuleSettings,
     observations_min: u32,
@@ -297,7 +297,7 @@ fn score(deviation: f64, stddev: f64) -> f64 {
 /// k(n) = t⁻¹₍ₙ₋₁₎(Φ(σ)) · √(1 + 1/n): half the width, in sample standard deviations, of the one-sided prediction interval for
 /// one more observation of a normal population (G. J. Hahn, "Factors for calculating two-sided prediction intervals for
 /// samples from a normal distribution", JASA 64, 1969; here one-sided). With it the false-alarm rate is 1 − Φ(σ) at every n.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Multipliers {
     sigmas: f64,
     confidence: f64,

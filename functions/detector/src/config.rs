@@ -89,7 +89,7 @@ pub struct Config {
 }
 
 /// What the handler needs, whatever its ports are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The rule.
     pub rule: Rule,

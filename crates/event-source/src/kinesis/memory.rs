@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 
 use super::{Read, Shard, SourceError, StreamRecord, StreamSource};
 
-/// Sequence numbers start here: 56 digits, as Kinesis's have.
+/// Sequence numbers have 56 digits, as Kinesis's do: these, and a number.
 const SEQUENCE_PREFIX: &str = "49590338271490256608559692538361571";
 
 #[derive(Debug)]
@@ -36,16 +36,29 @@ pub struct MemoryStream {
 #[derive(Debug)]
 struct Inner {
     shards: Vec<MemoryShard>,
-    sequence: u64,
+    /// What stands before the number of a record, if the numbers are padded.
+    prefix: Option<&'static str>,
+    sequence: u128,
 }
 
 impl MemoryStream {
     /// A stream of `shards` equal shards.
     #[must_use]
     pub fn new(shards: u32) -> Self {
+        Self::with(shards, Some(SEQUENCE_PREFIX), 0)
+    }
+
+    /// A stream whose sequence numbers are the decimal numbers after `sequence`: they grow in length on the way, as the API
+    /// permits.
+    #[must_use]
+    pub fn numbered_from(shards: u32, sequence: u128) -> Self {
+        Self::with(shards, None, sequence)
+    }
+
+    fn with(shards: u32, prefix: Option<&'static str>, sequence: u128) -> Self {
         let (count, width) = (u128::from(shards.max(1)), u128::MAX / u128::from(shards.max(1)));
         let range = |i: u128| (i * width, if i + 1 == count { u128::MAX } else { (i + 1) * width - 1 });
-        let mut inner = Inner { shards: Vec::new(), sequence: 0 };
+        let mut inner = Inner { shards: Vec::new(), prefix, sequence };
         (0..count).for_each(|i| inner.add(range(i), Vec::new()));
         Self { inner: RefCell::new(inner) }
     }
@@ -53,6 +66,15 @@ impl MemoryStream {
     /// Puts a record; answers with its place.
     pub fn put(&self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
         self.inner.borrow_mut().put(partition_key, data, arrival_time_ms)
+    }
+
+    /// Shards that take records, in the order of their hash ranges.
+    #[must_use]
+    pub fn open_shards(&self) -> Vec<String> {
+        let inner = self.inner.borrow();
+        let mut open: Vec<&MemoryShard> = inner.shards.iter().filter(|shard| shard.is_open).collect();
+        open.sort_by_key(|shard| shard.range);
+        open.into_iter().map(|shard| shard.shard.id.clone()).collect()
     }
 
     /// Splits an open shard in the middle of its range. One that is closed or does not exist is left alone.
@@ -86,7 +108,8 @@ impl Inner {
 
     fn put(&mut self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
         self.sequence += 1;
-        let sequence_number = format!("{SEQUENCE_PREFIX}{:021}", self.sequence);
+        let number = self.sequence;
+        let sequence_number = self.prefix.map_or(number.to_string(), |prefix| format!("{prefix}{number:021}"));
         let hash_key = u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into());
         let holds = |shard: &&mut MemoryShard| shard.is_open && (shard.range.0..=shard.range.1).contains(&hash_key);
         let mut placed = Placed { shard_id: String::new(), sequence_number: sequence_number.clone() };
@@ -113,9 +136,12 @@ impl StreamSource for MemoryStream {
         let inner = self.inner.borrow();
         let shard = inner.shards.iter().find(|shard| shard.shard.id == shard_id);
         let shard = shard.ok_or_else(|| SourceError(format!("there is no shard {shard_id}")))?;
-        // All sequence numbers of this stream have the same length, so their order as texts is their order.
-        let start =
-            shard.records.partition_point(|record| after.is_some_and(|after| record.sequence_number.as_str() <= after));
+        // Of numbers without leading zeros the longer one is the greater.
+        let by_value = |number: &str| (number.len(), number.to_owned());
+        let is_read = |record: &StreamRecord| {
+            after.is_some_and(|after| by_value(&record.sequence_number) <= by_value(after))
+        };
+        let start = shard.records.partition_point(is_read);
         let records: Vec<_> = shard.records.iter().skip(start).take(limit).cloned().collect();
         let is_end = !shard.is_open && start + records.len() == shard.records.len();
         Ok(Read { records, is_end })
