@@ -34,14 +34,8 @@ pub(crate) enum Mishap {
 
 impl Mishap {
     /// All that an exhaustive search tries.
-    pub(crate) const SCRIPTED: [Self; 6] = [
-        Self::Refused,
-        Self::AnswerLost,
-        Self::CrashBefore,
-        Self::CrashAfter,
-        Self::HangBefore,
-        Self::HangAfter,
-    ];
+    pub(crate) const SCRIPTED: [Self; 6] =
+        [Self::Refused, Self::AnswerLost, Self::CrashBefore, Self::CrashAfter, Self::HangBefore, Self::HangAfter];
 }
 
 /// Which effects meet which mishap, by their number since the script began.

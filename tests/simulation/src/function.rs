@@ -120,8 +120,8 @@ impl<F: Function + 'static> Deployed<F> {
             Err(error) => return Invoked::Failed(error),
         };
         world.calls_open.set(world.calls_open.get() + 1);
-        container.life.begin();
         let near = world.dice.fails().then(|| world.dice.between(NEAR_MS.0, NEAR_MS.1));
+        container.life.begin(near.is_some());
         let left_ms = near.unwrap_or(TIMEOUT_MS);
         let deadline_ms = world.clock.now_ms() + i64::from(left_ms);
         let invocation = Invocation { request_id: String::new(), deadline_ms };
@@ -145,7 +145,8 @@ impl<F: Function + 'static> Deployed<F> {
             Some(Err(error)) => Invoked::Failed(error),
             None => Invoked::Failed("the container died".to_owned()),
         };
-        let is_success = matches!(&invoked, Invoked::Responded(payload) if payload.contains(r#""batchItemFailures":[]"#));
+        let is_success =
+            matches!(&invoked, Invoked::Responded(payload) if payload.contains(r#""batchItemFailures":[]"#));
         if world.dice.is_faultless() && !is_success {
             world.broken(format!("I5: without any fault the {} answers {invoked:?}", F::NAME));
         }

@@ -5,7 +5,7 @@
 //! at all; reads may be stale; a container may die before or after any effect; calls whose caller gave up go on beside the
 //! next ones; events come twice and in any order; deadlines are near; clocks differ; shards split and merge; batches are
 //! bisected and, in some schedules, given up. Then the dice rest, everything has to drain within a bounded number of steps,
-//! and what came out is held against a plain fold of the same records ([`promises`]).
+//! and what came out is held against a plain fold of the same records (`promises`).
 //!
 //! [`explore`] tries, for one small batch, every mishap at every effect instead of some.
 
@@ -82,9 +82,9 @@ mod tests {
         let reports: Vec<Report> =
             (0..200).map(|seed| run(seed).unwrap_or_else(|violation| panic!("{violation}"))).collect();
         let sum = |of: fn(&Report) -> usize| reports.iter().map(of).sum::<usize>();
-        assert!(sum(|report| report.records) > 40_000 && sum(|report| report.anomalies) > 2_000);
-        assert!(sum(|report| report.given_up) > 1_000);
-        assert!(reports.iter().map(|report| report.mishaps).sum::<u64>() > 4_000);
+        assert!(sum(|report| report.records) > 20_000 && sum(|report| report.anomalies) > 500);
+        assert!(sum(|report| report.given_up) > 500);
+        assert!(reports.iter().map(|report| report.mishaps).sum::<u64>() > 2_000);
     }
 
     #[test]

@@ -44,9 +44,9 @@ impl Life {
         &self.name
     }
 
-    /// A call begins.
-    pub(crate) fn begin(&self) {
-        self.mishaps.set(0);
+    /// A call begins. One whose deadline is near has met its first mishap: time may run out while an answer is on its way.
+    pub(crate) fn begin(&self, is_deadline_near: bool) {
+        self.mishaps.set(is_deadline_near.into());
         self.unsettled.borrow_mut().clear();
         self.has_counted.set(false);
     }

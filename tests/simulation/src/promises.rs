@@ -44,8 +44,12 @@ pub(crate) fn check(world: &World, expected: &Expected, given_up: &GivenUp) -> R
 fn check_states(world: &World, expected: &Expected) -> Result<(), String> {
     let statistics = |state: &UserState| (state.window.clone(), state.long_term);
     for (user_id, state) in &expected.users {
-        if world.stored(user_id).map(|stored| statistics(&stored.state)) != Some(statistics(state)) {
-            return Err(format!("I1: the state of {user_id} is not that of the plain fold"));
+        let stored = world.stored(user_id).map(|stored| stored.state);
+        if stored.as_ref().map(statistics) != Some(statistics(state)) {
+            let (held, folded) = (stored.map_or(0, |state| state.long_term.count), state.long_term.count);
+            return Err(format!(
+                "I1: the state of {user_id} is not that of the plain fold: it holds {held} transactions, the fold {folded}"
+            ));
         }
     }
     match world.users.borrow().keys().find(|user_id| !expected.users.contains_key(*user_id)) {

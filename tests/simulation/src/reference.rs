@@ -82,8 +82,7 @@ impl Reference {
             if skipped.contains(&recorded.place) || recorded.payload.transaction.is_some_and(is_retry) {
                 continue;
             }
-            let state =
-                expected.users.entry(transaction.user_id.to_string()).or_insert_with(|| UserState::new(rule));
+            let state = expected.users.entry(transaction.user_id.to_string()).or_insert_with(|| UserState::new(rule));
             if let Verdict::Anomaly(_) = state.step(&recorded.shard, recorded.position, &transaction, rule) {
                 let id = AnomalyId::new(STREAM_ARN, &recorded.shard, recorded.position).to_string();
                 expected.anomalies.insert(id, recorded.place.clone());

@@ -26,7 +26,7 @@ const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:000000000000:anomalies";
 /// One step while the dice fall.
 const STEP_MS: i64 = 1_000;
 /// Steps while the dice fall.
-const STEPS: u32 = 60;
+const STEPS: (u32, u32) = (10, 50);
 /// Steps, beyond one for each record put, within which everything has to drain once they rest: each step completes at least one
 /// record, and beside it ten messages; the last messages wait for their visibility time-out.
 const DRAIN_STEPS_EXTRA: usize = 20;
@@ -44,7 +44,7 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
     let dice = Dice::new(seed);
     let mut producer = Producer::new(dice.clone());
     let mut pipeline = Pipeline::new(&dice, trace.clone(), &producer).map_err(violation)?;
-    for _ in 0..STEPS {
+    for _ in 0..dice.between(STEPS.0, STEPS.1) {
         pipeline.put(producer.next_records(pipeline.world.clock.now_ms())).map_err(violation)?;
         pipeline.step(STEP_MS).await.map_err(violation)?;
     }
@@ -118,12 +118,8 @@ impl Pipeline {
         let alerter = Deployed::new(world.clone(), true);
         let (anomalies, reference) = (Rc::clone(&world.anomalies), Rc::<RefCell<Reference>>::default());
         let rule = &settings()?.rule;
-        let destination = Destination {
-            world: world.clone(),
-            reference: Rc::clone(&reference),
-            given_up: RefCell::default(),
-            rule,
-        };
+        let destination =
+            Destination { world: world.clone(), reference: Rc::clone(&reference), given_up: RefCell::default(), rule };
         Ok(Self {
             world,
             reference,
@@ -171,7 +167,7 @@ impl Pipeline {
         tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
         let step = self.stream.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?;
         let received = self.queue.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?.received;
-        let is_stream_idle = step.invocations == 0 && step.records_open == 0;
+        let is_stream_idle = (step.invocations, step.records_done, step.records_open) == (0, 0, 0);
         let is_queue_idle = received == 0 && self.world.anomalies.is_empty();
         Ok(is_stream_idle && is_queue_idle && self.world.calls_open.get() == 0)
     }

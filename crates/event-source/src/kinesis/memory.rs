@@ -137,10 +137,8 @@ impl StreamSource for MemoryStream {
         let shard = inner.shards.iter().find(|shard| shard.shard.id == shard_id);
         let shard = shard.ok_or_else(|| SourceError(format!("there is no shard {shard_id}")))?;
         // Of numbers without leading zeros the longer one is the greater.
-        let by_value = |number: &str| (number.len(), number.to_owned());
-        let is_read = |record: &StreamRecord| {
-            after.is_some_and(|after| by_value(&record.sequence_number) <= by_value(after))
-        };
+        let is_up_to = |number: &str, last: &str| (number.len(), number) <= (last.len(), last);
+        let is_read = |record: &StreamRecord| after.is_some_and(|after| is_up_to(&record.sequence_number, after));
         let start = shard.records.partition_point(is_read);
         let records: Vec<_> = shard.records.iter().skip(start).take(limit).cloned().collect();
         let is_end = !shard.is_open && start + records.len() == shard.records.len();
