@@ -19,8 +19,8 @@ pub(crate) struct Life {
     pub(crate) world: World,
     name: String,
     is_dead: Cell<bool>,
-    /// Mishaps of this call.
-    mishaps: Cell<u32>,
+    /// Whether this call met a mishap after which it may not know what it published, or be unable to note it.
+    has_excuse: Cell<bool>,
     /// Alerts that this call published and has not noted in the ledger.
     unsettled: RefCell<BTreeSet<String>>,
     /// Whether this call has added to the metric and not noted it for each alert.
@@ -34,7 +34,7 @@ impl Life {
             world,
             name,
             is_dead: Cell::default(),
-            mishaps: Cell::default(),
+            has_excuse: Cell::default(),
             unsettled: RefCell::default(),
             has_counted: Cell::default(),
         }
@@ -46,7 +46,7 @@ impl Life {
 
     /// A call begins. One whose deadline is near has met its first mishap: time may run out while an answer is on its way.
     pub(crate) fn begin(&self, is_deadline_near: bool) {
-        self.mishaps.set(is_deadline_near.into());
+        self.has_excuse.set(is_deadline_near);
         self.unsettled.borrow_mut().clear();
         self.has_counted.set(false);
     }
@@ -56,7 +56,7 @@ impl Life {
         let dice = &self.world.dice;
         tokio::time::sleep(Duration::from_millis(dice.between(LATENCY_MS.0, LATENCY_MS.1).into())).await;
         let mishap = dice.mishap();
-        self.mishaps.set(self.mishaps.get() + u32::from(mishap != Mishap::None));
+        self.has_excuse.set(self.has_excuse.get() || mishap != Mishap::None);
         self.world.note(|| format!("{}: {}{}", self.name, what(), described(mishap)));
         match mishap {
             Mishap::None => Some(apply()),
@@ -105,8 +105,18 @@ impl Life {
         self.unsettled.borrow_mut().insert(id.to_owned());
     }
 
-    /// So many alerts were counted by this call.
-    pub(crate) fn counted(&self, anomalies: u32) {
+    /// Adds to the metric. A call that got an answer, whatever it is, has no excuse for publishing anything twice.
+    pub(crate) async fn count(&self, anomalies: u32) -> Option<()> {
+        let had_excuse = self.has_excuse.get();
+        let counted = self.effect(|| format!("adds {anomalies} to AnomalyCount"), || self.counted(anomalies)).await;
+        self.has_excuse.set(had_excuse);
+        if counted.is_none() && self.has_counted.get() {
+            self.world.is_count_excused.set(true);
+        }
+        counted
+    }
+
+    fn counted(&self, anomalies: u32) {
         self.world.anomaly_count.set(self.world.anomaly_count.get() + anomalies);
         self.has_counted.set(true);
     }
@@ -120,7 +130,7 @@ impl Life {
     /// such excuse.
     pub(crate) fn end(&self, has_answered: bool) {
         let unsettled = self.unsettled.take();
-        let had_mishap = self.mishaps.get() > 0 || !has_answered;
+        let had_mishap = self.has_excuse.get() || !has_answered;
         self.world.is_count_excused.set(self.world.is_count_excused.get() || self.has_counted.get() && had_mishap);
         if had_mishap {
             self.world.excused.borrow_mut().extend(unsettled);
