@@ -16,10 +16,12 @@ from stack import CLIENT
 # effect when the caller has given it up.
 SLOW_MS = 700
 TOO_LATE_MS = 3_500
+# The codes that the services' API references name.
 THROTTLES = {
-    "dynamodb": "ProvisionedThroughputExceededException", "sqs": "RequestThrottled", "sns": "Throttling", "cloudwatch": "Throttling",
+    "dynamodb": "ProvisionedThroughputExceededException", "sqs": "RequestThrottled", "sns": "Throttling",
+    "cloudwatch": "Throttling",
 }
-
+# A call that changes nothing.
 WARM_UP = {"dynamodb": "list_tables", "sqs": "list_queues", "sns": "list_topics", "cloudwatch": "list_metrics"}
 
 
@@ -27,7 +29,7 @@ def throttled(service):
     return {"error": {"code": THROTTLES[service], "status": 400}}
 
 
-# What can happen to a call. Of these, the last two take effect and are never answered.
+# What can happen to a call. "unanswered" and "too late" take effect, and the caller does not learn of it.
 KINDS = {
     "throttled": throttled,
     "failed": lambda _: {"error": {"code": "InternalFailure", "status": 500}},
@@ -46,7 +48,7 @@ class Faults:
     def __init__(self, emulator):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        # The calls that the faults added so far are for, by the proxy's own id of the fault.
+        # (service, operation, kind) of what was added, by the proxy's own id.
         self.added = {}
         command = [
             os.environ["MINISTACK_PYTHON"], "-P", Path(__file__).with_name("faults_main.py"), "--upstream", emulator.url,

@@ -1,9 +1,9 @@
 //! What the deployed functions have to come to: a plain fold of a stream's records, without batches, store, queue or faults.
 //!
-//! Reads records as JSON lines (`shardId`, `sequenceNumber`, `arrivalTimeMs`, `payload` in base64), each shard in its order, and the
-//! rule from the detector's environment. A transaction whose payload came before is a producer's retry and is left out
-//! here, so that the fold does not rely on the state to find that out. Prints one JSON document: the stored state of each user in base64, the ids of
-//! the anomalies by user, and the rejected payloads by sequence number.
+//! Reads records as JSON lines (`shardId`, `sequenceNumber`, `arrivalTimeMs`, `payload` in base64), each shard in its order, and
+//! the rule from the detector's environment. A transaction whose payload came before is a producer's retry and is left out here,
+//! so that the fold does not rely on the state to find that out. Prints one JSON document: the stored state of each user in
+//! base64, the ids of the anomalies by user, and the rejected payloads by sequence number.
 
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
