@@ -3,11 +3,13 @@
 import json
 import signal
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
 from emulator import Emulator
-from local import LOGS, ROOT
+from faults import Faults
+from local import LOGS, ROOT, until
 from stack import Stack
 from subscribers import Subscribers
 
@@ -47,6 +49,15 @@ def sigma(emulator):
     return run_sigma
 
 
+@pytest.fixture(scope="session")
+def mapping(stack):
+    """The deployed mapping, disabled, so that nobody else delivers."""
+    uuid, functions = stack.outputs["DetectorMappingId"], stack.client("lambda")
+    functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+    until("the mapping to be disabled", 30, lambda: functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
+    return uuid
+
+
 class Running:
     """A command of `sigma` that goes on while the test does something else."""
 
@@ -63,7 +74,7 @@ class Running:
         return json.loads(out)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sigma_running(emulator):
     """Starts a command of `sigma` against the emulator; ends it if the test has not waited for it."""
     started = []
@@ -78,6 +89,49 @@ def sigma_running(emulator):
     for process in started:
         process.kill()
         process.wait()
+
+
+# Seconds. Long enough for calls that fail and are repeated; an alert whose alerter died waits for both to run out.
+ALERTER_TIMEOUT, VISIBILITY_TIMEOUT = 15, 18
+
+
+@pytest.fixture(scope="session")
+def proxy(emulator):
+    proxy = Faults(emulator)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def faults(proxy, stack):
+    """The proxy between both functions and the emulator, with no fault so far. What was not alerted comes again soon."""
+    proxy.clear()
+    with behind(proxy, stack, "DetectorFunctionName"), behind(proxy, stack, "AlerterFunctionName", Timeout=ALERTER_TIMEOUT):
+        with visibility_timeout(stack, VISIBILITY_TIMEOUT):
+            yield proxy
+
+
+@contextmanager
+def behind(proxy, stack, output, **settings):
+    """Gives the deployed function another endpoint, and other settings, for a while."""
+    configuration = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs[output])
+    variables = configuration["Environment"]["Variables"]
+    stack.configure(output, variables | {"AWS_ENDPOINT_URL": proxy.url}, **settings)
+    try:
+        yield
+    finally:
+        stack.configure(output, variables, **{name: configuration[name] for name in settings})
+
+
+@contextmanager
+def visibility_timeout(stack, seconds):
+    sqs, queue, name = stack.client("sqs"), stack.outputs["AnomalyQueueUrl"], "VisibilityTimeout"
+    before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={name: str(seconds)})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
 
 
 def pytest_configure():

@@ -1,6 +1,7 @@
 """The emulator of AWS: ministack on loopback, with TLS, since the queues and the topic refuse plain HTTP, and with IAM enforced."""
 
 import os
+import signal
 from pathlib import Path
 
 from local import LOGS, Daemon, free_port, listens, until
@@ -53,9 +54,26 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
         }
 
+    def kill(self, function):
+        """Kills every instance of a function that this emulator runs; returns their process ids."""
+        emulator, name = self.daemon.process.pid, f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
+        children = Path(f"/proc/{emulator}/task").glob("*/children")
+        instances = [int(pid) for file in children for pid in file.read_text().split() if name in environment_of(pid)]
+        for pid in instances:
+            os.kill(pid, signal.SIGKILL)
+        return instances
+
     def stop(self):
         self.daemon.stop()
 
     @property
     def log(self):
         return Path(self.daemon.log)
+
+
+def environment_of(pid):
+    """The variables of a process; none if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except ProcessLookupError:
+        return []

@@ -6,7 +6,7 @@ would not.
 
 from ministack import app
 from ministack.core import iam_actions
-from ministack.services import kinesis
+from ministack.services import kinesis, lambda_svc
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as RESOURCES
 
 # Batch calls have no permission of their own: the policy of the single call governs them (SQS developer guide, "Amazon SQS API
@@ -26,6 +26,7 @@ NUMBERS = {
 
 action_by_name = iam_actions.extract_iam_action
 zero_padded_number = kinesis._next_sequence_number
+emulator_environment = lambda_svc._provided_worker_env
 mapping = RESOURCES[MAPPING]
 
 
@@ -36,6 +37,11 @@ def action(*arguments):
 
 def sequence_number():
     return SEQUENCE_NUMBER_START + zero_padded_number()
+
+
+def function_environment(config, *arguments):
+    """To Lambda AWS_ENDPOINT_URL is a variable like any other; ministack overrides what the function's configuration says."""
+    return emulator_environment(config, *arguments) | lambda_svc._runtime_env_vars(config)
 
 
 def with_numbers(properties):
@@ -55,6 +61,7 @@ def update_mapping(physical_id, before, after, stack):
 
 iam_actions.extract_iam_action = action
 kinesis._next_sequence_number = sequence_number
+lambda_svc._provided_worker_env = function_environment
 RESOURCES[MAPPING] = mapping | {"create": create_mapping, "update": update_mapping}
 # Port 443 is for a service that is not used here; the emulator takes the port that it was given and no other.
 app._port_is_bindable = lambda *_: False

@@ -108,6 +108,12 @@ class Stack:
         configuration = self.client("lambda").get_function_configuration(FunctionName=self.outputs[output])
         return configuration["Environment"]["Variables"]
 
+    def configure(self, output, variables, **settings):
+        """Gives the deployed function another environment; new instances have it, warm ones end."""
+        functions, function = self.client("lambda"), self.outputs[output]
+        functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables}, **settings)
+        functions.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
 
 def shard_records(kinesis, stream, shard):
     """The records of a shard from the oldest to the newest at the time of the call."""

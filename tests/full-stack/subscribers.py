@@ -91,6 +91,15 @@ class Subscribers:
         """The user's alerts as the queue and as the endpoint got them."""
         return of(user, self.documents()), of(user, documents(self.endpoint.alerts()))
 
+    def ids(self):
+        """Ids of the alerts that the queue has got, and of those that the endpoint has got, digests opened."""
+        return ids(self.documents()), ids(documents(self.endpoint.alerts()))
+
+    def forget(self):
+        """Drops what both have got so far."""
+        self.documents().clear()
+        self.endpoint.notifications.clear()
+
     def stop(self):
         self.endpoint.stop()
 
@@ -102,3 +111,7 @@ def documents(notifications):
 
 def of(user, alerts):
     return [document for document in alerts if document.get("userId") == user]
+
+
+def ids(documents):
+    return [alert["id"] for document in documents for alert in document.get("digest", [document])]

@@ -20,15 +20,6 @@ RETRIES_ENOUGH = 10_000
 
 
 @pytest.fixture(scope="module")
-def mapping(stack):
-    """The deployed mapping, disabled, so that nobody else delivers."""
-    uuid, functions = stack.outputs["DetectorMappingId"], stack.client("lambda")
-    functions.update_event_source_mapping(UUID=uuid, Enabled=False)
-    until("the mapping to be disabled", 30, lambda: functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
-    return uuid
-
-
-@pytest.fixture(scope="module")
 def deliver(mapping, sigma):
     return lambda *arguments: sigma("deliver", "--mapping", mapping, "--json", *arguments)
 
@@ -76,18 +67,12 @@ def quarantine_refused(stack):
 @contextmanager
 def misconfigured(stack):
     """Gives the detector a rule that it refuses to start with, for a while."""
-    functions, function = stack.client("lambda"), stack.outputs["DetectorFunctionName"]
     variables = stack.environment_of("DetectorFunctionName")
-    configure(functions, function, variables | {"SIGMAS": "many"})
+    stack.configure("DetectorFunctionName", variables | {"SIGMAS": "many"})
     try:
         yield
     finally:
-        configure(functions, function, variables)
-
-
-def configure(functions, function, variables):
-    functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
-    functions.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        stack.configure("DetectorFunctionName", variables)
 
 
 def batches(folder):
@@ -124,8 +109,7 @@ def forget_states(stack):
     for user in stack.items("StateTableName"):
         dynamodb.delete_item(TableName=table, Key={"userId": {"S": user}})
     # A warm instance remembers what it wrote; a new configuration gets a new one.
-    functions, variables = stack.client("lambda"), stack.environment_of("DetectorFunctionName")
-    configure(functions, stack.outputs["DetectorFunctionName"], variables)
+    stack.configure("DetectorFunctionName", stack.environment_of("DetectorFunctionName"))
 
 
 def test_a_record_that_quarantine_refuses_is_reported_and_only_from_it_on_comes_again(stack, deliver, tmp_path):

@@ -6,6 +6,8 @@ import time
 # Enough for the adaptive rule to judge: it does so from nine.
 USUAL = 16
 UNUSUAL_AMOUNT = 912.0
+# In one wave of a user.
+WAVE = 9
 
 
 def transaction(user, number, amount, event_time_ms):
@@ -25,6 +27,16 @@ def usual(user, count=USUAL, first=0):
 def with_anomaly(user):
     """Usual ones, then the one that alerts."""
     return [*usual(user), transaction(user, USUAL, UNUSUAL_AMOUNT, int(time.time() * 1000))]
+
+
+def wave(user, number, anomaly):
+    """Some usual ones of a user who sends wave after wave; two of them, and the anomaly if one is wanted, are sent again by a
+    producer that got no answer. Nine are needed for a verdict, so the first wave cannot have an anomaly.
+    """
+    now_ms, records = int(time.time() * 1000), usual(user, WAVE, number * WAVE)
+    middle = WAVE // 2
+    unusual = [transaction(user, f"unusual_{number}", UNUSUAL_AMOUNT, now_ms)] * 2 if anomaly else []
+    return [*records[:middle], *records[:2], *unusual, *records[middle:]]
 
 
 def bad(user):
