@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate
+.PHONY: help demo test fmt lint template full-stack simulate mutations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -11,12 +11,16 @@ demo: ## The whole pipeline on this machine: generated transactions in, alerts o
 
 test: fmt lint template ## Everything: format, lints, the template's gates, every test, documentation, the full stack
 	cargo test --workspace --quiet
+	$(MAKE) simulate mutations
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
 	$(MAKE) full-stack
 
 SEEDS ?= 20000
-simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s replays one
-	cargo run --quiet --profile simulate --package tests --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s tells the story of one
+	cargo run --quiet --package simulation --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+mutations: ## Break the protocol in seventeen ways; the simulation has to find each
+	tests/mutations/run
 
 fmt:
 	cargo fmt --all --check

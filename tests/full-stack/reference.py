@@ -1,4 +1,4 @@
-"""What the deployed stack has to come to, by a plain fold of the stream's records: tests/src/bin/fold.rs."""
+"""What the deployed stack has to come to, by a plain fold of the stream's records: tests/simulation/src/bin/fold.rs."""
 
 import base64
 import json

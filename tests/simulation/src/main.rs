@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 /// One schedule with its story.
 fn replay(seed: u64) -> ExitCode {
     let (outcome, lines) = trace(seed);
-    lines.iter().for_each(|line| println!("{line}"));
+    println!("{}", lines.join("\n"));
     match outcome {
         Ok(report) => {
             println!("seed {seed}: {report:?}, no promise broken");
@@ -156,8 +156,12 @@ fn succeeded(shared: &Shared, seeds: u64, seconds: f64) -> ExitCode {
 /// Says what is broken, the end of the story, and how to get all of it.
 fn failed(violation: &Violation, schedules: u64) -> ExitCode {
     let (_, lines) = trace(violation.seed);
-    lines.iter().skip(lines.len().saturating_sub(LINES_SHOWN)).for_each(|line| eprintln!("{line}"));
-    eprintln!("{violation}\nfound after {schedules} schedules; replay it: make simulate SEED={}", violation.seed);
+    let last = lines.get(lines.len().saturating_sub(LINES_SHOWN)..).unwrap_or_default();
+    eprintln!(
+        "{}\n{violation}\nfound after {schedules} schedules; replay it: make simulate SEED={}",
+        last.join("\n"),
+        violation.seed
+    );
     let path = PathBuf::from(format!("target/simulation/seed-{}.txt", violation.seed));
     let written = std::fs::create_dir_all("target/simulation").and_then(|()| std::fs::write(&path, lines.join("\n")));
     if written.is_ok() {
