@@ -19,7 +19,7 @@ SEEDS ?= 20000
 simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s tells the story of one
 	cargo run --quiet --package simulation --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-mutations: ## Break the protocol in seventeen ways; the simulation has to find each
+mutations: ## Break the protocol in a copy of the source, in sixteen ways; the simulation has to find each
 	tests/mutations/run
 
 fmt:
