@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate
+.PHONY: help demo test fmt lint template full-stack simulate fuzz
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -17,6 +17,10 @@ test: fmt lint template ## Everything: format, lints, the template's gates, ever
 SEEDS ?= 20000
 simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s replays one
 	cargo run --quiet --profile simulate --package tests --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+SECONDS ?= 10
+fuzz: ## SECONDS=n of coverage-guided fuzzing for each target, or for TARGET=t alone (C++ compiler)
+	tests/fuzz/run $(SECONDS) $(TARGET)
 
 fmt:
 	cargo fmt --all --check

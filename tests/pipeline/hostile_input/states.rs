@@ -51,6 +51,7 @@ async fn corrupt_states() -> Vec<(&'static str, Vec<u8>, CodecError)> {
         ("cut off", whole[..whole.len() - 1].to_vec(), CodecError::Layout),
         ("a byte more", [whole.as_slice(), &[0]].concat(), CodecError::Layout),
         ("a window of no length", empty_with(&[(1, 0x80), (2, 0x80), (3, 0)]), CodecError::Impossible("time")),
+        ("a window of 18 ms, too short for its panes", [&[1, 36], &empty_with(&[])[4..]].concat(), CodecError::Layout),
         ("a pane without a time", empty_with(&[(5, 1)]), CodecError::Impossible("time")),
         (
             "a mean that is no number",
