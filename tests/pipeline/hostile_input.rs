@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use detector::Summary;
 use detector::window_store::Loaded;
 use event_source::kinesis::StreamRecord;
+use lambda_kit::metrics::Counts;
 
 use crate::fixtures::{DetectorBench, SHARD, START_MS, STREAM, kinesis_event, record, sequence, transaction};
 
@@ -150,4 +151,15 @@ fn every_reason_stands_in_a_table() {
     // The table of states has no other.
     reasons.push(RejectReason::StateCorrupt);
     assert_eq!(reasons, RejectReason::ALL);
+}
+
+#[test]
+fn every_reason_has_its_metric() {
+    let capitalised = |word: &str| word[..1].to_uppercase() + &word[1..];
+    for reason in RejectReason::ALL {
+        let name: String = reason.as_str().split('-').map(capitalised).collect();
+        let summary = Summary { rejected: BTreeMap::from([(reason, 7)]), ..Summary::default() };
+        let name: &'static str = format!("Rejected{name}").leak();
+        assert_eq!(summary.counts(), Counts::new("detector").with("Rejected", 7).with(name, 7));
+    }
 }
