@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate mutations
+.PHONY: help demo test fmt lint template full-stack simulate mutations fuzz
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -21,6 +21,10 @@ simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s
 
 mutations: ## Break the protocol in a copy of the source, in sixteen ways; the simulation has to find each
 	tests/mutations/run
+
+SECONDS ?= 10
+fuzz: ## SECONDS=n of coverage-guided fuzzing for each target, or for TARGET=t alone (C++ compiler)
+	tests/fuzz/run $(SECONDS) $(TARGET)
 
 fmt:
 	cargo fmt --all --check

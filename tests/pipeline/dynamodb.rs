@@ -12,16 +12,16 @@ use sigma_cli::embedded::{EmbeddedDynamoDb, counter::RequestCounter, create_tabl
 
 use crate::fixtures::{START_MS, invocation, kinesis_event, transaction, warm_up};
 
-const TABLE: &str = "user-state";
+pub(crate) const TABLE: &str = "user-state";
 
-struct Bench {
-    client: Client,
+pub(crate) struct Bench {
+    pub(crate) client: Client,
     counter: RequestCounter,
-    store: DynamoDbWindowStore,
+    pub(crate) store: DynamoDbWindowStore,
     _dynamodb: EmbeddedDynamoDb,
 }
 
-async fn bench() -> Bench {
+pub(crate) async fn bench() -> Bench {
     let dynamodb = EmbeddedDynamoDb::start().unwrap();
     let counter = RequestCounter::default();
     let client = dynamodb.client(&counter);

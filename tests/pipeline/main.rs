@@ -8,5 +8,6 @@ mod dependencies;
 mod dynamodb;
 mod events;
 mod fixtures;
+mod hostile_input;
 mod protocol_of_the_alerter;
 mod protocol_of_the_detector;

@@ -95,12 +95,17 @@ pub fn decode(bytes: &[u8]) -> Result<UserState, CodecError> {
     if !rest.is_empty() {
         return Err(CodecError::Layout);
     }
-    unpack(packed)
+    let state = unpack(packed)?;
+    // A state has one form: padded varints, a numbered shard written as a name and the like are nothing that `encode` wrote.
+    if encode(&state) == bytes { Ok(state) } else { Err(CodecError::Layout) }
 }
 
 fn unpack(packed: Packed) -> Result<UserState, CodecError> {
-    let times_are_sound =
-        packed.window_length_ms > 0 && packed.newest_event_time_ms.is_none_or(|t| (0..=EVENT_TIME_MS_MAX).contains(&t));
+    let times_are_sound = packed.window_length_ms > 0
+        && match packed.newest_event_time_ms {
+            None => packed.occupied == 0,
+            Some(newest) => (0..=EVENT_TIME_MS_MAX).contains(&newest),
+        };
     require(times_are_sound, "time")?;
     require(packed.long_term.is_sound(), "long-term baseline")?;
     require(packed.positions.len() <= SHARDS_PER_USER_MAX, "number of positions")?;

@@ -22,7 +22,7 @@ mod transaction;
 mod window;
 
 pub use long_term::LongTerm;
-pub use message::{AnomalyId, AnomalyMessage, MESSAGE_VERSION};
+pub use message::{AnomalyId, AnomalyMessage, MESSAGE_VERSION, NotAnAnomalyId};
 pub use moments::Moments;
 pub use position::{Position, PositionError, SequenceNumber, ShardId};
 pub use reject::RejectReason;

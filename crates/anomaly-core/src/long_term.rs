@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::moments::{is_mean, is_variance};
+
 /// Exponentially weighted mean and variance of all amounts of a user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LongTerm {
@@ -30,6 +32,6 @@ impl LongTerm {
     /// Whether these are numbers that amounts can have produced, as they must be when they come from storage.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.mean.is_finite() && self.variance.is_finite() && self.variance >= 0.0
+        is_mean(self.mean) && is_variance(self.variance)
     }
 }

@@ -18,8 +18,22 @@ pub const MESSAGE_VERSION: u32 = 1;
 /// Identity of an anomaly: a 128-bit hash of (stream, shard, sequence number, sub-sequence), as 32 hexadecimal digits. Where
 /// a record stands never changes, so the id is the same at every replay.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct AnomalyId(String);
+
+/// Why a text is no anomaly id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an anomaly id is 32 hexadecimal digits in small letters")]
+pub struct NotAnAnomalyId;
+
+impl TryFrom<String> for AnomalyId {
+    type Error = NotAnAnomalyId;
+
+    fn try_from(text: String) -> Result<Self, NotAnAnomalyId> {
+        let is_id = text.len() == 32 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+        is_id.then_some(Self(text)).ok_or(NotAnAnomalyId)
+    }
+}
 
 impl AnomalyId {
     /// The id of the anomaly that a record at this place raises. `stream` is the stream's ARN.

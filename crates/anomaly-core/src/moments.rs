@@ -4,6 +4,11 @@
 //! out negative. Welford's update and Chan's merge do not cancel, but at amounts of 1e12 the last bit of a mean is 1.2e-4,
 //! which leaves three digits of a variance of 1. So the mean carries 16 bits more than an `f64` holds.
 
+use crate::AMOUNT_ABSOLUTE_MAX;
+
+/// How far beyond its bound rounding may carry a moment, generously.
+const SLACK: f64 = 1.01;
+
 /// The first two moments of `count` numbers. The default is the empty set.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Moments {
@@ -56,10 +61,11 @@ impl Moments {
         merged
     }
 
-    /// Whether these are moments that numbers can have, as they must be when they come from storage.
+    /// Whether these are moments that amounts can have, as they must be when they come from storage: from finite numbers alone
+    /// a merge could still overflow into a threshold that is no number, and nothing would ever alert.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.mean.is_finite() && self.sum_squares.is_finite() && self.sum_squares >= 0.0
+        is_mean(self.mean) && is_variance(self.sum_squares / f64::from(self.count.max(1)))
     }
 
     fn low(&self) -> f64 {
@@ -76,6 +82,17 @@ impl Moments {
         self.mean = sum;
         self.mean_low = rounded(lost / low_unit(sum));
     }
+}
+
+/// Whether amounts can have this mean; NaN is none. The slack is for rounding.
+pub(crate) fn is_mean(mean: f64) -> bool {
+    mean.abs() <= AMOUNT_ABSOLUTE_MAX * SLACK
+}
+
+/// Whether amounts can have this population variance: at most the square of half their range (T. Popoviciu, "Sur les équations
+/// algébriques ayant toutes leurs racines réelles", Mathematica 9, 1935).
+pub(crate) fn is_variance(variance: f64) -> bool {
+    (0.0..=AMOUNT_ABSOLUTE_MAX * AMOUNT_ABSOLUTE_MAX * SLACK).contains(&variance)
 }
 
 /// The worth of one unit of `mean_low`: 2⁻¹⁶ of the last bit of the mean.

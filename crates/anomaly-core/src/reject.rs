@@ -24,7 +24,8 @@ pub enum RejectReason {
     TimestampOutOfRange,
     /// The payload is larger than a transaction may be.
     RecordTooLarge,
-    /// The record claims to be a KPL aggregate (magic and MD5 agree) and its protobuf cannot be read.
+    /// The record claims to be a KPL aggregate (magic and MD5 agree) and its protobuf cannot be read, or
+    /// has no records.
     AggregateCorrupt,
     /// Lambda's envelope lacks what identifies a record: event id, sequence number, arrival time, key or payload.
     EnvelopeInvalid,

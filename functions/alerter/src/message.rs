@@ -4,6 +4,9 @@ use anomaly_core::{AnomalyMessage, MESSAGE_VERSION, Severity};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// Longest body, in bytes. The detector's messages end at about 5 KB; a text of this many quotation marks, the worst there is,
+/// takes six times as many in SNS's message and still fits.
+const BODY_BYTES_MAX: usize = 32 * 1024;
 /// Words by which a plain-text body is known for an alert: the recipe's contract.
 const PLAIN_TEXT_MARK: &str = "ANOMALY DETECTED";
 
@@ -45,6 +48,9 @@ pub enum NotAnAlert {
     /// There is no body or no message id.
     #[error("the message has no body or no id")]
     Incomplete,
+    /// Longer than an alert can be, and than SNS takes.
+    #[error("the body has {0} bytes; an alert has {BODY_BYTES_MAX} at most")]
+    TooLarge(usize),
     /// Neither JSON nor the recipe's words.
     #[error("the body is neither an anomaly message nor a text with \"{PLAIN_TEXT_MARK}\"")]
     Unknown(#[source] serde_json::Error),
@@ -73,6 +79,9 @@ impl Alert {
         let (Some(message_id), Some(body)) = (&message.message_id, &message.body) else {
             return Err(NotAnAlert::Incomplete);
         };
+        if body.len() > BODY_BYTES_MAX {
+            return Err(NotAnAlert::TooLarge(body.len()));
+        }
         match serde_json::from_str::<AnomalyMessage>(body) {
             Ok(anomaly) if anomaly.version == MESSAGE_VERSION => {
                 Ok(Self { id: anomaly.id.as_str().to_owned(), text: anomaly.text(), anomaly: Some(anomaly) })

@@ -15,8 +15,10 @@ use crate::message::Alert;
 
 /// The subject of every email: the recipe's.
 pub const SUBJECT: &str = "Transaction Anomaly Alert";
-/// Documents in one digest: with the text for people beside them it stays below SNS's 256 KB.
-const DIGEST_LIMITS: Limits = Limits { entries_max: 1_000, bytes_max: 100_000 };
+/// What one SNS message may have: 256 KB, less what subject and attributes take.
+pub const MESSAGE_BYTES_MAX: usize = 256_000 - 10_000;
+/// Alerts in one digest, each with what it takes alone; the rest is for what stands around them.
+const DIGEST_LIMITS: Limits = Limits { entries_max: 1_000, bytes_max: MESSAGE_BYTES_MAX - 1_000 };
 
 /// One SNS message.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +35,14 @@ pub struct Publication {
     pub rule: &'static str,
     /// The greatest |score| in it.
     pub score: Option<f64>,
+}
+
+impl Publication {
+    /// The text by protocol, as SNS takes it: `default` is what sqs, lambda and https subscribers get.
+    #[must_use]
+    pub fn message(&self) -> String {
+        json!({ "default": self.document, "email": self.email }).to_string()
+    }
 }
 
 #[derive(Serialize)]
@@ -109,7 +119,7 @@ fn time(event_time_ms: i64) -> String {
 }
 
 fn digests(alerts: &[&Alert]) -> impl Iterator<Item = Publication> {
-    chunks(alerts, DIGEST_LIMITS, |alert| document(alert).to_string().len()).into_iter().map(digest)
+    chunks(alerts, DIGEST_LIMITS, |alert| single(alert).message().len()).into_iter().map(digest)
 }
 
 fn digest(alerts: &[&Alert]) -> Publication {

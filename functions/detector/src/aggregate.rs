@@ -38,7 +38,7 @@ struct PackedRecord {
 pub enum Payload {
     /// One user record.
     Single,
-    /// User records in their order; the index of each is its sub-sequence number.
+    /// User records in their order, at least one; the index of each is its sub-sequence number.
     Aggregate(Vec<Vec<u8>>),
     /// Both marks of an aggregate, and a content that is none.
     Corrupt,
@@ -49,7 +49,8 @@ pub enum Payload {
 pub fn open(payload: &[u8]) -> Payload {
     let Some(body) = protobuf_of(payload) else { return Payload::Single };
     match AggregatedRecord::decode(body) {
-        Ok(aggregate) if aggregate.records.len() > AGGREGATE_RECORDS_MAX => Payload::Corrupt,
+        // One without records would be gone without a trace.
+        Ok(aggregate) if !(1..=AGGREGATE_RECORDS_MAX).contains(&aggregate.records.len()) => Payload::Corrupt,
         Ok(aggregate) => Payload::Aggregate(aggregate.records.into_iter().map(|record| record.data).collect()),
         Err(_) => Payload::Corrupt,
     }
@@ -98,6 +99,7 @@ mod tests {
     #[test]
     fn both_marks_around_nonsense_are_corrupt() {
         assert_eq!(open(&seal(&[0x1A, 0xFF])), Payload::Corrupt);
+        assert_eq!(open(&pack("a", &[])), Payload::Corrupt);
         assert_eq!(open(&seal(&[0x1A, 0x00].repeat(AGGREGATE_RECORDS_MAX + 1))), Payload::Corrupt);
     }
 }

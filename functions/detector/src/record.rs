@@ -19,8 +19,14 @@ pub fn decode(payload: &[u8], arrival_time_ms: i64, clock_skew_ms_max: i64) -> R
         return Err(RejectReason::RecordTooLarge);
     }
     let text = std::str::from_utf8(payload).map_err(|_| RejectReason::NotUtf8)?;
-    let raw: RawTransaction<'_> = serde_json::from_str(text).map_err(|_| reason(text))?;
+    let raw = fields(text).ok_or_else(|| reason(text))?;
     Transaction::validate(raw, arrival_time_ms, clock_skew_ms_max)
+}
+
+/// The fields of an object. (serde would take a list of the right values for one.)
+fn fields(text: &str) -> Option<RawTransaction<'_>> {
+    let is_object = text.trim_ascii_start().starts_with('{');
+    serde_json::from_str(text).ok().filter(|_| is_object)
 }
 
 /// Why a text is no transaction: looked at again field by field, since only bad records pay for it.
@@ -60,7 +66,10 @@ fn amount(json: &str) -> Option<RejectReason> {
 
 fn timestamp(json: &str) -> Option<RejectReason> {
     let digits = json.strip_prefix('-').unwrap_or(json);
-    if json.parse::<i64>().is_ok() {
+    if json == "-0" {
+        // serde_json reads it as a float, so that its sign is kept.
+        Some(RejectReason::WrongType)
+    } else if json.parse::<i64>().is_ok() {
         None
     } else if digits.bytes().all(|c| c.is_ascii_digit()) {
         Some(RejectReason::TimestampOutOfRange)
@@ -125,11 +134,13 @@ mod tests {
             (R::MissingField, br#"{"amount":1,"timestamp":1}"#),
             (R::MissingField, br#"{"userId":"u","amount":1}"#),
             (R::WrongType, b"[1,2]"),
+            (R::WrongType, br#"["u",1,0]"#),
             (R::WrongType, b"null"),
             (R::WrongType, br#"{"userId":7,"amount":1,"timestamp":1}"#),
             (R::WrongType, br#"{"userId":"u","amount":"1","timestamp":1}"#),
             (R::WrongType, br#"{"userId":"u","amount":null,"timestamp":1}"#),
             (R::WrongType, br#"{"userId":"u","amount":1,"timestamp":1.5}"#),
+            (R::WrongType, br#"{"userId":"u","amount":1,"timestamp":-0}"#),
             (R::WrongType, br#"{"userId":"u","amount":1,"timestamp":1,"merchantId":5}"#),
             (R::WrongType, deep.as_bytes()),
             (R::UserIdInvalid, br#"{"userId":"","amount":1,"timestamp":1}"#),

@@ -66,7 +66,7 @@ impl Producer {
 
     fn next_record(&mut self, now_ms: i64) -> Put {
         if self.packs && self.dice.chance(0.3) {
-            let payloads: Vec<Payload> = (0..self.dice.between(0, 8)).map(|_| self.payload(now_ms).1).collect();
+            let payloads: Vec<Payload> = (0..self.dice.between(1, 8)).map(|_| self.payload(now_ms).1).collect();
             let packed: Vec<Vec<u8>> = payloads.iter().map(|payload| payload.bytes.clone()).collect();
             return Put { partition_key: "a".to_owned(), data: pack("a", &packed), payloads };
         }

@@ -4,13 +4,12 @@ use aws_sdk_sns::Client;
 use aws_sdk_sns::error::{BuildError, DisplayErrorContext};
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use lambda_kit::batch::{Limits, chunks, confirm};
-use serde_json::json;
 
 use super::Publisher;
-use crate::publication::{Publication, SUBJECT};
+use crate::publication::{MESSAGE_BYTES_MAX, Publication, SUBJECT};
 
 /// What one PublishBatch takes: 10 entries, 256 KB; less what subjects and attributes take.
-const LIMITS: Limits = Limits { entries_max: 10, bytes_max: 256_000 - 10_000 };
+const LIMITS: Limits = Limits { entries_max: 10, bytes_max: MESSAGE_BYTES_MAX };
 
 /// The adapter.
 #[derive(Debug, Clone)]
@@ -48,16 +47,11 @@ impl SnsPublisher {
 impl Publisher for SnsPublisher {
     async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
         let mut confirmed = Vec::with_capacity(publications.len());
-        for chunk in chunks(publications, LIMITS, |publication| message(publication).len()) {
+        for chunk in chunks(publications, LIMITS, |publication| publication.message().len()) {
             confirmed.extend(confirm(chunk, async |open| self.publish_once(open).await).await);
         }
         confirmed
     }
-}
-
-/// The body by protocol: `default` is what sqs, lambda and https subscribers get.
-fn message(publication: &Publication) -> String {
-    json!({ "default": publication.document, "email": publication.email }).to_string()
 }
 
 fn entry(id: usize, publication: &Publication) -> Result<PublishBatchRequestEntry, BuildError> {
@@ -65,7 +59,7 @@ fn entry(id: usize, publication: &Publication) -> Result<PublishBatchRequestEntr
         .id(id.to_string())
         .subject(SUBJECT)
         .message_structure("json")
-        .message(message(publication))
+        .message(publication.message())
         .message_attributes("severity", attribute("String", publication.severity.as_str())?)
         .message_attributes("rule", attribute("String", publication.rule)?);
     if let Some(score) = publication.score {
