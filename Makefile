@@ -11,13 +11,14 @@ demo: ## The whole pipeline on this machine: generated transactions in, alerts o
 
 test: fmt lint template ## Everything: format, lints, the template's gates, every test, documentation, the full stack
 	cargo test --workspace --quiet
-	$(MAKE) simulate mutations
+	$(MAKE) simulate mutations fuzz
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
 	$(MAKE) full-stack
 
 SEEDS ?= 20000
 simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s tells the story of one
-	cargo run --quiet --package simulation --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	cargo build --quiet --workspace --bin simulate
+	target/debug/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 mutations: ## Break the protocol in a copy of the source, in sixteen ways; the simulation has to find each
 	tests/mutations/run
