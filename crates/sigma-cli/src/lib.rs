@@ -5,5 +5,7 @@ pub mod deliver;
 pub mod demo;
 pub mod embedded;
 pub mod generator;
+pub mod output;
 pub mod progress;
+pub mod replay;
 pub mod send;
