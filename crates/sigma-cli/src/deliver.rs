@@ -22,6 +22,7 @@ use remote::{RemoteFunction, RemoteStream};
 use serde::Serialize;
 
 use crate::aws::Connection;
+use crate::output::Output;
 
 /// Wait after a step that had nothing to do.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -50,9 +51,9 @@ pub struct Options {
     /// Polls without a new record after which the stream is taken for done.
     #[arg(long, default_value_t = 3)]
     pub idle_polls: u32,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub json: bool,
+    /// How it speaks.
+    #[command(flatten)]
+    pub output: Output,
     /// Where AWS is.
     #[command(flatten)]
     pub connection: Connection,
@@ -97,7 +98,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(folder) = &options.on_failure {
         write(&mapping.destination().borrow(), folder)?;
     }
-    print(&delivered, options.json)?;
+    if let Some(text) = options.output.render(&delivered, || text(&delivered))? {
+        println!("{text}");
+    }
     anyhow::ensure!(delivered.records_open == 0, "{} records are still open", delivered.records_open);
     Ok(())
 }
@@ -171,18 +174,13 @@ fn write(given_up: &[FailedBatch], folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(delivered: &Delivered, as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        println!("{}", serde_json::to_string(delivered)?);
-        return Ok(());
-    }
-    println!(
+fn text(delivered: &Delivered) -> String {
+    format!(
         "{} records done in {} calls: {} partial failures, {} errors, {} batches given up",
         delivered.records_done,
         delivered.invocations,
         delivered.partial_failures,
         delivered.function_errors,
         delivered.given_up
-    );
-    Ok(())
+    )
 }

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod embedded;
 pub mod generator;
 pub mod output;
+pub mod output;
 pub mod progress;
 pub mod replay;
 pub mod send;

@@ -1,12 +1,16 @@
 //! `sigma`: the local tool.
 #![recursion_limit = "256"]
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
 use sigma_cli::{deliver, demo, send};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 it failed and says why, 2 it was called wrongly.";
 
 /// Real-time anomaly detection for per-user transactions: try it here before you deploy it.
 #[derive(Parser)]
-#[command(name = "sigma", version, about)]
+#[command(name = "sigma", version, about, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -20,13 +24,33 @@ enum Command {
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping would: for emulators whose own mapping is not faithful.
     Deliver(deliver::Options),
+    /// Print the completion script of a shell.
+    #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Demo(options) => demo::run(&options).await,
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut std::io::stdout());
+            Ok(())
+        }
     }
 }

@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::aws::Connection;
+use crate::output::Output;
 use crate::progress::Progress;
 
 /// Records in one PutRecords (API limit).
@@ -46,9 +47,9 @@ pub struct Options {
     /// Records per second at most [default: as fast as the stream takes them].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub json: bool,
+    /// How it speaks.
+    #[command(flatten)]
+    pub output: Output,
     /// Where AWS is.
     #[command(flatten)]
     pub connection: Connection,
@@ -74,10 +75,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let mut sender = Sender { client, stream: &options.stream, open: VecDeque::new(), sent: Sent::default() };
     let outcome = sender.send_all(options).await;
     let sent = sender.sent;
-    if options.json {
-        println!("{}", serde_json::to_string(&sent)?);
-    } else {
-        println!("{} records sent, {} of them retried; {} failed", sent.sent, sent.retried, sent.failed);
+    let text = || format!("{} records sent, {} of them retried; {} failed", sent.sent, sent.retried, sent.failed);
+    if let Some(text) = options.output.render(&sent, text)? {
+        println!("{text}");
     }
     outcome
 }
@@ -92,7 +92,7 @@ struct Sender<'a> {
 impl Sender<'_> {
     async fn send_all(&mut self, options: &Options) -> anyhow::Result<()> {
         let (mut lines, bytes) = open(&options.from)?;
-        let mut progress = bytes.map(|bytes| Progress::new("bytes", bytes));
+        let mut progress = bytes.map(|bytes| Progress::new("bytes", bytes, options.output.quiet));
         let started = Instant::now();
         loop {
             let read = self.fill(&mut lines)?;
