@@ -22,7 +22,7 @@ use local::Local;
 use report::Summary;
 use truth::Truth;
 
-use crate::generator::Generator;
+use crate::generator::{Generator, Scenario, Settings};
 use crate::output::Output;
 use crate::progress::Progress;
 
@@ -77,6 +77,18 @@ impl Options {
     fn rule(&self) -> anyhow::Result<Rule> {
         Ok(Rule::new(RuleSettings { kind: self.rule, sigmas: self.sigmas, ..RuleSettings::default() })?)
     }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            scenario: Scenario::Recipe,
+            seed: self.seed,
+            users: self.users,
+            rate_per_second: self.rate,
+            start_ms: START_MS,
+            // The recipe's numbers do not depend on it.
+            horizon_seconds: 0.0,
+        }
+    }
 }
 
 /// Runs the demo, prints its report and writes its summary.
@@ -106,7 +118,7 @@ async fn feed(options: &Options, local: &mut Local, truth: &mut Truth) -> anyhow
     let mut hostility = Hostility::default();
     let mut progress = Progress::new("transactions", options.records, options.output.quiet);
     let records = usize::try_from(options.records)?;
-    let mut generator = Generator::new(options.seed, options.users, options.rate, START_MS).take(records).peekable();
+    let mut generator = Generator::new(&options.settings())?.take(records).peekable();
     while generator.peek().is_some() {
         let mut put = 0;
         for generated in generator.by_ref().take(RECORDS_PER_POLL) {

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{deliver, demo, send};
+use sigma_cli::{deliver, demo, generate, send};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 it failed and says why, 2 it was called wrongly.";
 
@@ -20,6 +20,8 @@ struct Cli {
 enum Command {
     /// Run the whole pipeline on this machine: generated transactions in, alerts out.
     Demo(demo::Options),
+    /// Generate labelled transactions of a scenario.
+    Generate(generate::Options),
     /// Put transactions from a file into a Kinesis stream.
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping would: for emulators whose own mapping is not faithful.
@@ -46,6 +48,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(options) => demo::run(&options).await,
+        Command::Generate(options) => generate::run(&options),
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Completions { shell } => {
