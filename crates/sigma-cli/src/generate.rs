@@ -34,12 +34,6 @@ pub struct Selection {
     /// Event time to generate, such as 90d, 12h or 30min.
     #[arg(long, value_parser = seconds)]
     pub duration: Option<f64>,
-    /// Transactions of all users together, such as 10/s, 200/h or 1/d.
-    #[arg(long, default_value = "10/s", value_parser = rate)]
-    pub rate: f64,
-    /// Event time of the beginning: ms since the epoch, or such as 2026-01-31T00:00:00Z.
-    #[arg(long, default_value = "2025-10-09T08:55:00Z", value_parser = time_ms)]
-    pub start: i64,
     /// The same seed gives the same transactions.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -63,6 +57,12 @@ pub struct Options {
     /// How to write.
     #[arg(long, value_enum, default_value = "jsonl")]
     pub format: Format,
+    /// Transactions of all users together, such as 10/s, 200/h or 1/d.
+    #[arg(long, default_value = "10/s", value_parser = rate)]
+    pub rate: f64,
+    /// Event time of the beginning: ms since the epoch, or such as 2026-01-31T00:00:00Z.
+    #[arg(long, default_value = "2025-10-09T08:55:00Z", value_parser = time_ms)]
+    pub start: i64,
     /// Which transactions.
     #[command(flatten)]
     pub selection: Selection,
@@ -133,41 +133,40 @@ impl Generated {
 }
 
 impl Selection {
-    /// How many records that will be, about.
+    /// How many records that will be, about, at so many a second of event time.
     #[must_use]
-    pub fn records_expected(&self) -> u64 {
+    pub fn records_expected(&self, rate: f64) -> u64 {
         let records = self.records.or_else(|| self.duration.is_none().then_some(RECORDS_DEFAULT));
-        let in_duration = self.duration.map(|seconds| whole(seconds * self.rate));
+        let in_duration = self.duration.map(|seconds| whole(seconds * rate));
         records.unwrap_or(u64::MAX).min(in_duration.unwrap_or(u64::MAX))
     }
 
-    /// The transactions, until there are enough or time is over.
+    /// The transactions, `rate` a second of event time from `start_ms` on, until there are enough or time is over.
     ///
     /// # Errors
     /// If a distribution refuses its parameters.
-    pub fn generate(&self, scenario: Scenario) -> anyhow::Result<impl Iterator<Item = Generated>> {
+    pub fn generate(
+        &self,
+        scenario: Scenario,
+        rate: f64,
+        start_ms: i64,
+    ) -> anyhow::Result<impl Iterator<Item = Generated> + use<>> {
         let records_max = self.records.or_else(|| self.duration.is_none().then_some(RECORDS_DEFAULT));
-        let records_seconds = records_max.map_or(f64::INFINITY, |records| exact(records) / self.rate);
+        let records_seconds = records_max.map_or(f64::INFINITY, |records| exact(records) / rate);
         let horizon_seconds = self.duration.unwrap_or(f64::INFINITY).min(records_seconds);
-        let settings = Settings {
-            scenario,
-            seed: self.seed,
-            users: self.users,
-            rate_per_second: self.rate,
-            start_ms: self.start,
-            horizon_seconds,
-        };
+        let settings =
+            Settings { scenario, seed: self.seed, users: self.users, rate_per_second: rate, start_ms, horizon_seconds };
         let records_max = records_max.map_or(Ok(usize::MAX), usize::try_from)?;
-        let end_ms = self.end_ms();
+        let end_ms = self.end_ms(start_ms);
         let is_within = move |generated: &Generated| generated.timestamp < end_ms;
         Ok(Generator::new(&settings)?.take(records_max).take_while(is_within))
     }
 
     /// Before this event time everything is, unless the number of records ends it earlier.
-    fn end_ms(&self) -> i64 {
+    fn end_ms(&self, start_ms: i64) -> i64 {
         let duration = self.duration.map(std::time::Duration::try_from_secs_f64);
         let length_ms = duration.and_then(Result::ok).and_then(|length| i64::try_from(length.as_millis()).ok());
-        self.start.saturating_add(length_ms.unwrap_or(i64::MAX))
+        start_ms.saturating_add(length_ms.unwrap_or(i64::MAX))
     }
 }
 
@@ -212,9 +211,9 @@ fn closed_is_enough(written: anyhow::Result<Summary>) -> anyhow::Result<Option<S
 fn write(options: &Options, sink: impl Write) -> anyhow::Result<Summary> {
     let mut summary = Summary::default();
     let is_quiet = options.output.quiet || options.out.is_none();
-    let mut progress = Progress::new("transactions", options.selection.records_expected(), is_quiet);
+    let mut progress = Progress::new("transactions", options.selection.records_expected(options.rate), is_quiet);
     let mut rows = Rows::new(options.format, sink);
-    for generated in options.selection.generate(options.scenario)? {
+    for generated in options.selection.generate(options.scenario, options.rate, options.start)? {
         rows.write(&generated)?;
         summary.add(&generated);
         if summary.records.is_multiple_of(PROGRESS_RECORDS) {
@@ -305,7 +304,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// A rate such as 10/s, 200/h, 1/d, or a number, which is per second; per second.
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
     let unit_seconds = match unit {
         "s" => 1.0,

@@ -1,6 +1,7 @@
 //! `sigma`: the local tool.
 #![recursion_limit = "256"]
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -52,7 +53,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);
+            // A reader that has seen enough is no failure.
+            let _ = std::io::stdout().write_all(&script);
             Ok(())
         }
     }
