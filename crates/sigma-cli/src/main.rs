@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{deliver, demo, generate, send};
+use sigma_cli::{deliver, demo, generate, replay, send};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 it failed and says why, 2 it was called wrongly.";
 
@@ -23,6 +23,8 @@ enum Command {
     Demo(demo::Options),
     /// Generate labelled transactions of a scenario.
     Generate(generate::Options),
+    /// Try a rule on transactions that are already there: what would it have alerted?
+    Replay(replay::Options),
     /// Put transactions from a file into a Kinesis stream.
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping would: for emulators whose own mapping is not faithful.
@@ -39,10 +41,13 @@ enum Command {
 async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast::<clap::Error>() {
+            Ok(called_wrongly) => called_wrongly.exit(),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
@@ -50,6 +55,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(options) => demo::run(&options).await,
         Command::Generate(options) => generate::run(&options),
+        Command::Replay(options) => replay::run(&options).await,
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Completions { shell } => {

@@ -259,7 +259,7 @@ impl Delay {
 }
 
 /// Judged transactions by score, in bins of equal width. The first and the last bin also hold everything beyond them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScoreHistogram {
     /// Where the first bin begins, in standard deviations.
     pub start: f64,
