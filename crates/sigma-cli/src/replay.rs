@@ -9,6 +9,7 @@ mod config;
 mod detail;
 mod engine;
 mod flagged;
+mod handlers;
 pub mod input;
 mod lane;
 mod outputs;
@@ -24,10 +25,12 @@ use std::time::Instant;
 
 use clap::Args;
 use clap::error::ErrorKind;
+use config::Plan;
 use engine::Engine;
-use input::{ColumnNames, Format, Reader, TimeFormat};
+use handlers::Handlers;
+use input::{ColumnNames, Format, Reader, Record, TimeFormat};
 use outputs::{JsonLines, Reject};
-use summary::{Input, SUMMARY_VERSION, Summary};
+use summary::{Flag, Input, RuleName, SUMMARY_VERSION, Summary};
 
 pub use config::{DirectionName, RuleOptions};
 
@@ -61,6 +64,10 @@ pub struct Options {
     /// The rules.
     #[command(flatten)]
     pub rules: RuleOptions,
+    /// Also put every record through the detector as it is deployed, on an embedded DynamoDB, and fail if a verdict differs: for one
+    /// rule of the detector, and slower.
+    #[arg(long)]
+    pub through_handlers: bool,
     /// Leave out what other sigmas would give: nine states less for each user and rule.
     #[arg(long)]
     pub no_sweep: bool,
@@ -83,7 +90,7 @@ pub struct Options {
 /// # Errors
 /// If the input cannot be read, has no transaction, or a file cannot be written; a [`clap::Error`] if a knob is out of range.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
-    let summary = replay(options)?;
+    let summary = replay(options).await?;
     if let Some(path) = &options.summary {
         outputs::write(path, &(serde_json::to_string(&summary)? + "\n"))?;
     }
@@ -97,6 +104,19 @@ impl Options {
     /// Other sigmas are run only for who gets to see them.
     fn is_swept(&self) -> bool {
         !self.no_sweep && (self.summary.is_some() || self.output.json)
+    }
+
+    async fn handlers(&self, plan: &Plan) -> anyhow::Result<Option<Handlers>> {
+        if !self.through_handlers {
+            return Ok(None);
+        }
+        match plan.specs.get(..plan.shown) {
+            Some([spec]) if spec.rule != RuleName::Recipe => {
+                let settings = self.rules.settings(spec.rule, spec.knobs.sigmas).map_err(usage)?;
+                Ok(Some(Handlers::start(settings).await?))
+            }
+            _ => Err(usage("--through-handlers takes one rule of the detector: adaptive or plain, and one --sigmas")),
+        }
     }
 
     fn reader(&self) -> anyhow::Result<Reader> {
@@ -114,25 +134,31 @@ fn usage(message: impl std::fmt::Display) -> anyhow::Error {
 }
 
 /// Reads the whole input.
-fn replay(options: &Options) -> anyhow::Result<Summary> {
+///
+/// # Errors
+/// See [`run`].
+pub async fn replay(options: &Options) -> anyhow::Result<Summary> {
     let plan = options.rules.plan(options.is_swept()).map_err(usage)?;
     let mut reader = options.reader()?;
-    let mut engine = Engine::new(&plan, options.flags_out.is_some())?;
     let mut files = Files::create(options)?;
+    let mut pass = Pass {
+        engine: Engine::new(&plan, files.flags.is_some() || options.through_handlers)?,
+        handlers: options.handlers(&plan).await?,
+        flags: Vec::new(),
+    };
     let started = Instant::now();
-    read(&mut reader, &mut engine, &mut files, options.output.quiet)?;
-    engine.finish();
+    pass.read(&mut reader, &mut files, options.output.quiet).await?;
     let elapsed_seconds = started.elapsed().as_secs_f64();
-    files.take_flags(&mut engine)?;
+    pass.compare()?;
     files.finish()?;
     let mut input = described(options, &reader);
-    engine.count_input(&mut input);
+    pass.engine.count_input(&mut input);
     require_transactions(&input)?;
     Ok(Summary {
         version: SUMMARY_VERSION,
         tool: format!("sigma {}", env!("CARGO_PKG_VERSION")),
-        timeline: engine.timeline(&input),
-        rules: engine.rules(&input, options.is_swept()),
+        timeline: pass.engine.timeline(&input),
+        rules: pass.engine.rules(&input, options.is_swept()),
         elapsed_seconds,
         lines_per_second: rate(input.lines, elapsed_seconds),
         input,
@@ -140,28 +166,68 @@ fn replay(options: &Options) -> anyhow::Result<Summary> {
 }
 
 /// Every record through every rule.
-fn read(reader: &mut Reader, engine: &mut Engine, files: &mut Files, is_quiet: bool) -> anyhow::Result<()> {
-    let mut progress = reader.bytes_total().map(|total| Progress::new("bytes", total, is_quiet));
-    let mut seen_bytes = 0;
-    while let Some(record) = reader.next()? {
-        let index = engine.add(&record)?;
-        if let Err(reason) = record.outcome {
-            let (line, raw) = (record.line, record.raw.to_vec());
-            files.reject(index, line, reason, &raw, reader.current())?;
-        }
-        if index % RECORDS_PER_LOOK == 0 {
-            files.take_flags(engine)?;
-            if let Some(progress) = &mut progress {
-                progress.advance(reader.bytes_read() - seen_bytes);
-                seen_bytes = reader.bytes_read();
+struct Pass {
+    engine: Engine,
+    handlers: Option<Handlers>,
+    /// What was flagged, to be held against the handlers' flags.
+    flags: Vec<Flag>,
+}
+
+impl Pass {
+    async fn read(&mut self, reader: &mut Reader, files: &mut Files, is_quiet: bool) -> anyhow::Result<()> {
+        let mut progress = reader.bytes_total().map(|total| Progress::new("bytes", total, is_quiet));
+        let mut bytes_shown = 0;
+        while let Some(index) = self.read_one(reader, files)? {
+            if let Some(handlers) = &mut self.handlers {
+                handlers.poll(false).await?;
+            }
+            if index % RECORDS_PER_LOOK == 0 {
+                self.take_flags(files)?;
+                if let Some(progress) = &mut progress {
+                    progress.advance(reader.bytes_read() - bytes_shown);
+                    bytes_shown = reader.bytes_read();
+                }
             }
         }
+        if let Some(mut progress) = progress {
+            progress.advance(reader.bytes_read() - bytes_shown);
+            progress.finish();
+        }
+        if let Some(handlers) = &mut self.handlers {
+            handlers.poll(true).await?;
+        }
+        self.engine.finish();
+        self.take_flags(files)
     }
-    if let Some(mut progress) = progress {
-        progress.advance(reader.bytes_read() - seen_bytes);
-        progress.finish();
+
+    /// Answers with the index of the record; `None` at the end.
+    fn read_one(&mut self, reader: &mut Reader, files: &mut Files) -> anyhow::Result<Option<u64>> {
+        let Some(record) = reader.next_record()? else { return Ok(None) };
+        let index = self.engine.add(&record)?;
+        if let Some(handlers) = &mut self.handlers {
+            handlers.put(index, &record);
+        }
+        if record.outcome.is_err() {
+            files.reject(index, &record)?;
+        }
+        Ok(Some(index))
     }
-    Ok(())
+
+    fn take_flags(&mut self, files: &mut Files) -> anyhow::Result<()> {
+        for flag in self.engine.take_flags() {
+            files.flag(&flag)?;
+            if self.handlers.is_some() {
+                self.flags.push(flag);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self) -> anyhow::Result<()> {
+        let Some(handlers) = &mut self.handlers else { return Ok(()) };
+        let verdicts = self.engine.lanes.first().map(|lane| lane.counts.verdicts).unwrap_or_default();
+        handlers.compare(verdicts, &self.engine.totals, &self.flags)
+    }
 }
 
 fn described(options: &Options, reader: &Reader) -> Input {
@@ -216,21 +282,13 @@ impl Files {
         Ok(Self { flags: create(&options.flags_out)?, rejects: create(&options.rejects)? })
     }
 
-    fn take_flags(&mut self, engine: &mut Engine) -> anyhow::Result<()> {
-        let Some(flags) = &mut self.flags else { return Ok(()) };
-        engine.take_flags().try_for_each(|flag| flags.write(&flag))
+    fn flag(&mut self, flag: &Flag) -> anyhow::Result<()> {
+        self.flags.as_mut().map_or(Ok(()), |flags| flags.write(flag))
     }
 
-    fn reject(
-        &mut self,
-        index: u64,
-        line: u64,
-        reason: anomaly_core::RejectReason,
-        raw: &[u8],
-        file: &str,
-    ) -> anyhow::Result<()> {
+    fn reject(&mut self, index: u64, record: &Record<'_>) -> anyhow::Result<()> {
         let Some(rejects) = &mut self.rejects else { return Ok(()) };
-        rejects.write(&Reject::new(index, line, reason, raw, file))
+        record.outcome.as_ref().err().map_or(Ok(()), |reason| rejects.write(&Reject::new(index, *reason, record)))
     }
 
     fn finish(self) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::engine::{ALERTS_FROM, Engine, LABELLED, TRANSACTIONS};
 use super::lane::{Counts, Lane};
-use super::summary::{Detection, Input, Quality, RuleSummary, SweepPoint, Timeline, UserCount, UserSeries};
+use super::summary::{Detection, Flag, Input, Quality, RuleSummary, SweepPoint, Timeline, UserCount, UserSeries};
 
 const MS_PER_DAY: f64 = 86_400_000.0;
 
@@ -70,7 +70,7 @@ impl Engine {
             scores,
             alerts_over_time: self.bins.series(ALERTS_FROM + place),
             sweep: if is_swept { self.sweep(lane, base) } else { Vec::new() },
-            top_flags: self.top_flags(lane, ids),
+            top_flags: top_flags(lane, ids),
             noisiest_users: self.noisiest_users(lane, ids),
             series: self.series(lane, ids),
         }
@@ -92,11 +92,6 @@ impl Engine {
             }
         };
         points.into_iter().map(point).collect()
-    }
-
-    fn top_flags(&self, lane: &Lane, ids: &[&str]) -> Vec<super::summary::Flag> {
-        let top = lane.detail.as_ref().map(|detail| detail.top.sorted()).unwrap_or_default();
-        top.iter().map(|flagged| flagged.named(ids.get(flagged.user).copied().unwrap_or_default(), None)).collect()
     }
 
     fn noisiest_users(&self, lane: &Lane, ids: &[&str]) -> Vec<UserCount> {
@@ -127,6 +122,11 @@ impl Engine {
     fn transactions_of(&self, user: usize) -> u64 {
         self.users.get(user).map_or(0, |user| user.transactions)
     }
+}
+
+fn top_flags(lane: &Lane, ids: &[&str]) -> Vec<Flag> {
+    let top = lane.detail.as_ref().map(|detail| detail.top.sorted()).unwrap_or_default();
+    top.iter().map(|flagged| flagged.named(ids.get(flagged.user).copied().unwrap_or_default(), None)).collect()
 }
 
 impl Counts {

@@ -48,9 +48,13 @@ pub struct Settings {
 /// A transaction or a reject, where it stands and as it came.
 #[derive(Debug)]
 pub struct Record<'a> {
-    /// Line of its file, from 1.
+    /// Its file.
+    pub file: &'a str,
+    /// Line of the file, from 1.
     pub line: u64,
-    /// As it came; of a CSV, its fields joined by commas.
+    /// Whether it is a row of a CSV.
+    pub is_row: bool,
+    /// As it came; of a CSV, the fields of a bad row joined by commas, and nothing of a good one.
     pub raw: &'a [u8],
     /// Whether it is labelled as anomalous; `None` if the input has no label.
     pub label: Option<bool>,
@@ -90,7 +94,7 @@ impl Reader {
     ///
     /// # Errors
     /// If a file cannot be read, or its columns are not known.
-    pub fn next(&mut self) -> anyhow::Result<Option<Record<'_>>> {
+    pub fn next_record(&mut self) -> anyhow::Result<Option<Record<'_>>> {
         while !self.advance()? {
             self.current = None;
             let Some(opened) = self.sources.open_next()? else { return Ok(None) };
@@ -98,8 +102,8 @@ impl Reader {
             self.begin(opened).with_context(|| name)?;
         }
         Ok(match &mut self.current {
-            Some(Current::Json(reader)) => Some(reader.record()),
-            Some(Current::Csv(reader)) => Some(reader.record()),
+            Some(Current::Json(reader)) => Some(reader.record(self.sources.current())),
+            Some(Current::Csv(reader)) => Some(reader.record(self.sources.current())),
             None => None,
         })
     }
@@ -161,12 +165,6 @@ impl Reader {
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.sources.bytes_read()
-    }
-
-    /// The file that the last record is from.
-    #[must_use]
-    pub fn current(&self) -> &str {
-        self.sources.current()
     }
 
     /// Files opened so far.

@@ -8,8 +8,10 @@ use anomaly_core::RejectReason;
 use anyhow::Context;
 use serde::Serialize;
 
-/// Characters of a rejected record that are written; the largest record has not many more.
-const RAW_CHARACTERS_MAX: usize = 4_096;
+use super::input::Record;
+
+/// Bytes of a rejected record that are written: enough to see what is wrong with it.
+const RAW_BYTES_MAX: usize = 4_096;
 
 /// A file with one JSON document a line.
 #[derive(Debug)]
@@ -23,7 +25,9 @@ pub(super) struct JsonLines {
 pub(super) struct Reject<'a> {
     /// Which record of the input, from 0.
     index: u64,
-    /// Line of its file, from 1.
+    /// Its file.
+    file: &'a str,
+    /// Line of the file, from 1.
     line: u64,
     reason: RejectReason,
     /// As it came; what is not UTF-8 is replaced.
@@ -31,15 +35,13 @@ pub(super) struct Reject<'a> {
     /// Whether there was more of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_truncated: bool,
-    /// Its file.
-    file: &'a str,
 }
 
 impl<'a> Reject<'a> {
-    pub(super) fn new(index: u64, line: u64, reason: RejectReason, raw: &[u8], file: &'a str) -> Self {
-        let shown = raw.get(..RAW_CHARACTERS_MAX).unwrap_or(raw);
-        let text = String::from_utf8_lossy(shown).trim().to_owned();
-        Self { index, line, reason, raw: text, is_truncated: shown.len() < raw.len(), file }
+    pub(super) fn new(index: u64, reason: RejectReason, record: &Record<'a>) -> Self {
+        let shown = record.raw.get(..RAW_BYTES_MAX).unwrap_or(record.raw);
+        let raw = String::from_utf8_lossy(shown).trim().to_owned();
+        Self { index, file: record.file, line: record.line, reason, is_truncated: shown.len() < record.raw.len(), raw }
     }
 }
 

@@ -7,20 +7,45 @@ use crate::replay::summary::Columns;
 /// Columns named on the command line; the others are found by the names that are usual for card transactions.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ColumnNames {
-    /// CSV column with the user [default: userId, user, customer, card, account, cc_num or the like].
-    #[arg(long = "user-column", value_name = "NAME", help_heading = "Columns of a CSV")]
+    /// Whose transaction.
+    #[arg(
+        long = "user-column",
+        value_name = "NAME",
+        help_heading = "Columns of a CSV",
+        help = "CSV column with the user [default: userId, user, customer, card, account, cc_num or the like]"
+    )]
     pub user: Option<String>,
-    /// CSV column with the amount [default: amount, amt, value or the like].
-    #[arg(long = "amount-column", value_name = "NAME", help_heading = "Columns of a CSV")]
+    /// The amount.
+    #[arg(
+        long = "amount-column",
+        value_name = "NAME",
+        help_heading = "Columns of a CSV",
+        help = "CSV column with the amount [default: amount, amt, value or the like]"
+    )]
     pub amount: Option<String>,
-    /// CSV column with the time [default: timestamp, time, date, trans_date_trans_time or the like].
-    #[arg(long = "time-column", value_name = "NAME", help_heading = "Columns of a CSV")]
+    /// The event time.
+    #[arg(
+        long = "time-column",
+        value_name = "NAME",
+        help_heading = "Columns of a CSV",
+        help = "CSV column with the time [default: timestamp, time, date, trans_date_trans_time or the like]"
+    )]
     pub time: Option<String>,
-    /// CSV column with the transaction's id, by which repetitions are known [default: transactionId, trans_num or the like].
-    #[arg(long = "id-column", value_name = "NAME", help_heading = "Columns of a CSV")]
+    /// The transaction's id.
+    #[arg(
+        long = "id-column",
+        value_name = "NAME",
+        help_heading = "Columns of a CSV",
+        help = "CSV column with the transaction's id, by which repetitions are known [default: transactionId, trans_num or the like]"
+    )]
     pub id: Option<String>,
-    /// Column or JSON field that says whether a transaction is anomalous [default: label, is_fraud, class or the like].
-    #[arg(long = "label-column", value_name = "NAME", help_heading = "Columns of a CSV")]
+    /// Whether it is anomalous.
+    #[arg(
+        long = "label-column",
+        value_name = "NAME",
+        help_heading = "Columns of a CSV",
+        help = "Column or JSON field that says whether a transaction is anomalous [default: label, is_fraud, class or the like]"
+    )]
     pub label: Option<String>,
 }
 
@@ -44,7 +69,7 @@ pub(super) enum ColumnError {
 }
 
 /// Usual names, without case and punctuation, the most telling first. They are those of public data sets of card transactions
-/// (Sparkov, PaySim, TabFormer, the Fraud Detection Handbook) and of this stream's record.
+/// (`Sparkov`, `PaySim`, `TabFormer`, the Fraud Detection Handbook) and of this stream's record.
 const USER: &[&str] = &[
     "userid",
     "user",
@@ -93,8 +118,8 @@ impl Wanted<'_> {
     /// Its index; `None` if it is neither named nor usual.
     fn find(&self, header: &[String]) -> Result<Option<usize>, ColumnError> {
         let Some(name) = self.given else {
-            let usual = self.usual.iter();
-            return Ok(usual.filter_map(|usual| header.iter().position(|name| plain(name) == **usual)).next());
+            let mut usual = self.usual.iter();
+            return Ok(usual.find_map(|usual| header.iter().position(|name| plain(name) == *usual)));
         };
         let found = header.iter().position(|other| other == name);
         let found = found.or_else(|| header.iter().position(|other| plain(other) == plain(name)));

@@ -46,7 +46,7 @@ impl CsvReader {
     }
 
     /// The row that was moved to.
-    pub(super) fn record(&mut self) -> Record<'_> {
+    pub(super) fn record<'a>(&'a mut self, file: &'a str) -> Record<'a> {
         let Self { row, indices, time_format, joined, .. } = self;
         let outcome = transaction(row, *indices, time_format);
         let label = indices.label.map(|index| truth(&String::from_utf8_lossy(row.get(index).unwrap_or_default())));
@@ -55,7 +55,7 @@ impl CsvReader {
             *joined = row.iter().collect::<Vec<_>>().join(&b',');
         }
         let line = row.position().map_or(0, ::csv::Position::line);
-        Record { line, raw: joined, label: label.map(|label| label && outcome.is_ok()), outcome }
+        Record { file, line, is_row: true, raw: joined, label: label.map(|label| label && outcome.is_ok()), outcome }
     }
 }
 
@@ -92,7 +92,7 @@ fn amount(text: &str) -> Result<f64, RejectReason> {
 
 fn delimiter(start: &[u8]) -> u8 {
     let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: &u8| header.iter().filter(|byte| *byte == delimiter).count();
+    let count = |delimiter: &u8| memchr::memchr_iter(*delimiter, header).count();
     // The comma wins a draw: `max_by_key` takes the last of equals.
     DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
 }
@@ -115,7 +115,7 @@ mod tests {
         let mut reader = CsvReader::new(Box::new(content), &settings).unwrap();
         let mut rows = Vec::new();
         while reader.advance().unwrap() {
-            let record = reader.record();
+            let record = reader.record("");
             let outcome = record.outcome.map(|t| (t.user_id.to_string(), t.amount, t.event_time_ms));
             rows.push((record.line, outcome, record.label));
         }

@@ -96,31 +96,31 @@ impl JsonReader {
     }
 
     /// The record that was moved to.
-    pub(super) fn record(&mut self) -> Record<'_> {
+    pub(super) fn record<'a>(&'a mut self, file: &'a str) -> Record<'a> {
         let whole = self.lines.get(self.current.clone());
         let outcome = decode_line(whole);
         let may_be_several = matches!(outcome, Err(RejectReason::NotJson | RejectReason::RecordTooLarge));
         if !may_be_several || self.is_part || memmem::find(whole, b"}{").is_none() {
-            return self.placed(whole, outcome);
+            return self.placed(file, whole, outcome);
         }
         let mut parts = take_apart(whole, self.current.start);
         parts.ranges.extend(parts.rest.map(|rest| rest..self.current.end));
         if !parts.ranges.iter().any(|range| decode_line(self.lines.get(range.clone())).is_ok()) {
-            return self.placed(whole, outcome);
+            return self.placed(file, whole, outcome);
         }
         self.current = parts.ranges.pop_front().unwrap_or(self.current.clone());
         self.pending = parts.ranges;
         let first = self.lines.get(self.current.clone());
-        self.placed(first, decode_line(first))
+        self.placed(file, first, decode_line(first))
     }
 
-    fn placed<'a>(&self, raw: &'a [u8], outcome: Result<Transaction<'a>, RejectReason>) -> Record<'a> {
+    fn placed<'a>(&self, file: &'a str, raw: &'a [u8], outcome: Result<Transaction<'a>, RejectReason>) -> Record<'a> {
         let label = match (&self.label, &outcome) {
             (Some(field), Ok(_)) => Some(label_of(raw, field)),
             (Some(_), Err(_)) => Some(false),
             (None, _) => None,
         };
-        Record { line: self.lines.ended.max(1), raw, label, outcome }
+        Record { file, line: self.lines.ended.max(1), is_row: false, raw, label, outcome }
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
         let mut reader = JsonReader::new(Box::new(Cursor::new(content.into())), None).unwrap();
         let mut outcomes = Vec::new();
         while reader.advance().unwrap() {
-            let record = reader.record();
+            let record = reader.record("");
             outcomes.push((record.line, record.outcome.err()));
         }
         outcomes
@@ -272,7 +272,7 @@ mod tests {
         for (label, expected) in [("1", true), ("true", true), ("\"yes\"", true), ("0", false), ("null", false)] {
             let mut reader = JsonReader::new(Box::new(Cursor::new(labelled(label))), None).unwrap();
             assert!(reader.advance().unwrap());
-            assert_eq!(reader.record().label, Some(expected), "{label}");
+            assert_eq!(reader.record("").label, Some(expected), "{label}");
         }
     }
 }

@@ -110,7 +110,7 @@ fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .filter_entry(|entry| entry.depth() == 0 || is_meant(entry.file_name()));
     let entries: Vec<_> = entries.collect::<Result<_, _>>().with_context(|| format!("no input {}", path.display()))?;
     let files: Vec<_> =
-        entries.into_iter().filter(|entry| !entry.file_type().is_dir()).map(|e| e.into_path()).collect();
+        entries.into_iter().filter(|entry| !entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect();
     anyhow::ensure!(!files.is_empty(), "there is no file in {}", path.display());
     Ok(files)
 }
