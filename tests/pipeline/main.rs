@@ -10,4 +10,5 @@ mod events;
 mod fixtures;
 mod protocol_of_the_alerter;
 mod protocol_of_the_detector;
+mod replay;
 mod simulation;

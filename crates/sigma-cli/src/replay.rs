@@ -36,6 +36,7 @@ pub use config::{DirectionName, RuleOptions};
 
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::report;
 
 /// Records between two looks at the progress.
 const RECORDS_PER_LOOK: u64 = 16_384;
@@ -80,6 +81,9 @@ pub struct Options {
     /// Write all figures as JSON.
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub summary: Option<PathBuf>,
+    /// Write the report: one HTML page that opens offline.
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub report: Option<PathBuf>,
     /// Print or not.
     #[command(flatten)]
     pub output: Output,
@@ -94,6 +98,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(path) = &options.summary {
         outputs::write(path, &(serde_json::to_string(&summary)? + "\n"))?;
     }
+    if let Some(path) = &options.report {
+        outputs::write(path, &report::render(&summary))?;
+    }
     if let Some(text) = options.output.render(&summary, || table::text(&summary))? {
         println!("{text}");
     }
@@ -103,7 +110,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 impl Options {
     /// Other sigmas are run only for who gets to see them.
     fn is_swept(&self) -> bool {
-        !self.no_sweep && (self.summary.is_some() || self.output.json)
+        !self.no_sweep && (self.summary.is_some() || self.report.is_some() || self.output.json)
     }
 
     async fn handlers(&self, plan: &Plan) -> anyhow::Result<Option<Handlers>> {

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let shared = Shared {
         next: AtomicU64::new(from),
         end: from.saturating_add(seeds),
-        progress: Mutex::new(Progress::new("schedules", seeds)),
+        progress: Mutex::new(Progress::new("schedules", seeds, false)),
         records: AtomicU64::new(0),
         anomalies: AtomicU64::new(0),
         faults: AtomicU64::new(0),

@@ -124,7 +124,9 @@ pub(super) struct Delays {
 
 impl Delays {
     fn new() -> anyhow::Result<Self> {
-        Ok(Self { transactions: Histogram::new(3)?, ms: Histogram::new(3)? })
+        // Ten thousand years in ms; three significant digits.
+        let histogram = || Histogram::new_with_bounds(1, 315_576_000_000_000, 3);
+        Ok(Self { transactions: histogram()?, ms: histogram()? })
     }
 
     pub(super) fn add(&mut self, transactions: u64, ms: i64) {

@@ -1,6 +1,6 @@
 //! The tumbling rule that this project replaces, faults included, for comparison only. It is in no Lambda.
 //!
-//! Per user and window of event time: count, mean, population standard deviation, largest amount; at the end of the window one
+//! Per user and window of event time: count, mean, sample standard deviation, largest amount; at the end of the window one
 //! alert if count ≥ 3 and the largest amount is above mean + σ·s. Its faults are kept: an outlier sits in its own sample; only the
 //! largest amount of a window is reported; it is reported when the window is over; the largest amount starts at 0, so that a
 //! window of refunds alerts. What Flink does with the watermark of the whole stream is done per user here: a user's window is over
@@ -81,7 +81,7 @@ impl Recipe {
 
     fn close(&self, user: usize, window: &OpenWindow) -> Closed {
         let OpenWindow { start_ms, moments, largest } = *window;
-        let stddev = (moments.sum_squares / f64::from(moments.count.max(1))).sqrt();
+        let stddev = (moments.sum_squares / f64::from(moments.count.saturating_sub(1).max(1))).sqrt();
         let threshold = moments.mean + self.knobs.sigmas * stddev;
         let score = (largest.amount - moments.mean) / stddev;
         let score = if score.is_finite() { score } else { 0.0 };
