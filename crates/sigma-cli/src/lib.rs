@@ -9,4 +9,5 @@ pub mod generator;
 pub mod output;
 pub mod progress;
 pub mod replay;
+pub mod report;
 pub mod send;
