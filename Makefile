@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate
+.PHONY: help demo test fmt lint template full-stack simulate report
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -26,6 +26,9 @@ lint:
 
 full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
 	tests/full-stack/run
+
+report: ## The report of `sigma replay` in a real browser; screenshots in target/report (Python 3.11, Chromium)
+	tests/report/run
 
 template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not see (Python 3.11)
 	tests/template/run
