@@ -227,14 +227,14 @@ fn write(options: &Options, sink: impl Write) -> anyhow::Result<Summary> {
 
 enum Rows<W: Write> {
     Jsonl(BufWriter<W>),
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
 }
 
 impl<W: Write> Rows<W> {
     fn new(format: Format, sink: W) -> Self {
         match format {
             Format::Jsonl => Self::Jsonl(BufWriter::new(sink)),
-            Format::Csv => Self::Csv(csv::Writer::from_writer(sink)),
+            Format::Csv => Self::Csv(Box::new(csv::Writer::from_writer(sink))),
         }
     }
 

@@ -70,7 +70,7 @@ pub struct Generated {
 #[derive(Debug)]
 pub enum Generator {
     /// Of [`Scenario::Recipe`].
-    Recipe(recipe::Recipe),
+    Recipe(Box<recipe::Recipe>),
     /// Of the others.
     Retail(Box<retail::Retail>),
 }
@@ -82,7 +82,7 @@ impl Generator {
     /// If a distribution refuses its parameters, which the constants of this module exclude.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         Ok(match settings.scenario {
-            Scenario::Recipe => Self::Recipe(recipe::Recipe::new(settings)),
+            Scenario::Recipe => Self::Recipe(Box::new(recipe::Recipe::new(settings))),
             Scenario::Retail | Scenario::Fraud => Self::Retail(Box::new(retail::Retail::new(settings)?)),
         })
     }

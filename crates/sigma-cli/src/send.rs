@@ -178,7 +178,9 @@ impl<'a> Sender<'a> {
                 .collect(),
             Answer::Throttled => call,
             Answer::TooLarge(reason) => {
-                call.iter().for_each(|record| self.fail(record, &reason));
+                for record in &call {
+                    self.fail(record, &reason);
+                }
                 return Ok(());
             }
         };

@@ -152,7 +152,7 @@ mod tests {
     const DAY_MS: i64 = 86_400_000;
 
     fn generate(settings: &Settings) -> Vec<Generated> {
-        let end_ms = START_MS + i64::from(settings.horizon_seconds.round() as u32) * 1_000;
+        let end_ms = START_MS + whole_us(settings.horizon_seconds * US_PER_SECOND) / US_PER_MS;
         Retail::new(settings).unwrap().take_while(|g| g.timestamp < end_ms).collect()
     }
 
@@ -193,7 +193,9 @@ mod tests {
         let ids: BTreeSet<_> = generated.iter().map(|g| &g.transaction_id).collect();
         assert_eq!(ids.len(), generated.len());
         let mut merchants: BTreeMap<&str, u32> = BTreeMap::new();
-        generated.iter().for_each(|g| *merchants.entry(&g.merchant_id).or_default() += 1);
+        for g in &generated {
+            *merchants.entry(&g.merchant_id).or_default() += 1;
+        }
         let (first, second) = (f64::from(merchants["merchant_1"]), f64::from(merchants["merchant_2"]));
         // Half as popular, to five standard errors of both counts.
         assert!((first / 2.0 - second).abs() < 5.0 * (first / 4.0 + second).sqrt(), "{first} {second}");
@@ -204,7 +206,9 @@ mod tests {
         assert!(generate(&settings(Scenario::Retail)).iter().all(|g| g.kind.is_none()));
         let generated = generate(&Settings { users: 1_000, rate_per_second: 0.05, ..settings(Scenario::Fraud) });
         let mut kinds: BTreeMap<Kind, Vec<&Generated>> = BTreeMap::new();
-        generated.iter().for_each(|g| kinds.entry(g.kind.unwrap_or(Kind::Injected)).or_default().push(g));
+        for g in &generated {
+            kinds.entry(g.kind.unwrap_or(Kind::Injected)).or_default().push(g);
+        }
         let usual = kinds.remove(&Kind::Injected).unwrap();
         let expected = [Kind::LeakedCard, Kind::CardTesting, Kind::CashOut, Kind::SlowRamp];
         assert_eq!(kinds.keys().copied().collect::<Vec<_>>(), expected);

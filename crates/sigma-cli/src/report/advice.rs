@@ -37,8 +37,9 @@ pub(super) fn section(summary: &Summary) -> Markup {
 fn findings(summary: &Summary) -> Vec<Markup> {
     let of_input = [rejected(summary), unsorted(summary)];
     let of_rules = [best_rule(&summary.rules)];
-    let of_rule =
-        |rule| [volume(rule), best_sigmas(rule), heavy_tails(rule), few_users(rule), warming_up(rule), late(rule)];
+    let of_rule = |rule| {
+        [Some(volume(rule)), best_sigmas(rule), heavy_tails(rule), few_users(rule), warming_up(rule), late(rule)]
+    };
     let first = summary.rules.first().map(of_rule);
     of_rules.into_iter().chain(first.into_iter().flatten()).chain(of_input).flatten().collect()
 }
@@ -48,18 +49,18 @@ fn per_1000(rate: f64) -> Markup {
 }
 
 /// What the rule sends, and what another threshold would.
-fn volume(rule: &RuleSummary) -> Option<Markup> {
+fn volume(rule: &RuleSummary) -> Markup {
     let own = html! { (rule.label) " gives " (per_1000(rule.alerts_per_1000)) " transactions here, " (decimal(rule.alerts_per_day)) " a day" };
     let quieter = rule.sweep.iter().find(|point| is_quieter(rule, point));
     match quieter {
-        Some(point) if rule.alerts_per_1000 > NOISY_PER_1000 => Some(html! {
+        Some(point) if rule.alerts_per_1000 > NOISY_PER_1000 => html! {
             (own) "; σ = " (decimal(point.sigmas)) " gives " strong { (decimal(point.alerts_per_1000)) } ", "
             (decimal(point.alerts_per_day)) " a day. If nobody can look at that many, begin there."
-        }),
+        },
         _ if rule.alerts == 0 => {
-            Some(html! { (rule.label) " gives no alert here. Try a lower σ to see what is closest to one." })
+            html! { (rule.label) " gives no alert here. Try a lower σ to see what is closest to one." }
         }
-        _ => Some(html! { (own) "." }),
+        _ => html! { (own) "." },
     }
 }
 

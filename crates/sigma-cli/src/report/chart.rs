@@ -88,7 +88,7 @@ impl Chart {
                 }
                 svg.plot role="img" tabindex="0" preserveAspectRatio="none" viewBox="0 0 1000 1000"
                     aria-label="Chart. Arrow keys step through its values; the table below has all of them." {
-                    g.grid {
+                    g.gridlines {
                         @for (place, _) in &y { path d=(format!("M0 {0:.1}H1000", (1.0 - place) * SPAN)) {} }
                     }
                     (self.backdrop)
@@ -143,6 +143,13 @@ pub(super) fn column(x: &Scale, (from, to): (f64, f64), bars: &Markup) -> Markup
             (bars)
         }
     }
+}
+
+/// A line across a column at a height, for what is laid over its bars. Nothing is drawn for 0.
+pub(super) fn cap(class: &str, x: &Scale, y: &Scale, (from, to): (f64, f64), value: f64) -> Markup {
+    let (left, top) = Chart::at(x, y, (from, value));
+    let (right, _) = Chart::at(x, y, (to, value));
+    html! { @if value > 0.0 { path class=(class) d=(format!("M{left:.1} {top:.1}H{right:.1}")) {} } }
 }
 
 /// A dot: a stroke of no length.

@@ -34,7 +34,7 @@ pub(super) fn section(summary: &Summary) -> Markup {
 fn columns(has_label: bool) -> Vec<&'static str> {
     let mut columns = vec!["Rule", "Alerts", "a day", "per 1,000", "Users alerted", "Not judged"];
     if has_label {
-        columns.extend(["Precision", "Recall", "F1", "False alerts per 1,000", "Median delay"]);
+        columns.extend(["Precision", "Recall", "F1", "False per 1,000", "Delay"]);
     }
     columns
 }

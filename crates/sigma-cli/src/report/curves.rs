@@ -31,10 +31,10 @@ pub(super) fn alerts_by_sigmas(rules: &[RuleSummary]) -> Option<Chart> {
     Some(Chart {
         id: "alerts-by-sigmas".to_owned(),
         title: html! { "Alerts at other thresholds" },
-        note: html! { "Each point is a replay of its own, not an extrapolation. The ringed ones are the rules as they were asked for." },
+        note: html! { "Each point is a replay of its own, not an extrapolation. The large ones are the rules as they were asked for." },
         x,
         y,
-        x_title: "σ".to_owned(),
+        x_title: "Threshold: σ".to_owned(),
         y_title: "Alerts per 1,000 transactions, logarithmic".to_owned(),
         legend: legend(rules),
         pointing: Pointing::Dot,
@@ -73,7 +73,7 @@ pub(super) fn precision_by_recall(rules: &[RuleSummary]) -> Option<Chart> {
     Some(Chart {
         id: "precision-by-recall".to_owned(),
         title: html! { "Precision and recall" },
-        note: html! { "Up and right is better. Along a curve σ grows from right to left; the ringed points are the rules as they were asked for." },
+        note: html! { "Up and right is better. Along a curve σ grows from right to left; the large points are the rules as they were asked for." },
         x,
         y,
         x_title: "Recall: share of the labelled transactions that are flagged".to_owned(),

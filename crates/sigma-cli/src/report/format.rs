@@ -59,9 +59,9 @@ pub(super) fn money(amount: f64) -> String {
     format!("{sign}{}.{cents}", grouped(integer))
 }
 
-/// 0.0123 as 1.23 %.
+/// 0.0123 as 1.23 %, which no line break parts.
 pub(super) fn percent(share: f64) -> String {
-    format!("{} %", decimal(share * 100.0))
+    format!("{}\u{a0}%", decimal(share * 100.0))
 }
 
 /// A share, or a dash where it divides by nothing.
@@ -104,7 +104,7 @@ mod tests {
         let decimals = [0.0, 0.5, 6.21, 9.999, 56.84, 1_234.5, -2.5, 0.001_23, 0.0123].map(decimal);
         assert_eq!(decimals, ["0", "0.5", "6.21", "10", "56.8", "1,234", "−2.5", "0.0012", "0.01"]);
         assert_eq!([money(1_234.5), money(-0.5)], ["1,234.50", "−0.50"]);
-        assert_eq!([percent(0.5), percent_or_dash(None)], ["50 %", "–"]);
+        assert_eq!([percent(0.5), percent_or_dash(None)], ["50\u{a0}%", "–"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{scores, series, timeline};
 use crate::replay::summary::{Flag, RuleSummary, Summary};
 
 /// Users drawn, over all rules: the page should stay below a few MB.
-const SERIES_MAX: usize = 16;
+const SERIES_MAX: usize = 18;
 const SERIES_PER_RULE_MIN: usize = 2;
 /// Flagged transactions listed.
 const FLAGS_MAX: usize = 20;
@@ -36,8 +36,10 @@ fn panel(number: usize, rule: &RuleSummary, summary: &Summary, series_max: usize
         section class=(format!("panel panel-{number}")) {
             h2 { (rule.label) }
             (tiles(rule))
-            (timeline::chart(format!("timeline-{number}"), rule, &summary.timeline).render())
-            (scores::chart(format!("scores-{number}"), rule).render())
+            div.grid {
+                (timeline::chart(format!("timeline-{number}"), rule, &summary.timeline).render())
+                (scores::chart(format!("scores-{number}"), rule).render())
+            }
             @if !rule.series.is_empty() {
                 h2 { "The busiest users" }
                 div.grid {

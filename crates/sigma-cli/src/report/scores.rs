@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Chart, Pointing, bar, column, key, rule_line};
+use super::chart::{Chart, Pointing, bar, cap, column, key, rule_line};
 use super::format::{count, decimal, number};
 use super::scale::Scale;
 use crate::replay::summary::{RuleName, RuleSummary, ScoreHistogram};
@@ -59,15 +59,8 @@ fn bars(scores: &ScoreHistogram, bin: usize, x: &Scale, y: &Scale, range: (f64, 
     html! {
         @if let Some(judged) = height(&scores.judged) { (bar("usual", x, y, range, judged)) }
         @if let Some(flagged) = height(&scores.flagged) { (bar("alerts", x, y, range, flagged)) }
-        @if let Some(labelled) = height(&scores.labelled) { (cap(x, y, range, labelled)) }
+        @if let Some(labelled) = height(&scores.labelled) { (cap("labelled-line", x, y, range, labelled)) }
     }
-}
-
-/// A line across a column at a height.
-fn cap(x: &Scale, y: &Scale, (from, to): (f64, f64), value: f64) -> Markup {
-    let (left, top) = Chart::at(x, y, (from, value));
-    let (right, _) = Chart::at(x, y, (to, value));
-    html! { path.labelled-line d=(format!("M{left:.1} {top:.1}H{right:.1}")) {} }
 }
 
 /// The first and the last bin hold what is beyond them too.

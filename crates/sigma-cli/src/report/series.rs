@@ -79,16 +79,16 @@ fn backdrop(points: &[Point], x: &Scale, y: &Scale) -> Markup {
 
 const fn class(point: &Point) -> &'static str {
     match (point.severity, point.label) {
-        (None, Some(true)) => "mark dot missed",
-        (None, _) => "mark dot",
-        (Some(Severity::Warning), _) => "mark dot warning",
-        (Some(Severity::High), _) => "mark dot high",
-        (Some(Severity::Critical), _) => "mark dot critical",
+        (None, Some(true)) => "dot missed",
+        (None, _) => "dot",
+        (Some(Severity::Warning), _) => "dot warning",
+        (Some(Severity::High), _) => "dot high",
+        (Some(Severity::Critical), _) => "dot critical",
     }
 }
 
 fn mark(point: &Point, x: &Scale, y: &Scale) -> Markup {
-    dot(class(point), Chart::at(x, y, (signed(point.event_time_ms), point.amount)))
+    dot(&format!("mark {}", class(point)), Chart::at(x, y, (signed(point.event_time_ms), point.amount)))
 }
 
 fn row(point: &Point, has_label: bool) -> Vec<String> {
@@ -110,11 +110,11 @@ fn row(point: &Point, has_label: bool) -> Vec<String> {
 fn legend(points: &[Point]) -> Vec<Key> {
     let has = |wanted: &str| points.iter().any(|point| class(point) == wanted);
     let keys = [
-        ("mark dot", "usual"),
-        ("mark dot warning", "warning"),
-        ("mark dot high", "high"),
-        ("mark dot critical", "critical"),
-        ("mark dot missed", "labelled, not flagged"),
+        ("dot", "usual"),
+        ("dot warning", "warning"),
+        ("dot high", "high"),
+        ("dot critical", "critical"),
+        ("dot missed", "labelled, not flagged"),
     ];
     let seen = keys.into_iter().filter(|(class, _)| has(class)).map(|(class, text)| key(class, text));
     let has_baseline = points.iter().any(|point| point.mean.is_some());

@@ -4,8 +4,8 @@ use anomaly_core::{Direction, RejectReason, Severity};
 
 use super::*;
 use crate::replay::summary::{
-    Detection, Flag, Knobs, Point, Quality, RuleName, RuleSummary, ScoreHistogram, SweepPoint, Timeline, UserCount,
-    UserSeries,
+    Delay, Detection, Flag, Knobs, Point, Quality, RuleName, RuleSummary, ScoreHistogram, SweepPoint, Timeline,
+    UserCount, UserSeries,
 };
 
 const HOSTILE: &str = r#"</script></title><img src=x onerror="alert(1)">' onclick='x"#;
@@ -67,7 +67,7 @@ fn rule(label: &str) -> RuleSummary {
         users_alerted: 1,
         users_alerted_share: 0.5,
         warming_up_share: 0.2,
-        detection: Some(Detection { quality: quality(0.5, 0.4), delay: Default::default() }),
+        detection: Some(Detection { quality: quality(0.5, 0.4), delay: Delay::default() }),
         scores: ScoreHistogram {
             start: -1.0,
             width: 2.0,
@@ -157,7 +157,7 @@ fn the_advice_names_the_threshold_that_is_quieter() {
     let page = render(&summary(vec![rule("adaptive 2.5σ")]));
     assert!(page.contains("adaptive 2.5σ gives <strong>9</strong> alerts per 1,000"), "{page}");
     assert!(page.contains("σ = 3.5 gives <strong>0.5</strong>"));
-    assert!(page.contains("<strong>20 %</strong> of the transactions could not be judged"));
+    assert!(page.contains("<strong>20\u{a0}%</strong> of the transactions could not be judged"));
     assert!(page.contains("<strong>3</strong> records are no transactions (3 not-json)"));
 }
 

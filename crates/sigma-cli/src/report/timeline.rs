@@ -2,7 +2,7 @@
 
 use maud::html;
 
-use super::chart::{Chart, Pointing, bar, column, key};
+use super::chart::{Chart, Pointing, bar, cap, column, key};
 use super::format::{count, duration, minute, number, signed};
 use super::scale::Scale;
 use crate::replay::summary::{RuleSummary, Timeline};
@@ -20,8 +20,8 @@ pub(super) fn chart(id: String, rule: &RuleSummary, timeline: &Timeline) -> Char
     let mark = |bin: usize| {
         let range = (signed(edge(bin)), signed(edge(bin + 1)));
         let bars = html! {
-            @if is_labelled { (bar("labelled-bar", &x, &y, range, number(of(&timeline.labelled, bin)))) }
             (bar("alerts", &x, &y, range, number(of(&rule.alerts_over_time, bin))))
+            (cap("labelled-line", &x, &y, range, number(of(&timeline.labelled, bin))))
         };
         column(&x, range, &bars)
     };
@@ -34,7 +34,7 @@ pub(super) fn chart(id: String, rule: &RuleSummary, timeline: &Timeline) -> Char
     let mut legend = vec![key("alerts", "alerts")];
     if is_labelled {
         columns.push("Labelled");
-        legend.push(key("labelled-bar", "labelled as anomalous"));
+        legend.push(key("labelled-line", "labelled as anomalous"));
     }
     Chart {
         id,
