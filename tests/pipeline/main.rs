@@ -11,4 +11,5 @@ mod fixtures;
 mod protocol_of_the_alerter;
 mod protocol_of_the_detector;
 mod replay;
+mod scenarios;
 mod simulation;

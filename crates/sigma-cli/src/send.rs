@@ -248,10 +248,12 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use aws_sdk_kinesis::operation::put_records::PutRecordsInput;
     use aws_sdk_kinesis::types::PutRecordsResultEntry;
     use aws_sdk_kinesis::types::error::{InvalidArgumentException, ProvisionedThroughputExceededException};
-    use aws_smithy_mocks::{mock, mock_client};
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
     use super::*;
 
@@ -293,6 +295,36 @@ mod tests {
         let mut sender = sender(client, &["a1", "b1", "a2", "c1", "b2"]);
         sender.send_all().await.unwrap();
         assert_eq!(sender.sent, Sent { sent: 5, retried: 2, failed: 0 });
+    }
+
+    /// A stream that refuses every third entry that it sees, and remembers what it took.
+    #[tokio::test(start_paused = true)]
+    async fn whatever_is_refused_the_records_of_a_user_arrive_in_their_order() {
+        let taken = Arc::new(Mutex::new((0_u32, Vec::new())));
+        let stream = Arc::clone(&taken);
+        let rule = mock!(Client::put_records).match_requests(|_| true).then_compute_output(move |input| {
+            let mut stream = stream.lock().unwrap();
+            let mut refuse = |payload: &str| {
+                stream.0 += 1;
+                let is_refused = stream.0.is_multiple_of(3);
+                if !is_refused {
+                    stream.1.push(payload.to_owned());
+                }
+                is_refused
+            };
+            answer(&payloads(input).into_iter().map(&mut refuse).collect::<Vec<_>>())
+        });
+        let payloads: Vec<&'static str> = (0..2_000)
+            .map(|number| &*format!("{}{number:04}", ["a", "b", "c", "d", "e"][number * number % 5]).leak())
+            .collect();
+        let client = mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&rule]);
+        let mut sender = sender(client, &payloads);
+        sender.send_all().await.unwrap();
+        let taken = taken.lock().unwrap().1.clone();
+        assert_eq!((taken.len(), sender.sent.sent, sender.sent.failed), (2_000, 2_000, 0));
+        for user in ["a", "b", "c", "d", "e"] {
+            assert!(taken.iter().filter(|payload| payload.starts_with(user)).is_sorted(), "{user}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
