@@ -28,3 +28,15 @@ impl Connection {
         Ok(sdk_config(AwsSettings::from_env(&env).map_err(|error| anyhow::anyhow!("{error}; {hint}"))?))
     }
 }
+
+/// What went wrong in one line: the error and its causes, each once. The SDK's own rendering prints whole HTTP answers.
+pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in std::iter::successors(Some(error), |error| error.source()) {
+        let text = cause.to_string();
+        if !causes.iter().any(|known| known.contains(&text)) {
+            causes.push(text);
+        }
+    }
+    causes.join(": ")
+}

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
 use aws_sdk_lambda::types::FunctionResponseType;
 use aws_smithy_types::retry::RetryConfig;
@@ -21,7 +20,7 @@ use lambda_kit::{Clock, SystemClock};
 use remote::{RemoteFunction, RemoteStream};
 use serde::Serialize;
 
-use crate::aws::Connection;
+use crate::aws::{Connection, reason};
 use crate::output::Output;
 
 /// Wait after a step that had nothing to do.
@@ -86,8 +85,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.connection.config()?;
     let lambda = aws_sdk_lambda::Client::from_conf(patient(&config));
     let mapping = lambda.get_event_source_mapping().uuid(&options.mapping).send().await;
-    let mapping =
-        mapping.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error))).context("no such mapping")?;
+    let mapping = mapping.map_err(|error| anyhow::anyhow!(reason(&error))).context("no such mapping")?;
     let stream_arn = mapping.event_source_arn().context("the mapping has no stream")?.to_owned();
     let function = RemoteFunction::new(lambda, mapping.function_arn().context("the mapping has no function")?);
     let source = RemoteStream::new(aws_sdk_kinesis::Client::new(&config), &stream_arn);

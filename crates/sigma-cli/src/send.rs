@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
@@ -22,7 +21,7 @@ use source::{Record, Source};
 use tokio::time::{Instant, sleep, sleep_until};
 use waiting::Waiting;
 
-use crate::aws::Connection;
+use crate::aws::{Connection, reason};
 use crate::generate::{Selection, rate};
 use crate::generator::Scenario;
 use crate::output::Output;
@@ -85,8 +84,8 @@ pub struct Sent {
 /// # Errors
 /// If the file cannot be read, the stream refuses, or a record was given up.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
-    let client = Client::new(&options.connection.config()?);
     let source = source::open(options)?;
+    let client = Client::new(&options.connection.config()?);
     let mut sender = Sender::new(client, &options.stream, source);
     let outcome = sender.send_all().await;
     let sent = sender.sent;
@@ -213,7 +212,7 @@ impl<'a> Sender<'a> {
             Ok(answer) => return Answer::read(&answer, records.len()),
             Err(error) => error,
         };
-        let reason = format!("{}", DisplayErrorContext(&error));
+        let reason = reason(&error);
         match error.as_service_error() {
             Some(PutRecordsError::ProvisionedThroughputExceededException(_)) => Ok(Answer::Throttled),
             Some(PutRecordsError::InvalidArgumentException(_)) if waiting::is_large(records) => {
