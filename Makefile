@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate mutations fuzz
+.PHONY: help demo test fmt lint template full-stack simulate mutations fuzz report
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -13,7 +13,7 @@ test: fmt lint template ## Everything: format, lints, the template's gates, ever
 	cargo test --workspace --quiet
 	$(MAKE) simulate mutations fuzz
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
-	$(MAKE) full-stack
+	$(MAKE) report full-stack
 
 SEEDS ?= 20000
 simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s tells the story of one
@@ -35,6 +35,9 @@ lint:
 
 full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
 	tests/full-stack/run
+
+report: ## The report of `sigma replay` in a real browser; screenshots in target/report (Python 3.11, Chromium)
+	tests/report/run
 
 template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not see (Python 3.11)
 	tests/template/run

@@ -11,3 +11,5 @@ mod fixtures;
 mod hostile_input;
 mod protocol_of_the_alerter;
 mod protocol_of_the_detector;
+mod replay;
+mod scenarios;

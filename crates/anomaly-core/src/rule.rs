@@ -69,7 +69,9 @@ impl Severity {
         }
     }
 
-    fn of(score: f64) -> Self {
+    /// The severity of an anomaly with this score.
+    #[must_use]
+    pub fn of(score: f64) -> Self {
         match score.abs() {
             s if s >= SCORE_CRITICAL => Self::Critical,
             s if s >= SCORE_HIGH => Self::High,
@@ -221,6 +223,12 @@ impl Rule {
     #[must_use]
     pub const fn settings(&self) -> &RuleSettings {
         &self.settings
+    }
+
+    /// Observations from which a transaction is judged.
+    #[must_use]
+    pub const fn observations_min(&self) -> u32 {
+        self.observations_min
     }
 
     /// Window length in ms.

@@ -1,6 +1,5 @@
 //! The connection of commands that talk to AWS.
 
-use anyhow::Context;
 use aws_types::SdkConfig;
 use clap::Args;
 use lambda_kit::{AwsSettings, Env, sdk_config};
@@ -25,7 +24,19 @@ impl Connection {
         let given = [("AWS_REGION", &self.region), ("AWS_ENDPOINT_URL", &self.endpoint_url)];
         let given = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
         let env = Env::from_pairs(std::env::vars().chain(given));
-        let hint = "with the AWS CLI: eval \"$(aws configure export-credentials --format env)\"";
-        Ok(sdk_config(AwsSettings::from_env(&env).context(hint)?))
+        let hint = "credentials come from the environment: eval \"$(aws configure export-credentials --format env)\"";
+        Ok(sdk_config(AwsSettings::from_env(&env).map_err(|error| anyhow::anyhow!("{error}; {hint}"))?))
     }
+}
+
+/// What went wrong in one line: the error and its causes, each once. The SDK's own rendering prints whole HTTP answers.
+pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in std::iter::successors(Some(error), |error| error.source()) {
+        let text = cause.to_string();
+        if !causes.iter().any(|known| known.contains(&text)) {
+            causes.push(text);
+        }
+    }
+    causes.join(": ")
 }

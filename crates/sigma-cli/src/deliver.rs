@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
 use aws_sdk_lambda::types::FunctionResponseType;
 use aws_smithy_types::retry::RetryConfig;
@@ -21,7 +20,8 @@ use lambda_kit::{Clock, SystemClock};
 use remote::{RemoteFunction, RemoteStream};
 use serde::Serialize;
 
-use crate::aws::Connection;
+use crate::aws::{Connection, reason};
+use crate::output::Output;
 
 /// Wait after a step that had nothing to do.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -50,9 +50,9 @@ pub struct Options {
     /// Polls without a new record after which the stream is taken for done.
     #[arg(long, default_value_t = 3)]
     pub idle_polls: u32,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub json: bool,
+    /// How it speaks.
+    #[command(flatten)]
+    pub output: Output,
     /// Where AWS is.
     #[command(flatten)]
     pub connection: Connection,
@@ -85,8 +85,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.connection.config()?;
     let lambda = aws_sdk_lambda::Client::from_conf(patient(&config));
     let mapping = lambda.get_event_source_mapping().uuid(&options.mapping).send().await;
-    let mapping =
-        mapping.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error))).context("no such mapping")?;
+    let mapping = mapping.map_err(|error| anyhow::anyhow!(reason(&error))).context("no such mapping")?;
     let stream_arn = mapping.event_source_arn().context("the mapping has no stream")?.to_owned();
     let function = RemoteFunction::new(lambda, mapping.function_arn().context("the mapping has no function")?);
     let source = RemoteStream::new(aws_sdk_kinesis::Client::new(&config), &stream_arn);
@@ -97,7 +96,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(folder) = &options.on_failure {
         write(&mapping.destination().borrow(), folder)?;
     }
-    print(&delivered, options.json)?;
+    if let Some(text) = options.output.render(&delivered, || text(&delivered))? {
+        println!("{text}");
+    }
     anyhow::ensure!(delivered.records_open == 0, "{} records are still open", delivered.records_open);
     Ok(())
 }
@@ -171,18 +172,13 @@ fn write(given_up: &[FailedBatch], folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(delivered: &Delivered, as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        println!("{}", serde_json::to_string(delivered)?);
-        return Ok(());
-    }
-    println!(
+fn text(delivered: &Delivered) -> String {
+    format!(
         "{} records done in {} calls: {} partial failures, {} errors, {} batches given up",
         delivered.records_done,
         delivered.invocations,
         delivered.partial_failures,
         delivered.function_errors,
         delivered.given_up
-    );
-    Ok(())
+    )
 }

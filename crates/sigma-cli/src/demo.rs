@@ -22,7 +22,8 @@ use local::Local;
 use report::Summary;
 use truth::Truth;
 
-use crate::generator::Generator;
+use crate::generator::{Generator, Scenario, Settings};
+use crate::output::Output;
 use crate::progress::Progress;
 
 /// Event time of the first transaction, in ms since the epoch.
@@ -58,6 +59,9 @@ pub struct Options {
     /// Write the figures to this file as JSON.
     #[arg(long, value_name = "FILE.json")]
     pub summary: Option<PathBuf>,
+    /// How it speaks.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -73,6 +77,18 @@ impl Options {
     fn rule(&self) -> anyhow::Result<Rule> {
         Ok(Rule::new(RuleSettings { kind: self.rule, sigmas: self.sigmas, ..RuleSettings::default() })?)
     }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            scenario: Scenario::Recipe,
+            seed: self.seed,
+            users: self.users,
+            rate_per_second: self.rate,
+            start_ms: START_MS,
+            // The recipe's numbers do not depend on it.
+            horizon_seconds: 0.0,
+        }
+    }
 }
 
 /// Runs the demo, prints its report and writes its summary.
@@ -87,8 +103,10 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     drain(&mut local).await?;
     let published = local.publications();
     let summary = Summary::new(options, &local, &truth, &published, started.elapsed());
-    println!("{}", report::table(&summary));
-    println!("{}", report::inbox(&published));
+    let text = || format!("{}\n{}", report::table(&summary), report::inbox(&published));
+    if let Some(text) = options.output.render(&summary, text)? {
+        println!("{text}");
+    }
     if let Some(path) = &options.summary {
         report::write(&summary, path)?;
     }
@@ -98,9 +116,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 /// Generates, mixes in what is hostile, puts and polls.
 async fn feed(options: &Options, local: &mut Local, truth: &mut Truth) -> anyhow::Result<()> {
     let mut hostility = Hostility::default();
-    let mut progress = Progress::new("transactions", options.records);
+    let mut progress = Progress::new("transactions", options.records, options.output.quiet);
     let records = usize::try_from(options.records)?;
-    let mut generator = Generator::new(options.seed, options.users, options.rate, START_MS).take(records).peekable();
+    let mut generator = Generator::new(&options.settings())?.take(records).peekable();
     while generator.peek().is_some() {
         let mut put = 0;
         for generated in generator.by_ref().take(RECORDS_PER_POLL) {

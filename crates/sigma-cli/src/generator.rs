@@ -1,16 +1,51 @@
-//! The recipe's transaction generator, seeded, with labels.
+//! Generated transactions, seeded and labelled. `docs/scenarios.md` has the distributions and where they come from.
 //!
-//! Users are drawn evenly; amounts are uniform in 10 to 500, and 2 % of them, the injected anomalies, uniform in 5,000 to
-//! 50,000. Times are those of a Poisson process at the given rate.
+//! The same settings give the same transactions, in the order of event time. Memory is bounded by users, not by transactions.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+mod fraud;
+mod recipe;
+mod retail;
+mod rhythm;
+mod spender;
+
 use serde::Serialize;
 
-const USUAL_AMOUNTS: std::ops::Range<f64> = 10.0..500.0;
-const INJECTED_AMOUNTS: std::ops::Range<f64> = 5_000.0..50_000.0;
-const INJECTED_SHARE: f64 = 0.02;
-const MS_PER_SECOND: f64 = 1_000.0;
+pub use fraud::Kind;
+
+/// Microseconds in a second: the generator's clock, so that 10,000 transactions a second keep apart.
+const US_PER_SECOND: f64 = 1_000_000.0;
+const US_PER_MS: i64 = 1_000;
+const US_PER_DAY: f64 = 86_400.0 * US_PER_SECOND;
+
+/// What the transactions are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Scenario {
+    /// The generator that the detector was specified with: amounts from 10 to 500, and 2 % from 5,000 to 50,000.
+    Recipe,
+    /// Card spending: every user at an own scale, daily and weekly rhythm, pay days, drift, level shifts, new users.
+    Retail,
+    /// The same with fraud: leaked cards, card testing, slow ramps.
+    Fraud,
+}
+
+/// What is generated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// What the transactions are like.
+    pub scenario: Scenario,
+    /// The same seed gives the same transactions.
+    pub seed: u64,
+    /// Distinct users, at least 1.
+    pub users: u32,
+    /// Transactions per second of event time, all users together, on average over the horizon.
+    pub rate_per_second: f64,
+    /// Event time of the beginning, in ms since the epoch.
+    pub start_ms: i64,
+    /// How long the scenario is meant to last, in seconds: new users and fraud are spread over it. It goes on for as long as it
+    /// is asked.
+    pub horizon_seconds: f64,
+}
 
 /// One generated transaction: the stream's record, and what the generator knows about it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,43 +57,34 @@ pub struct Generated {
     pub amount: f64,
     /// Event time in ms since the epoch.
     pub timestamp: i64,
-    /// `txn_` and six digits, not unique.
+    /// The producer's id. Unique, but for `recipe`, whose six digits repeat.
     pub transaction_id: String,
-    /// `merchant_1` to `merchant_100`.
+    /// `merchant_1` and so on.
     pub merchant_id: String,
-    /// Whether it is an injected anomaly; not part of the record.
+    /// What is wrong with it; not part of the record.
     #[serde(skip)]
-    pub is_injected: bool,
+    pub kind: Option<Kind>,
 }
 
 /// An endless sequence of transactions.
 #[derive(Debug)]
-pub struct Generator {
-    random: ChaCha8Rng,
-    users: u32,
-    rate_per_second: f64,
-    time_ms: f64,
+pub enum Generator {
+    /// Of [`Scenario::Recipe`].
+    Recipe(Box<recipe::Recipe>),
+    /// Of the others.
+    Retail(Box<retail::Retail>),
 }
 
 impl Generator {
-    /// The same seed gives the same transactions. `rate_per_second` is of event time.
-    #[must_use]
-    pub fn new(seed: u64, users: u32, rate_per_second: f64, start_ms: i64) -> Self {
-        // A time in ms since the epoch is exact in an f64 until the year 287,396.
-        #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact, see above")]
-        let time_ms = start_ms as f64;
-        Self { random: ChaCha8Rng::seed_from_u64(seed), users: users.max(1), rate_per_second, time_ms }
-    }
-
-    fn amount(&mut self, is_injected: bool) -> f64 {
-        let range = if is_injected { INJECTED_AMOUNTS } else { USUAL_AMOUNTS };
-        (self.random.random_range(range) * 100.0).round() / 100.0
-    }
-
-    /// The gap to the next transaction, exponentially distributed.
-    fn gap_ms(&mut self) -> f64 {
-        let uniform: f64 = self.random.random_range(f64::MIN_POSITIVE..1.0);
-        -uniform.ln() * MS_PER_SECOND / self.rate_per_second
+    /// At its beginning.
+    ///
+    /// # Errors
+    /// If a distribution refuses its parameters, which the constants of this module exclude.
+    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(match settings.scenario {
+            Scenario::Recipe => Self::Recipe(Box::new(recipe::Recipe::new(settings))),
+            Scenario::Retail | Scenario::Fraud => Self::Retail(Box::new(retail::Retail::new(settings)?)),
+        })
     }
 }
 
@@ -66,41 +92,66 @@ impl Iterator for Generator {
     type Item = Generated;
 
     fn next(&mut self) -> Option<Generated> {
-        let is_injected = self.random.random_bool(INJECTED_SHARE);
-        #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a time in ms fits")]
-        let timestamp = self.time_ms as i64;
-        let generated = Generated {
-            user_id: format!("user{:03}", self.random.random_range(1..=self.users)),
-            amount: self.amount(is_injected),
-            timestamp,
-            transaction_id: format!("txn_{:06}", self.random.random_range(100_000..1_000_000)),
-            merchant_id: format!("merchant_{}", self.random.random_range(1..=100)),
-            is_injected,
-        };
-        self.time_ms += self.gap_ms();
-        Some(generated)
+        match self {
+            Self::Recipe(recipe) => recipe.next(),
+            Self::Retail(retail) => retail.next(),
+        }
     }
+}
+
+/// To two decimals, as money has.
+fn cents(amount: f64) -> f64 {
+    (amount * 100.0).round() / 100.0
+}
+
+/// `user001` and so on.
+fn user_id(number: u32) -> String {
+    format!("user{number:03}")
+}
+
+/// Whole µs. Times and gaps are below 2^53 µs, the year 2255, and saturate above.
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "saturates, see above")]
+fn whole_us(us: f64) -> i64 {
+    us as i64
+}
+
+/// The inverse of [`whole_us`], exact to the year 2255.
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact, see above")]
+fn exact(us: i64) -> f64 {
+    us as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_seed_gives_the_same_transactions() {
-        let take = |seed| Generator::new(seed, 5, 10.0, 0).take(100).collect::<Vec<_>>();
-        assert_eq!(take(1), take(1));
-        assert_ne!(take(1), take(2));
+    pub(super) const START_MS: i64 = 1_760_000_100_000;
+
+    pub(super) fn settings(scenario: Scenario) -> Settings {
+        let horizon_seconds = 56.0 * 86_400.0;
+        Settings { scenario, seed: 7, users: 200, rate_per_second: 0.01, start_ms: START_MS, horizon_seconds }
     }
 
     #[test]
-    fn amounts_rate_and_share_are_the_recipes() {
-        let generated: Vec<_> = Generator::new(7, 5, 10.0, 0).take(100_000).collect();
-        let injected = generated.iter().filter(|g| g.is_injected).count();
-        assert!((1_800..2_200).contains(&injected), "{injected}");
-        assert!(generated.iter().all(|g| g.is_injected == (g.amount >= 5_000.0) && g.amount >= 10.0));
-        let seconds = generated.last().unwrap().timestamp / 1_000;
-        assert!((9_800..10_200).contains(&seconds), "{seconds}");
-        assert!((1..=5).all(|user| generated.iter().any(|g| g.user_id == format!("user00{user}"))));
+    fn a_seed_gives_the_same_transactions() {
+        for scenario in [Scenario::Recipe, Scenario::Retail, Scenario::Fraud] {
+            let take = |seed| {
+                let settings = Settings { seed, ..settings(scenario) };
+                Generator::new(&settings).unwrap().take(2_000).collect::<Vec<_>>()
+            };
+            assert_eq!(take(1), take(1));
+            assert_ne!(take(1), take(2));
+        }
+    }
+
+    #[test]
+    fn transactions_come_in_the_order_of_event_time_from_the_start_on() {
+        for scenario in [Scenario::Recipe, Scenario::Retail, Scenario::Fraud] {
+            for rate_per_second in [1.0 / 86_400.0, 1.0, 10_000.0] {
+                let settings = Settings { rate_per_second, ..settings(scenario) };
+                let times: Vec<_> = Generator::new(&settings).unwrap().take(5_000).map(|g| g.timestamp).collect();
+                assert!(times.is_sorted() && times[0] >= START_MS, "{scenario:?} {rate_per_second}");
+            }
+        }
     }
 }

@@ -1,12 +1,17 @@
 //! `sigma`: the local tool.
 #![recursion_limit = "256"]
 
-use clap::{Parser, Subcommand};
-use sigma_cli::{deliver, demo, send};
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use sigma_cli::{deliver, demo, generate, replay, send};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 it failed and says why, 2 it was called wrongly.";
 
 /// Real-time anomaly detection for per-user transactions: try it here before you deploy it.
 #[derive(Parser)]
-#[command(name = "sigma", version, about)]
+#[command(name = "sigma", version, about, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -16,17 +21,49 @@ struct Cli {
 enum Command {
     /// Run the whole pipeline on this machine: generated transactions in, alerts out.
     Demo(demo::Options),
+    /// Generate labelled transactions of a scenario.
+    Generate(generate::Options),
+    /// Try a rule on transactions that are already there: what would it have alerted?
+    Replay(replay::Options),
     /// Put transactions from a file into a Kinesis stream.
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping would: for emulators whose own mapping is not faithful.
     Deliver(deliver::Options),
+    /// Print the completion script of a shell.
+    #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast::<clap::Error>() {
+            Ok(called_wrongly) => called_wrongly.exit(),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Demo(options) => demo::run(&options).await,
+        Command::Generate(options) => generate::run(&options),
+        Command::Replay(options) => replay::run(&options).await,
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);
+            // A reader that has seen enough is no failure.
+            let _ = std::io::stdout().write_all(&script);
+            Ok(())
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Progress of long work: a bar on a terminal, a line for every tenth elsewhere.
+//! Progress of long work: a bar on a terminal, a line for every tenth elsewhere, nothing if asked to be quiet.
 
 use std::io::IsTerminal;
 
@@ -7,18 +7,29 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Progress towards a known end.
 #[derive(Debug)]
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    display: Display,
     what: &'static str,
     done: u64,
     total: u64,
 }
 
+#[derive(Debug)]
+enum Display {
+    Bar(ProgressBar),
+    Lines,
+    Nothing,
+}
+
 impl Progress {
     /// Starts at 0 of `total` `what`.
     #[must_use]
-    pub fn new(what: &'static str, total: u64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| bar(what, total));
-        Self { bar, what, done: 0, total }
+    pub fn new(what: &'static str, total: u64, is_quiet: bool) -> Self {
+        let display = match (is_quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Display::Nothing,
+            (false, true) => Display::Bar(bar(what, total)),
+            (false, false) => Display::Lines,
+        };
+        Self { display, what, done: 0, total }
     }
 
     /// So much more is done.
@@ -26,16 +37,16 @@ impl Progress {
         let tenth = |done: u64| done * 10 / self.total.max(1);
         let before = tenth(self.done);
         self.done += by;
-        match &self.bar {
-            Some(bar) => bar.inc(by),
-            None if tenth(self.done) > before => eprintln!("{} of {} {}", self.done, self.total, self.what),
-            None => {}
+        match &self.display {
+            Display::Bar(bar) => bar.inc(by),
+            Display::Lines if tenth(self.done) > before => eprintln!("{} of {} {}", self.done, self.total, self.what),
+            Display::Lines | Display::Nothing => {}
         }
     }
 
     /// The end.
     pub fn finish(self) {
-        if let Some(bar) = self.bar {
+        if let Display::Bar(bar) = self.display {
             bar.finish_and_clear();
         }
     }

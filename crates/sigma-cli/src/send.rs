@@ -1,54 +1,68 @@
-//! `sigma send`: transactions from a file into a real stream.
+//! `sigma send`: transactions into a real stream.
 //!
-//! The partition key is the user id, so that a user's records keep to one shard. Records that Kinesis refuses one by one are put
-//! again, in their order, ahead of what follows.
+//! The partition key is the user id, so that a user's records keep to one shard. There they keep their order too: PutRecords
+//! promises none within a call, and refuses records one by one, so that a later one could get ahead of an earlier one. Hence a call
+//! holds at most one record of each user, and what is refused goes again before anything that follows it.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+mod source;
+mod waiting;
+
+use std::iter::Peekable;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::DisplayErrorContext;
+use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use clap::Args;
 use serde::Serialize;
+use source::{Record, Source};
 use tokio::time::{Instant, sleep, sleep_until};
+use waiting::Waiting;
 
-use crate::aws::Connection;
+use crate::aws::{Connection, reason};
+use crate::generate::{Selection, rate};
+use crate::generator::Scenario;
+use crate::output::Output;
 use crate::progress::Progress;
 
-/// Records in one PutRecords (API limit).
-const CALL_RECORDS_MAX: usize = 500;
-/// Bytes in one PutRecords: the smallest limit that the API ever had, 5 MiB.
-const CALL_BYTES_MAX: usize = 5 * 1024 * 1024;
-/// Calls in a row that get no record through before it is given up.
+/// Largest record, key included: 10 MiB (API limit). Most streams take 1 MiB.
+const RECORD_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Calls in a row that get no record through before it is given up: about 13 s.
 const CALLS_WITHOUT_PROGRESS_MAX: u32 = 8;
-/// Wait after the first such call; it doubles.
+/// Wait after a call with a refused record; it doubles while none gets through.
 const BACKOFF: Duration = Duration::from_millis(100);
-/// The key of a line that names no user: such a record is for the quarantine, whatever its shard.
-const KEY_WITHOUT_USER: &str = "unknown";
+/// Records whose line is not named one by one when they cannot be sent.
+const COMPLAINTS_MAX: u64 = 10;
 
 /// What can be chosen.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  sigma send --stream transactions --from transactions.jsonl\n  \
-    zcat day.jsonl.gz | sigma send --stream transactions --from - --rate 500")]
+    zcat day.jsonl.gz | sigma send --stream transactions --from - --rate 500/s\n  \
+    sigma send --stream transactions --scenario fraud --users 1000 --rate 50/s --duration 1h\n\n\
+    The records of a user arrive in their order. A call holds one record of each user, so few users are slow: one record\n\
+    of each per round trip.")]
+#[group(id = "what", required = true, multiple = false, args = ["from", "scenario"])]
 pub struct Options {
     /// Name of the stream.
     #[arg(long)]
     pub stream: String,
     /// File with one JSON record a line; - is standard input.
     #[arg(long, value_name = "FILE.jsonl")]
-    pub from: PathBuf,
-    /// Records per second at most [default: as fast as the stream takes them].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: Option<u32>,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub json: bool,
+    pub from: Option<PathBuf>,
+    /// A scenario of `sigma generate`, as it happens: it begins now, and each record is sent at its event time.
+    #[arg(long, value_enum)]
+    pub scenario: Option<Scenario>,
+    /// Records at most, such as 500/s [default: of a file as fast as the stream takes them; of a scenario 10/s].
+    #[arg(long, value_parser = rate)]
+    pub rate: Option<f64>,
+    /// Which transactions of the scenario.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How it speaks.
+    #[command(flatten)]
+    pub output: Output,
     /// Where AWS is.
     #[command(flatten)]
     pub connection: Connection,
@@ -59,162 +73,191 @@ pub struct Options {
 pub struct Sent {
     /// Taken by the stream.
     pub sent: u64,
-    /// Put more than once until they were taken.
+    /// How often a record was put again.
     pub retried: u64,
-    /// Given up.
+    /// Given up: too large for the stream, or in hand when it stopped taking any.
     pub failed: u64,
 }
 
-/// Sends a file and prints what became of it.
+/// Sends a file or a scenario and prints what became of it.
 ///
 /// # Errors
 /// If the file cannot be read, the stream refuses, or a record was given up.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let source = source::open(options)?;
     let client = Client::new(&options.connection.config()?);
-    let mut sender = Sender { client, stream: &options.stream, open: VecDeque::new(), sent: Sent::default() };
-    let outcome = sender.send_all(options).await;
+    let mut sender = Sender::new(client, &options.stream, source);
+    let outcome = sender.send_all().await;
     let sent = sender.sent;
-    if options.json {
-        println!("{}", serde_json::to_string(&sent)?);
-    } else {
-        println!("{} records sent, {} of them retried; {} failed", sent.sent, sent.retried, sent.failed);
+    let text = || format!("{} records sent, {} retries, {} failed", sent.sent, sent.retried, sent.failed);
+    if let Some(text) = options.output.render(&sent, text)? {
+        println!("{text}");
     }
-    outcome
+    outcome?;
+    anyhow::ensure!(sent.failed == 0, "{} records were not sent; the lines above say why", sent.failed);
+    Ok(())
 }
 
 struct Sender<'a> {
     client: Client,
     stream: &'a str,
-    open: VecDeque<Vec<u8>>,
+    records: Peekable<Box<dyn Iterator<Item = anyhow::Result<Record>>>>,
+    progress: Option<Progress>,
+    waiting: Waiting,
+    started: Instant,
+    calls_without_progress: u32,
     sent: Sent,
 }
 
-impl Sender<'_> {
-    async fn send_all(&mut self, options: &Options) -> anyhow::Result<()> {
-        let (mut lines, bytes) = open(&options.from)?;
-        let mut progress = bytes.map(|bytes| Progress::new("bytes", bytes));
-        let started = Instant::now();
+impl<'a> Sender<'a> {
+    fn new(client: Client, stream: &'a str, source: Source) -> Self {
+        let Source { records, progress } = source;
+        Self {
+            client,
+            stream,
+            records: records.peekable(),
+            progress,
+            waiting: Waiting::default(),
+            started: Instant::now(),
+            calls_without_progress: 0,
+            sent: Sent::default(),
+        }
+    }
+
+    async fn send_all(&mut self) -> anyhow::Result<()> {
         loop {
-            let read = self.fill(&mut lines)?;
-            if self.open.is_empty() {
-                break;
-            }
-            self.send_open().await?;
-            if let Some(progress) = &mut progress {
-                progress.advance(read);
-            }
-            if let Some(rate) = options.rate {
-                sleep_until(started + due(self.sent.sent, rate)).await;
+            let due = self.fill()?;
+            match (self.waiting.is_empty(), due) {
+                (false, _) => self.put_some().await?,
+                (true, Some(due)) => sleep_until(self.started + due).await,
+                (true, None) => break,
             }
         }
-        if let Some(progress) = progress {
+        if let Some(progress) = self.progress.take() {
             progress.finish();
         }
         Ok(())
     }
 
-    /// Reads lines until there is one call's worth; answers with the bytes read.
-    fn fill(&mut self, lines: &mut dyn BufRead) -> anyhow::Result<u64> {
-        let mut read = 0;
-        while self.open.len() < CALL_RECORDS_MAX {
-            let mut line = Vec::new();
-            let length = lines.read_until(b'\n', &mut line).context("the file cannot be read")?;
-            if length == 0 {
-                break;
+    /// Reads what is due, as far as there is room; answers when the next record is due, if there is one.
+    fn fill(&mut self) -> anyhow::Result<Option<Duration>> {
+        let now = self.started.elapsed();
+        while self.waiting.has_room() {
+            let is_due = |record: &anyhow::Result<Record>| record.as_ref().map_or(true, |record| record.due <= now);
+            let Some(record) = self.records.next_if(is_due) else { break };
+            let record = record?;
+            if let Some(progress) = &mut self.progress {
+                progress.advance(record.read);
             }
-            read += u64::try_from(length)?;
-            line.truncate(line.trim_ascii_end().len());
-            if !line.is_empty() {
-                self.open.push_back(line);
+            if record.bytes() > RECORD_BYTES_MAX {
+                self.fail(&record, "it is larger than 10 MiB");
+            } else {
+                self.waiting.push(record);
             }
         }
-        Ok(read)
+        Ok(self.records.peek().and_then(|record| Some(record.as_ref().ok()?.due)))
     }
 
-    /// Puts everything open; what is refused goes first the next time.
-    async fn send_open(&mut self) -> anyhow::Result<()> {
-        let mut without_progress = 0;
-        while !self.open.is_empty() {
-            let call = self.take_call();
-            let refused = self.put(&call).await?;
-            let taken = call.len() - refused.len();
-            self.sent.sent += u64::try_from(taken)?;
-            self.sent.retried += u64::try_from(refused.len())?;
-            without_progress = if taken > 0 { 0 } else { without_progress + 1 };
-            for record in refused.into_iter().rev() {
-                self.open.push_front(record);
+    fn fail(&mut self, record: &Record, reason: &str) {
+        self.sent.failed += 1;
+        if self.sent.failed <= COMPLAINTS_MAX {
+            eprintln!("record {} is left out: {reason}", record.number);
+        }
+    }
+
+    /// One call, and what follows from its answer.
+    async fn put_some(&mut self) -> anyhow::Result<()> {
+        let call = self.waiting.take_call();
+        let length = u64::try_from(call.len())?;
+        let refused = match self.put(&call).await? {
+            Answer::Records(is_refused) => call
+                .into_iter()
+                .zip(is_refused)
+                .filter_map(|(record, is_refused)| is_refused.then_some(record))
+                .collect(),
+            Answer::Throttled => call,
+            Answer::TooLarge(reason) => {
+                for record in &call {
+                    self.fail(record, &reason);
+                }
+                return Ok(());
             }
-            if without_progress == CALLS_WITHOUT_PROGRESS_MAX {
-                self.sent.failed = u64::try_from(self.open.len())?;
-                anyhow::bail!(
-                    "the stream took nothing in {CALLS_WITHOUT_PROGRESS_MAX} calls: send more slowly with --rate"
-                );
-            }
-            if without_progress > 0 {
-                sleep(BACKOFF * 2_u32.pow(without_progress - 1)).await;
-            }
+        };
+        let refusals = u64::try_from(refused.len())?;
+        self.sent.sent += length - refusals;
+        self.sent.retried += refusals;
+        self.waiting.put_back(refused);
+        self.calls_without_progress = if refusals < length { 0 } else { self.calls_without_progress + 1 };
+        if self.calls_without_progress == CALLS_WITHOUT_PROGRESS_MAX {
+            self.sent.failed += u64::try_from(self.waiting.len())?;
+            anyhow::bail!(
+                "the stream took nothing in {CALLS_WITHOUT_PROGRESS_MAX} calls: send more slowly with --rate, or give it \
+                 more shards"
+            );
+        }
+        if refusals > 0 {
+            sleep(BACKOFF * 2_u32.pow(self.calls_without_progress)).await;
         }
         Ok(())
     }
 
-    fn take_call(&mut self) -> Vec<Vec<u8>> {
-        let mut bytes = 0;
-        let fits = |record: &&Vec<u8>| {
-            bytes += record.len() + partition_key(record).len();
-            bytes <= CALL_BYTES_MAX
-        };
-        let length = self.open.iter().take(CALL_RECORDS_MAX).take_while(fits).count().max(1);
-        self.open.drain(..length).collect()
-    }
-
-    /// One call; answers with the records that were refused, in their order.
-    async fn put(&self, records: &[Vec<u8>]) -> anyhow::Result<Vec<Vec<u8>>> {
-        let entry = |record: &Vec<u8>| {
-            let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.clone()));
-            entry.partition_key(partition_key(record)).build()
+    async fn put(&self, records: &[Record]) -> anyhow::Result<Answer> {
+        let entry = |record: &Record| {
+            let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.payload.clone()));
+            entry.partition_key(&record.key).build()
         };
         let entries = records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        let call = self.client.put_records().stream_name(self.stream).set_records(Some(entries));
-        let answer = call.send().await.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)));
-        let answer = answer.with_context(|| format!("stream {} took nothing", self.stream))?;
-        let refused = records.iter().zip(answer.records()).filter(|(_, entry)| entry.error_code().is_some());
-        Ok(refused.map(|(record, _)| record.clone()).collect())
+        let answer = self.client.put_records().stream_name(self.stream).set_records(Some(entries)).send().await;
+        let error = match answer {
+            Ok(answer) => return Answer::read(&answer, records.len()),
+            Err(error) => error,
+        };
+        let reason = reason(&error);
+        match error.as_service_error() {
+            Some(PutRecordsError::ProvisionedThroughputExceededException(_)) => Ok(Answer::Throttled),
+            Some(PutRecordsError::InvalidArgumentException(_)) if waiting::is_large(records) => {
+                Ok(Answer::TooLarge(format!("the stream refuses it: {reason}")))
+            }
+            Some(PutRecordsError::ResourceNotFoundException(_)) => Err(anyhow::anyhow!(reason).context(format!(
+                "there is no stream {}: look with `aws kinesis list-streams`, or choose another --region",
+                self.stream
+            ))),
+            _ => Err(anyhow::anyhow!(reason).context(format!("stream {} took nothing", self.stream))),
+        }
     }
 }
 
-/// The lines, and how many bytes there are if that is known.
-fn open(path: &Path) -> anyhow::Result<(Box<dyn BufRead>, Option<u64>)> {
-    if path == Path::new("-") {
-        return Ok((Box::new(BufReader::new(std::io::stdin())), None));
+/// What Kinesis says to a call.
+enum Answer {
+    /// For each record whether it was refused.
+    Records(Vec<bool>),
+    /// None was looked at.
+    Throttled,
+    /// The only record is larger than this stream takes.
+    TooLarge(String),
+}
+
+impl Answer {
+    fn read(answer: &PutRecordsOutput, length: usize) -> anyhow::Result<Self> {
+        let is_refused: Vec<bool> = answer.records().iter().map(|entry| entry.error_code().is_some()).collect();
+        anyhow::ensure!(is_refused.len() == length, "{} answers for {length} records", is_refused.len());
+        Ok(Self::Records(is_refused))
     }
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let bytes = file.metadata()?.len();
-    Ok((Box::new(BufReader::new(file)), Some(bytes)))
-}
-
-/// When so many records may have been sent.
-fn due(sent: u64, rate: u32) -> Duration {
-    Duration::from_millis(sent.saturating_mul(1_000) / u64::from(rate))
-}
-
-/// The user id, within the 256 characters that a key may have.
-fn partition_key(record: &[u8]) -> String {
-    let value: Option<serde_json::Value> = serde_json::from_slice(record).ok();
-    let user_id = value.as_ref().and_then(|value| value.get("userId")).and_then(serde_json::Value::as_str);
-    let key: String = user_id.unwrap_or_default().chars().take(256).collect();
-    if key.is_empty() { KEY_WITHOUT_USER.to_owned() } else { key }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_kinesis::operation::put_records::{PutRecordsInput, PutRecordsOutput};
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_kinesis::operation::put_records::PutRecordsInput;
     use aws_sdk_kinesis::types::PutRecordsResultEntry;
-    use aws_smithy_mocks::{mock, mock_client};
+    use aws_sdk_kinesis::types::error::{InvalidArgumentException, ProvisionedThroughputExceededException};
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
     use super::*;
 
-    fn payloads(input: &PutRecordsInput) -> Vec<&[u8]> {
-        input.records().iter().map(|record| record.data().as_ref()).collect()
+    fn payloads(input: &PutRecordsInput) -> Vec<&str> {
+        input.records().iter().map(|record| std::str::from_utf8(record.data().as_ref()).unwrap()).collect()
     }
 
     /// An answer that refuses the entries marked so.
@@ -226,47 +269,120 @@ mod tests {
         PutRecordsOutput::builder().set_records(Some(refused.iter().map(entry).collect())).build().unwrap()
     }
 
-    fn sender(client: Client) -> Sender<'static> {
-        let open = ["a", "b", "c", "d"].map(|record| record.as_bytes().to_vec()).into();
-        Sender { client, stream: "transactions", open, sent: Sent::default() }
+    /// Records of the users that their first letters are, each due at once.
+    fn sender(client: Client, payloads: &[&'static str]) -> Sender<'static> {
+        let record = |(number, payload): (u64, &'static str)| {
+            let key = payload.get(..1).unwrap().to_owned();
+            Ok(Record { key, payload: payload.into(), due: Duration::ZERO, read: 1, number })
+        };
+        let records: Vec<_> = (1..).zip(payloads.iter().copied()).map(record).collect();
+        Sender::new(client, "transactions", Source { records: Box::new(records.into_iter()), progress: None })
     }
 
-    #[tokio::test]
-    async fn refused_records_are_put_again_in_their_order() {
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_record_is_not_overtaken_by_its_users_next_one() {
         let first = mock!(Client::put_records)
-            .match_requests(|input| payloads(input) == [b"a", b"b", b"c", b"d"])
-            .then_output(|| answer(&[false, true, false, true]));
+            .match_requests(|input| payloads(input) == ["a1", "b1", "c1"])
+            .then_output(|| answer(&[true, false, false]));
         let second = mock!(Client::put_records)
-            .match_requests(|input| payloads(input) == [b"b", b"d"])
+            .match_requests(|input| payloads(input) == ["a1", "b2"])
+            .then_output(|| answer(&[false, true]));
+        let third = mock!(Client::put_records)
+            .match_requests(|input| payloads(input) == ["b2", "a2"])
             .then_output(|| answer(&[false, false]));
-        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&first, &second]));
-        sender.send_open().await.unwrap();
-        assert_eq!(sender.sent, Sent { sent: 4, retried: 2, failed: 0 });
+        let client = mock_client!(aws_sdk_kinesis, [&first, &second, &third]);
+        let mut sender = sender(client, &["a1", "b1", "a2", "c1", "b2"]);
+        sender.send_all().await.unwrap();
+        assert_eq!(sender.sent, Sent { sent: 5, retried: 2, failed: 0 });
+    }
+
+    /// A stream that refuses every third entry that it sees, and remembers what it took.
+    #[tokio::test(start_paused = true)]
+    async fn whatever_is_refused_the_records_of_a_user_arrive_in_their_order() {
+        let taken = Arc::new(Mutex::new((0_u32, Vec::new())));
+        let stream = Arc::clone(&taken);
+        let rule = mock!(Client::put_records).match_requests(|_| true).then_compute_output(move |input| {
+            let mut stream = stream.lock().unwrap();
+            let mut refuse = |payload: &str| {
+                stream.0 += 1;
+                let is_refused = stream.0.is_multiple_of(3);
+                if !is_refused {
+                    stream.1.push(payload.to_owned());
+                }
+                is_refused
+            };
+            answer(&payloads(input).into_iter().map(&mut refuse).collect::<Vec<_>>())
+        });
+        let payloads: Vec<&'static str> = (0..2_000)
+            .map(|number| &*format!("{}{number:04}", ["a", "b", "c", "d", "e"][number * number % 5]).leak())
+            .collect();
+        let client = mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&rule]);
+        let mut sender = sender(client, &payloads);
+        sender.send_all().await.unwrap();
+        let taken = taken.lock().unwrap().1.clone();
+        assert_eq!((taken.len(), sender.sent.sent, sender.sent.failed), (2_000, 2_000, 0));
+        for user in ["a", "b", "c", "d", "e"] {
+            assert!(taken.iter().filter(|payload| payload.starts_with(user)).is_sorted(), "{user}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_takes_nothing_is_given_up_and_said_so() {
         let refusal = || answer(&[true; 4]);
         let rule = mock!(Client::put_records).sequence().output(refusal).repeatedly().build();
-        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&rule]));
-        let error = sender.send_open().await.unwrap_err();
+        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&rule]), &["a", "b", "c", "d"]);
+        let error = sender.send_all().await.unwrap_err();
         assert!(error.to_string().contains("--rate"), "{error}");
         assert_eq!((sender.sent.failed, rule.num_calls()), (4, 8));
     }
 
-    #[test]
-    fn the_partition_key_is_the_user_id() {
-        assert_eq!(partition_key(br#"{"userId":"user001","amount":1}"#), "user001");
-        for bad in [b"not json".as_slice(), b"{}", br#"{"userId":7}"#, br#"{"userId":""}"#, b"\xFF"] {
-            assert_eq!(partition_key(bad), KEY_WITHOUT_USER);
-        }
-        let long = format!(r#"{{"userId":"{}"}}"#, "é".repeat(300));
-        assert_eq!(partition_key(long.as_bytes()).chars().count(), 256);
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_call_is_made_again() {
+        let throttled = || {
+            let error = ProvisionedThroughputExceededException::builder().build();
+            PutRecordsError::ProvisionedThroughputExceededException(error)
+        };
+        let rule = mock!(Client::put_records).sequence().error(throttled).output(|| answer(&[false; 2])).build();
+        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&rule]), &["a", "b"]);
+        sender.send_all().await.unwrap();
+        assert_eq!(sender.sent, Sent { sent: 2, retried: 2, failed: 0 });
     }
 
-    #[test]
-    fn the_rate_says_when_the_next_records_are_due() {
-        assert_eq!(due(500, 100), Duration::from_secs(5));
-        assert_eq!(due(0, 100), Duration::ZERO);
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_too_large_for_the_stream_harms_nobody_else() {
+        let invalid = || PutRecordsError::InvalidArgumentException(InvalidArgumentException::builder().build());
+        let large: &'static str = Box::leak(format!("a{}", " ".repeat(2 * 1024 * 1024)).into_boxed_str());
+        let beyond: &'static str = Box::leak(format!("a{}", " ".repeat(RECORD_BYTES_MAX)).into_boxed_str());
+        let refuses =
+            mock!(Client::put_records).match_requests(|input| payloads(input)[0].len() > 1_000).then_error(invalid);
+        let takes = mock!(Client::put_records)
+            .match_requests(|input| payloads(input) == ["b", "a2"])
+            .then_output(|| answer(&[false, false]));
+        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&refuses, &takes]), &[large, beyond, "b", "a2"]);
+        sender.send_all().await.unwrap();
+        assert_eq!(sender.sent, Sent { sent: 2, retried: 0, failed: 2 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_leaves_records_out_is_not_taken_for_success() {
+        let rule = mock!(Client::put_records).match_requests(|_| true).then_output(|| answer(&[false]));
+        assert!(sender(mock_client!(aws_sdk_kinesis, [&rule]), &["a", "b"]).send_all().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_is_not_sent_before_it_is_due() {
+        let rule = mock!(Client::put_records).sequence().output(|| answer(&[false])).repeatedly().build();
+        let mut sender = sender(mock_client!(aws_sdk_kinesis, [&rule]), &[]);
+        let record = |number| Record {
+            key: "a".to_owned(),
+            payload: b"a".to_vec(),
+            due: Duration::from_secs(number),
+            read: 1,
+            number,
+        };
+        let records: Box<dyn Iterator<Item = _>> = Box::new((0..=10).map(record).map(Ok));
+        sender.records = records.peekable();
+        sender.send_all().await.unwrap();
+        assert_eq!((sender.sent.sent, sender.started.elapsed().as_secs()), (11, 10));
     }
 }

@@ -39,7 +39,7 @@ impl Truth {
         if let Verdict::Anomaly(_) = state.step(&shard, position, &transaction, rule) {
             self.expected.insert(id.clone());
         }
-        if generated.is_injected {
+        if generated.kind.is_some() {
             self.injected.insert(id);
         }
         Ok(())

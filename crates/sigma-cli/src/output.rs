@@ -1,0 +1,43 @@
+//! How a command speaks: to people, to programs, or not at all.
+
+use clap::Args;
+use serde::Serialize;
+
+/// Shared by every command that ends with figures.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Output {
+    /// Print the figures as one JSON document.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// No progress and no summary: only errors, and what was asked for with --json.
+    #[arg(long, short, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+impl Output {
+    /// What to print at the end: the JSON document, the text for people, or nothing.
+    ///
+    /// # Errors
+    /// If the figures cannot be written as JSON.
+    pub fn render(&self, figures: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<Option<String>> {
+        match (self.json, self.quiet) {
+            (true, _) => Ok(Some(serde_json::to_string(figures)?)),
+            (false, true) => Ok(None),
+            (false, false) => Ok(Some(text())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_silences_people_and_not_programs() {
+        let render = |json, quiet| Output { json, quiet }.render(&7, || "seven".to_owned()).unwrap();
+        assert_eq!(render(false, false).as_deref(), Some("seven"));
+        assert_eq!(render(false, true), None);
+        assert_eq!(render(true, false).as_deref(), Some("7"));
+        assert_eq!(render(true, true).as_deref(), Some("7"));
+    }
+}
