@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -100,7 +100,7 @@ fn many(from: u64, seeds: u64) -> ExitCode {
     shared.bar.finish_and_clear();
     match shared.violation.lock().ok().and_then(|mut violation| violation.take()) {
         Some(violation) => failed(&violation, violation.seed - from + 1),
-        None => succeeded(&shared, seeds, started.elapsed().as_secs_f64()),
+        None => succeeded(&shared, seeds, started.elapsed()),
     }
 }
 
@@ -143,12 +143,17 @@ fn add(total: &mut Report, report: Report) {
     total.mishaps += report.mishaps;
 }
 
-fn succeeded(shared: &Shared, seeds: u64, seconds: f64) -> ExitCode {
+fn succeeded(shared: &Shared, seeds: u64, elapsed: Duration) -> ExitCode {
     let total = shared.total.lock().map(|total| *total).unwrap_or_default();
+    let per_second = u128::from(seeds) * 1_000 / elapsed.as_millis().max(1);
     println!(
-        "{seeds} schedules in {seconds:.1} s: {} records, {} anomalies, {} mishaps, {} records given up by the infrastructure, \
+        "{seeds} schedules in {:.1} s, {per_second} a second: {} records, {} anomalies, {} mishaps, {} records given up by the infrastructure, \
          no promise broken",
-        total.records, total.anomalies, total.mishaps, total.given_up
+        elapsed.as_secs_f64(),
+        total.records,
+        total.anomalies,
+        total.mishaps,
+        total.given_up
     );
     ExitCode::SUCCESS
 }
