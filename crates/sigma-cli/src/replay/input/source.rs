@@ -102,13 +102,14 @@ impl Opened {
 
 /// A file, or the files of a folder and its folders by name. What starts with a dot or an underscore is not meant to be read.
 fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    std::fs::metadata(path).with_context(|| format!("there is no input {}", path.display()))?;
     let is_meant = |name: &OsStr| !name.to_string_lossy().starts_with(['.', '_']);
     let entries = WalkDir::new(path)
         .follow_links(true)
         .sort_by_file_name()
         .into_iter()
         .filter_entry(|entry| entry.depth() == 0 || is_meant(entry.file_name()));
-    let entries: Vec<_> = entries.collect::<Result<_, _>>().with_context(|| format!("no input {}", path.display()))?;
+    let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
     let files: Vec<_> =
         entries.into_iter().filter(|entry| !entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect();
     anyhow::ensure!(!files.is_empty(), "there is no file in {}", path.display());
