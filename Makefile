@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate
+.PHONY: help demo test fmt lint template full-stack simulate bench
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -17,6 +17,13 @@ test: fmt lint template ## Everything: format, lints, the template's gates, ever
 SEEDS ?= 20000
 simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s replays one
 	cargo run --quiet --profile simulate --package tests --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+# The functions are built as they are deployed, each by itself, and measured as processes; then the harness, in the same profile.
+BENCH ?=
+bench: ## What it costs, beside a Python peer and the recipe, in one run: target/bench (Linux, Python 3.11, 3 GB of memory)
+	cargo build --quiet --release --package detector
+	cargo build --quiet --release --package alerter
+	cargo run --quiet --release --package benches --bin bench -- $(BENCH)
 
 fmt:
 	cargo fmt --all --check
