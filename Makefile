@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate mutations fuzz report
+.PHONY: help demo test fmt lint template full-stack simulate mutations fuzz report bench
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -26,6 +26,13 @@ mutations: ## Break the protocol in a copy of the source, in sixteen ways; the s
 SECONDS ?= 10
 fuzz: ## SECONDS=n of coverage-guided fuzzing for each target, or for TARGET=t alone (C++ compiler)
 	tests/fuzz/run $(SECONDS) $(TARGET)
+
+# The functions are built as they are deployed, each by itself, and measured as processes; then the harness, in the same profile.
+BENCH ?=
+bench: ## What it costs, beside a Python peer and the recipe, in one run: target/bench (Linux, Python 3.11, 3 GB of memory)
+	cargo build --quiet --release --package detector
+	cargo build --quiet --release --package alerter
+	cargo run --quiet --release --package benches --bin bench -- $(BENCH)
 
 fmt:
 	cargo fmt --all --check

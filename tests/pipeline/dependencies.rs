@@ -52,6 +52,7 @@ fn arrows_point_one_way() {
         ("detector", &["anomaly-core", "lambda-kit"]),
         ("alerter", &["anomaly-core", "lambda-kit"]),
         ("sigma-cli", &["alerter", "anomaly-core", "detector", "event-source", "lambda-kit"]),
+        ("benches", &["alerter", "anomaly-core", "detector", "event-source", "lambda-kit", "sigma-cli"]),
         ("fuzz", &["alerter", "anomaly-core", "detector", "event-source", "lambda-kit"]),
         ("simulation", &["alerter", "anomaly-core", "detector", "event-source", "lambda-kit"]),
         ("tests", &[]),

@@ -80,7 +80,7 @@ impl Moments {
         let b_kept = sum - a;
         let lost = (a - (sum - b_kept)) + (b - b_kept);
         self.mean = sum;
-        self.mean_low = rounded(lost / low_unit(sum));
+        self.mean_low = rounded(in_low_units(lost, sum));
     }
 }
 
@@ -97,15 +97,83 @@ pub(crate) fn is_variance(variance: f64) -> bool {
 
 /// The worth of one unit of `mean_low`: 2⁻¹⁶ of the last bit of the mean.
 fn low_unit(mean: f64) -> f64 {
+    match low_unit_exponent(mean) {
+        Some(exponent) => f64::from_bits(exponent << MANTISSA_BITS),
+        None => low_unit_of_tiny(mean),
+    }
+}
+
+/// `lost` in units of `mean_low`. A unit is a power of two, so multiplying by its inverse is the same to the bit as dividing by it,
+/// and a third of the time: merging the panes of a window is a chain of these.
+fn in_low_units(lost: f64, mean: f64) -> f64 {
+    match low_unit_exponent(mean) {
+        Some(exponent) => lost * f64::from_bits((EXPONENT_OF_ONE * 2 - exponent) << MANTISSA_BITS),
+        None => lost / low_unit_of_tiny(mean),
+    }
+}
+
+const MANTISSA_BITS: u64 = 52;
+const LOW_BITS: u64 = 16;
+const EXPONENT_OF_ONE: u64 = 1_023;
+
+/// The biased exponent of the unit; `None` for a mean so near to 0 (below 1e-287) that its unit is no normal number.
+fn low_unit_exponent(mean: f64) -> Option<u64> {
+    let exponent = mean.abs().to_bits() >> MANTISSA_BITS;
+    exponent.checked_sub(MANTISSA_BITS + LOW_BITS).filter(|unit| *unit > 0)
+}
+
+fn low_unit_of_tiny(mean: f64) -> f64 {
     let magnitude = mean.abs();
     (magnitude.next_up() - magnitude) / 65_536.0
 }
 
+/// To the nearest whole number, halves away from 0; beyond an `i16` its bound, 0 for NaN. `f64::round` is a call into libm on a
+/// baseline x86-64.
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     reason = "`as` saturates and makes 0 of NaN: both right"
 )]
 fn rounded(x: f64) -> i16 {
-    x.round() as i16
+    let whole = x as i32;
+    let part = x - f64::from(whole);
+    let nearest = whole.saturating_add(i32::from(part >= 0.5) - i32::from(part <= -0.5));
+    nearest.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_that_of_the_standard_library() {
+        let near = (-70_000..70_000).map(|i| f64::from(i) / 2.0);
+        let edges = [
+            0.499_999_999_999_999_94,
+            0.5,
+            32_767.5,
+            1e300,
+            f64::INFINITY,
+            f64::NAN,
+            f64::MIN_POSITIVE,
+            2_147_483_647.9,
+        ];
+        for x in near.chain(edges).flat_map(|x| [x.next_down(), x, x.next_up(), -x]) {
+            let expected = if x.is_nan() { 0.0 } else { x.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) };
+            assert_eq!(f64::from(rounded(x)), expected, "{x}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_a_part_of_the_last_bit_whatever_the_mean() {
+        for exponent in -1_074..=1_022 {
+            for mean in [2_f64.powi(exponent), 2_f64.powi(exponent) * 1.7, -(2_f64.powi(exponent).next_down())] {
+                assert_eq!(low_unit(mean).to_bits(), low_unit_of_tiny(mean).to_bits(), "{mean:e}");
+                for lost in [0.0, 1.5 * low_unit(mean), -0.3 * low_unit(mean), f64::MIN_POSITIVE] {
+                    let divided = lost / low_unit_of_tiny(mean);
+                    assert_eq!(in_low_units(lost, mean).to_bits(), divided.to_bits(), "{lost:e} of {mean:e}");
+                }
+            }
+        }
+    }
 }

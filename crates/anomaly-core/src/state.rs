@@ -82,6 +82,7 @@ impl UserState {
     }
 
     fn judge_and_fold(&mut self, transaction: &Transaction<'_>, rule: &Rule) -> Verdict {
+        self.window.open(transaction.event_time_ms);
         let before = self.window.before(transaction.event_time_ms);
         let assessment = rule.assess(transaction.amount, before, &self.long_term);
         let folded = rule.winsorise(transaction.amount, assessment.as_ref());

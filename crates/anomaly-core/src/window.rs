@@ -21,8 +21,10 @@ const PANES_KEPT_I64: i64 = 31;
 pub struct Window {
     length_ms: i64,
     newest_event_time_ms: Option<i64>,
-    /// Pane number modulo [`PANES_KEPT`].
-    panes: [Moments; PANES_KEPT],
+    /// The pane that holds the newest event time: derived.
+    newest_pane: Option<i64>,
+    /// Pane number modulo [`PANES_KEPT`]. Boxed: a state is handed from place to place, and this is most of it.
+    panes: Box<[Moments; PANES_KEPT]>,
     /// The 29 panes before the newest, merged: derived, so that the usual transaction costs one merge and not 30.
     closed: Moments,
 }
@@ -34,7 +36,8 @@ impl Window {
         Self {
             length_ms: length_ms.max(PANES_PER_WINDOW_I64),
             newest_event_time_ms: None,
-            panes: [Moments::default(); PANES_KEPT],
+            newest_pane: None,
+            panes: Box::new([Moments::default(); PANES_KEPT]),
             closed: Moments::default(),
         }
     }
@@ -61,32 +64,22 @@ impl Window {
     #[must_use]
     pub fn before(&self, event_time_ms: i64) -> Moments {
         let pane = self.pane_at(event_time_ms);
-        if Some(pane) == self.newest_pane() {
+        if Some(pane) == self.newest_pane {
             return self.closed.merge(self.pane(pane));
         }
         self.merged(pane - PANES_PER_WINDOW_I64 + 1, pane)
     }
 
-    /// Adds an amount at its event time. A late one is left out.
-    pub fn push(&mut self, event_time_ms: i64, amount: f64) {
-        if self.is_late(event_time_ms) {
+    /// Lets the window end at an event time, if that is newer than all before it. What came before that time is as it was; a
+    /// transaction opens its pane first and asks then, so that the panes are merged once for both.
+    pub fn open(&mut self, event_time_ms: i64) {
+        if self.newest_event_time_ms.is_some_and(|newest| event_time_ms <= newest) {
             return;
         }
-        self.advance_to(event_time_ms);
-        let pane = self.pane_at(event_time_ms);
-        if let Some(moments) = self.panes.get_mut(slot(pane)) {
-            moments.push(amount);
-        }
-        if Some(pane) != self.newest_pane() {
-            self.close();
-        }
-    }
-
-    fn advance_to(&mut self, event_time_ms: i64) {
-        let newest = self.newest_event_time_ms.unwrap_or(event_time_ms);
-        self.newest_event_time_ms = Some(newest.max(event_time_ms));
-        let (from, to) = (self.pane_at(newest), self.pane_at(event_time_ms));
-        if to <= from {
+        self.newest_event_time_ms = Some(event_time_ms);
+        let to = self.pane_at(event_time_ms);
+        let from = self.newest_pane.replace(to).unwrap_or(to);
+        if to == from {
             return;
         }
         for pane in from.max(to - PANES_KEPT_I64) + 1..=to {
@@ -97,24 +90,47 @@ impl Window {
         self.close();
     }
 
+    /// Adds an amount at its event time. A late one is left out.
+    pub fn push(&mut self, event_time_ms: i64, amount: f64) {
+        if self.is_late(event_time_ms) {
+            return;
+        }
+        self.open(event_time_ms);
+        let pane = self.pane_at(event_time_ms);
+        if let Some(moments) = self.panes.get_mut(slot(pane)) {
+            moments.push(amount);
+        }
+        if Some(pane) != self.newest_pane {
+            self.close();
+        }
+    }
+
     fn close(&mut self) {
-        if let Some(newest) = self.newest_pane() {
+        if let Some(newest) = self.newest_pane {
             self.closed = self.merged(newest - PANES_PER_WINDOW_I64 + 1, newest - 1);
         }
     }
 
     /// Panes `from` to `to`, both included, as far as they are kept.
     fn merged(&self, from: i64, to: i64) -> Moments {
-        let Some(newest) = self.newest_pane() else {
+        let Some(newest) = self.newest_pane else {
             return Moments::default();
         };
-        (from.max(newest - PANES_KEPT_I64 + 1)..=to.min(newest))
-            .map(|pane| self.pane(pane))
-            .fold(Moments::default(), Moments::merge)
+        let (from, to) = (from.max(newest - PANES_KEPT_I64 + 1), to.min(newest));
+        let Ok(length) = usize::try_from(to - from + 1) else {
+            return Moments::default();
+        };
+        self.kept_from(from).take(length).fold(Moments::default(), Moments::merge)
     }
 
     fn pane(&self, pane: i64) -> Moments {
         self.panes.get(slot(pane)).copied().unwrap_or_default()
+    }
+
+    /// The kept panes in their order, from this one on.
+    fn kept_from(&self, pane: i64) -> impl Iterator<Item = Moments> {
+        let (before, after) = self.panes.split_at_checked(slot(pane)).unwrap_or_default();
+        after.iter().chain(before).copied()
     }
 
     /// Number of the pane that holds an event time: ⌊t · 30 / length⌋, exact for every length.
@@ -122,20 +138,16 @@ impl Window {
         event_time_ms.saturating_mul(PANES_PER_WINDOW_I64).div_euclid(self.length_ms)
     }
 
-    fn newest_pane(&self) -> Option<i64> {
-        self.newest_event_time_ms.map(|newest| self.pane_at(newest))
-    }
-
     /// The kept panes, oldest first.
     pub(crate) fn panes(&self) -> impl Iterator<Item = Moments> {
-        let newest = self.newest_pane().unwrap_or_default();
-        (newest - PANES_KEPT_I64 + 1..=newest).map(|pane| self.pane(pane))
+        self.kept_from(self.newest_pane.unwrap_or_default() - PANES_KEPT_I64 + 1)
     }
 
     /// The inverse of the accessors above; `panes` oldest first.
     pub(crate) fn restore(length_ms: i64, newest_event_time_ms: Option<i64>, panes: &[Moments; PANES_KEPT]) -> Self {
         let mut window = Self { newest_event_time_ms, ..Self::new(length_ms) };
-        let newest = window.newest_pane().unwrap_or_default();
+        window.newest_pane = newest_event_time_ms.map(|newest| window.pane_at(newest));
+        let newest = window.newest_pane.unwrap_or_default();
         for (pane, moments) in (newest - PANES_KEPT_I64 + 1..=newest).zip(panes) {
             if let Some(kept) = window.panes.get_mut(slot(pane)) {
                 *kept = *moments;

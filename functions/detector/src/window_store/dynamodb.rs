@@ -112,7 +112,8 @@ impl WindowStore for DynamoDbWindowStore {
                 .expression_attribute_values(":replaced", number(version)),
         };
         let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        request.send().await.map(drop).map_err(commit_error)
+        // On the heap, since the future of a request has 6 KB, and those around it would be moved with it.
+        Box::pin(request.send()).await.map(drop).map_err(commit_error)
     }
 }
 

@@ -1,0 +1,197 @@
+//! (e) What DynamoDB is asked for and what it charges: on the embedded DynamoDB, which says how much capacity each request consumed.
+
+mod meter;
+
+use alerter::Alerter;
+use alerter::ledger::DynamoDbLedger;
+use alerter::metric_sink::MemorySink;
+use alerter::publisher::MemoryPublisher;
+use detector::Detector;
+use detector::config::Settings;
+use detector::message_queue::MemoryQueue;
+use detector::window_store::DynamoDbWindowStore;
+use event_source::kinesis::{StreamRecord, event_json};
+use event_source::sqs::{self, Received};
+use lambda_kit::{Clock, Env, Invocation, SystemClock};
+use meter::{Meter, Usage};
+use serde_json::json;
+use sigma_cli::embedded::counter::RequestCounter;
+use sigma_cli::embedded::{EmbeddedDynamoDb, create_table};
+
+use crate::input::{Feed, SHARD_ID, START_MS, STREAM_ARN, first_sequence_number};
+use crate::report::{Figure, Report, Target};
+use crate::spread::{Spread, number};
+
+const STATE_TABLE: &str = "user-state";
+const LEDGER_TABLE: &str = "alert-ledger";
+const USERS: u32 = 1_000;
+const RECORDS_PER_BATCH: usize = 1_000;
+/// Transactions that give a user a full window.
+const PAST: usize = 36;
+const WARM_BATCHES: usize = 5;
+/// One write unit.
+const ITEM_BYTES_MAX: f64 = 1_024.0;
+const INVOCATION_MS: i64 = 600_000;
+/// Transactions of one user after which its item is looked at.
+const AGES: [usize; 6] = [1, 10, 30, 100, 1_000, 10_000];
+/// As far apart as 1,000 users have them at 5,000 a minute.
+const GAP_MS: i64 = 12_000;
+
+type Offline = Detector<DynamoDbWindowStore, MemoryQueue, MemoryQueue, SystemClock>;
+
+/// What the parts of a run have in common.
+struct Bench {
+    dynamodb: EmbeddedDynamoDb,
+    meter: Meter,
+    anomalies: MemoryQueue,
+}
+
+/// Sums over some batches.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    user_batches: u64,
+    anomalies: u64,
+    clears: u64,
+    usage: Usage,
+}
+
+impl Bench {
+    async fn start() -> anyhow::Result<Self> {
+        let dynamodb = EmbeddedDynamoDb::start()?;
+        let client = dynamodb.client(&RequestCounter::default());
+        create_table(&client, STATE_TABLE, "userId").await?;
+        create_table(&client, LEDGER_TABLE, "id").await?;
+        Ok(Self { dynamodb, meter: Meter::default(), anomalies: MemoryQueue::default() })
+    }
+
+    fn client(&self) -> aws_sdk_dynamodb::Client {
+        let client = self.dynamodb.client(&RequestCounter::default());
+        aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().interceptor(self.meter.clone()).build())
+    }
+
+    /// A detector that has just started: nothing is cached.
+    fn detector(&self) -> anyhow::Result<Offline> {
+        let store = DynamoDbWindowStore::new(self.client(), STATE_TABLE.to_owned());
+        let settings = Settings::from_env(&Env::default())?;
+        Ok(Detector::new(store, self.anomalies.clone(), MemoryQueue::default(), SystemClock, settings))
+    }
+
+    async fn handle(&self, detector: &Offline, events: impl IntoIterator<Item = String>) -> anyhow::Result<Sums> {
+        self.meter.take();
+        let mut sums = Sums::default();
+        for event in events {
+            let outcome = detector.handle(&event, &invocation()).await?;
+            anyhow::ensure!(outcome.response.batch_item_failures.is_empty(), "the embedded DynamoDB refused a record");
+            sums.user_batches += outcome.summary.users;
+            sums.anomalies += outcome.summary.anomalies_sent;
+            sums.clears += outcome.summary.outboxes_cleared;
+        }
+        sums.usage = self.meter.take();
+        Ok(sums)
+    }
+}
+
+fn invocation() -> Invocation {
+    Invocation { request_id: "bench".to_owned(), deadline_ms: SystemClock.now_ms() + INVOCATION_MS }
+}
+
+pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let bench = Bench::start().await?;
+        let mut feed = Feed::new(USERS)?;
+        let first = bench.detector()?;
+        bench.handle(&first, feed.warm_up(PAST)?.collect::<anyhow::Result<Vec<_>>>()?).await?;
+        let warm = bench.handle(&first, feed.events(WARM_BATCHES, RECORDS_PER_BATCH)?).await?;
+        let cold = bench.handle(&bench.detector()?, feed.events(1, RECORDS_PER_BATCH)?).await?;
+        let unknown = {
+            let empty = Bench::start().await?;
+            empty.handle(&empty.detector()?, feed.events(1, RECORDS_PER_BATCH)?).await?
+        };
+        for (name, sums) in [("warm", warm), ("cold", cold), ("users not known", unknown)] {
+            per_user(report, name, &sums);
+        }
+        per_anomaly(report, &bench, &warm).await?;
+        ages(report, &bench).await
+    })
+}
+
+/// Per distinct user and batch; a write that clears an outbox belongs to its anomaly.
+fn per_user(report: &mut Report, name: &str, sums: &Sums) {
+    let users = number(sums.user_batches);
+    let Usage { requests, keys_read, read_units, writes, .. } = sums.usage;
+    let mut add = |what: &str, unit, value: f64, target: Option<f64>| {
+        let figure = Figure::new('e', format!("{name}: {what}"), unit).ours(Spread::exact(value));
+        report.add(match target {
+            Some(most) => figure.target(Target::at_most(most, value)),
+            None => figure,
+        });
+    };
+    let is_warm = name == "warm";
+    add("reads", "per user and batch", number(keys_read) / users, is_warm.then_some(0.0));
+    add("read units", "per user and batch", read_units / users, None);
+    add("writes", "per user and batch", number(writes - sums.clears) / users, is_warm.then_some(1.0));
+    add("requests", "per user and batch", number(requests - sums.clears) / users, None);
+}
+
+/// What an anomaly costs on top: a larger write, the clearing of the outbox, two entries of the ledger.
+async fn per_anomaly(report: &mut Report, bench: &Bench, warm: &Sums) -> anyhow::Result<()> {
+    let anomalies = number(warm.anomalies);
+    let extra = (warm.usage.write_units - number(warm.user_batches)) / anomalies;
+    report.add(Figure::new('e', "anomaly: state write units on top", "per anomaly").ours(Spread::exact(extra)));
+    let settings = alerter::config::Settings::from_env(&Env::default())?;
+    let ledger = DynamoDbLedger::new(bench.client(), LEDGER_TABLE.to_owned());
+    let alerter = Alerter::new(ledger, MemoryPublisher::default(), MemorySink::default(), SystemClock, settings);
+    let messages: Vec<Received> = bench.anomalies.take().into_iter().enumerate().map(received).collect();
+    bench.meter.take();
+    for batch in messages.chunks(100) {
+        let outcome = alerter.handle(&sqs::event_json("arn:aws:sqs:us-east-1:0:q", batch), &invocation()).await?;
+        anyhow::ensure!(outcome.response.batch_item_failures.is_empty(), "the ledger refused an alert");
+    }
+    let usage = bench.meter.take();
+    let per_alert = |value: f64| Spread::exact(value / number(messages.len()));
+    report.add(Figure::new('e', "anomaly: ledger writes", "per anomaly").ours(per_alert(number(usage.writes))));
+    report.add(Figure::new('e', "anomaly: ledger write units", "per anomaly").ours(per_alert(usage.write_units)));
+    Ok(())
+}
+
+fn received((index, body): (usize, String)) -> Received {
+    Received {
+        message_id: format!("00000000-0000-4000-8000-{index:012}"),
+        receipt_handle: "r".to_owned(),
+        body,
+        receive_count: 1,
+        sent_at_ms: START_MS,
+    }
+}
+
+/// The size of one user's item, while the user goes on.
+async fn ages(report: &mut Report, bench: &Bench) -> anyhow::Result<()> {
+    let detector = bench.detector()?;
+    let mut done = 0;
+    for age in AGES {
+        let records: Vec<StreamRecord> = (done..age).map(one_users_record).collect::<anyhow::Result<_>>()?;
+        done = age;
+        let usage = bench.handle(&detector, [event_json(STREAM_ARN, SHARD_ID, &records)]).await?.usage;
+        let bytes = number(usage.item_bytes);
+        let figure = Figure::new('e', format!("item after {age} transactions, id of 36 characters"), "B");
+        report.add(figure.ours(Spread::exact(bytes)).target(Target::at_most(ITEM_BYTES_MAX, bytes)));
+    }
+    Ok(())
+}
+
+/// Usual amounts and ids of 36 characters, one transaction every 12 s.
+fn one_users_record(index: usize) -> anyhow::Result<StreamRecord> {
+    let time_ms = START_MS + i64::try_from(index)? * GAP_MS;
+    let user_id = "01234567-89ab-4cde-8f01-23456789abcd";
+    let amount = 100.0 + number(index % 37) * 1.37;
+    let json =
+        json!({"userId": user_id, "amount": amount, "timestamp": time_ms, "transactionId": format!("txn_{index}")});
+    let first = first_sequence_number();
+    let sequence = format!("{}{:09}", first.get(..47).unwrap_or_default(), index + 1);
+    Ok(StreamRecord {
+        sequence_number: sequence,
+        partition_key: user_id.to_owned(),
+        data: serde_json::to_vec(&json)?,
+        arrival_time_ms: time_ms,
+    })
+}

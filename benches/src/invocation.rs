@@ -1,0 +1,177 @@
+//! (c) A warm call of the detector without the network, beside the Python peer on the same events.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::Context;
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use detector::Detector;
+use detector::config::{Settings, names};
+use detector::message_queue::SqsQueue;
+use detector::window_store::DynamoDbWindowStore;
+use lambda_kit::{Clock, Env, Invocation, SystemClock};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::clock::timed;
+use crate::input::Feed;
+use crate::report::{Figure, Report, Target};
+use crate::spread::{Spread, alternating, number};
+use crate::{answers, aws, venv};
+
+const USERS: [u32; 3] = [5, 1_000, 20_000];
+const BATCHES: [usize; 3] = [100, 1_000, 10_000];
+const ROUNDS: usize = 5;
+/// Records of one round: the peer needs about a second for them.
+const RECORDS_PER_ROUND: usize = 2_000;
+/// Every user is warm: state cached, windows filled, past the first judgement.
+const CACHE_USERS_MAX: &str = "20000";
+const RATIO_MIN_AT_THE_CENTRE: f64 = 25.0;
+const RATIO_MIN: f64 = 10.0;
+const INVOCATION_MS: i64 = 600_000;
+
+pub(crate) type OfflineDetector = Detector<DynamoDbWindowStore, SqsQueue, SqsQueue, SystemClock>;
+
+/// A detector on the real SDK, whose requests are answered at the HTTP connector.
+pub(crate) fn detector(env: &Env, connector: impl HttpConnector + Clone + 'static) -> anyhow::Result<OfflineDetector> {
+    let config = aws::config().into_builder().http_client(answers::http_client(connector)).build();
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    let store = DynamoDbWindowStore::new(aws_sdk_dynamodb::Client::new(&config), "user-state".to_owned());
+    let queue = |name| SqsQueue::new(sqs.clone(), format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}"));
+    Ok(Detector::new(store, queue("anomalies"), queue("quarantine"), SystemClock, Settings::from_env(env)?))
+}
+
+/// Handles events from their text to the answer's, as the runtime has it done. Answers with the sums of users and of anomalies.
+pub(crate) async fn handle(detector: &OfflineDetector, events: &[String]) -> anyhow::Result<Handled> {
+    let mut handled = Handled::default();
+    for event in events {
+        let text: Box<RawValue> = serde_json::from_slice(event.as_bytes())?;
+        let invocation =
+            Invocation { request_id: "bench".to_owned(), deadline_ms: SystemClock.now_ms() + INVOCATION_MS };
+        let outcome = detector.handle(text.get(), &invocation).await?;
+        let answer = serde_json::to_string(&outcome.response)?;
+        anyhow::ensure!(answer == r#"{"batchItemFailures":[]}"#, "{answer}");
+        handled.user_batches += outcome.summary.users;
+        handled.anomalies += outcome.summary.anomalies_sent;
+    }
+    Ok(handled)
+}
+
+/// What calls came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Handled {
+    pub(crate) user_batches: u64,
+    pub(crate) anomalies: u64,
+}
+
+/// The Python peer, alive between rounds as a warm container is.
+struct Peer {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    events: PathBuf,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PeerAnswer {
+    cpu_seconds: f64,
+    failures: u64,
+}
+
+impl Peer {
+    fn start() -> anyhow::Result<Self> {
+        let mut child = Command::new(venv::python()?)
+            .arg(venv::peers().join("offline.py"))
+            .envs(aws::function_environment(None))
+            .env(names::CACHE_USERS_MAX, CACHE_USERS_MAX)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take().context("no input")?;
+        let output = BufReader::new(child.stdout.take().context("no output")?);
+        let events = venv::root().join("target/bench/events.jsonl");
+        let mut peer = Self { child, input, output, events };
+        peer.answer()?;
+        Ok(peer)
+    }
+
+    /// CPU seconds for these events.
+    fn handle(&mut self, events: &[String]) -> anyhow::Result<f64> {
+        std::fs::write(&self.events, events.join("\n"))?;
+        writeln!(self.input, "{}", self.events.display())?;
+        let answer = self.answer()?;
+        anyhow::ensure!(answer.failures == 0, "the peer reported {} failures", answer.failures);
+        Ok(answer.cpu_seconds)
+    }
+
+    fn answer(&mut self) -> anyhow::Result<PeerAnswer> {
+        let mut line = String::new();
+        anyhow::ensure!(self.output.read_line(&mut line)? > 0, "the peer ended");
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It ends by itself when its input does; a peer that hangs is not waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.events);
+    }
+}
+
+pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for users in USERS {
+        let detector = detector(&Env::from_pairs([(names::CACHE_USERS_MAX, CACHE_USERS_MAX)]), answers::Answering)?;
+        let mut peer = if with_peer { Some(Peer::start()?) } else { None };
+        let mut feed = Feed::new(users)?;
+        for event in feed.warm_up(if users > 1_000 { 12 } else { 36 })? {
+            let past = [event?];
+            runtime.block_on(handle(&detector, &past))?;
+            peer.as_mut().map_or(Ok(0.0), |peer| peer.handle(&past))?;
+        }
+        for batch in BATCHES {
+            let rounds: Vec<Vec<String>> = (0..=ROUNDS)
+                .map(|_| feed.events(RECORDS_PER_ROUND.div_ceil(batch), batch))
+                .collect::<anyhow::Result<_>>()?;
+            let ours = |events: &[String]| Ok(timed(|| runtime.block_on(handle(&detector, events)))?.0);
+            let rates = compare(&rounds, ours, peer.as_mut())?;
+            report.add(figure(users, batch, &rates));
+        }
+    }
+    Ok(())
+}
+
+/// Records per CPU-second, ours and the peer's. The first round warms up.
+fn compare(
+    rounds: &[Vec<String>],
+    ours: impl Fn(&[String]) -> anyhow::Result<f64>,
+    mut peer: Option<&mut Peer>,
+) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
+    let batch =
+        rounds.first().and_then(|events| events.first()).map_or(0, |event| event.matches("\"kinesis\":").count());
+    let at = |round: usize| rounds.get(round).map(Vec::as_slice).unwrap_or_default();
+    let records = |round: usize| number(at(round).len() * batch);
+    let (mut of_ours, mut of_peer) = alternating(
+        rounds.len(),
+        |round| Ok(records(round) / ours(at(round))?),
+        |round| peer.as_mut().map_or(Ok(f64::NAN), |peer| Ok(records(round) / peer.handle(at(round))?)),
+    )?;
+    Ok((of_ours.split_off(1), of_peer.split_off(1)))
+}
+
+fn figure(users: u32, batch: usize, (ours, peer): &(Vec<f64>, Vec<f64>)) -> Figure {
+    let figure = Figure::new('c', format!("detector call, {users} users, {batch} records"), "records/CPU-s");
+    let figure = figure.ours(Spread::of(ours.iter().copied()));
+    if peer.iter().any(|rate| rate.is_nan()) {
+        return figure;
+    }
+    let ratio = Spread::ratio(ours, peer);
+    let least = if users == 1_000 && batch == 1_000 { RATIO_MIN_AT_THE_CENTRE } else { RATIO_MIN };
+    let figure = figure.beside("Python, boto3", Spread::of(peer.iter().copied()), ratio);
+    figure.target(Target::ratio_at_least(least, ratio.median))
+}

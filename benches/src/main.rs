@@ -1,0 +1,64 @@
+//! `make bench`: what sigma costs, beside what one would use instead, measured in the same run.
+//!
+//! Figures are CPU time, since wall time depends on who else runs; ours and the peer's rounds alternate, and each figure is the
+//! median of its rounds with the least and the greatest. Inputs are the same in every run.
+
+mod answers;
+mod aws;
+mod capacity;
+mod clock;
+mod cost;
+mod decode;
+mod input;
+mod invocation;
+mod latency;
+mod machine;
+mod process;
+mod report;
+mod server;
+mod spread;
+mod step;
+mod venv;
+
+use clap::Parser;
+use machine::Machine;
+use report::Report;
+
+/// Measures.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Parts to measure.
+    #[arg(long, default_value = "abcdefg")]
+    parts: String,
+    /// Put the tables into docs/performance.md.
+    #[arg(long)]
+    write_docs: bool,
+    /// Leave the Python peer out.
+    #[arg(long)]
+    no_peer: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let mut report = Report::new(Machine::read());
+    let folder = venv::root().join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    for part in options.parts.chars() {
+        match part {
+            'a' => decode::run(&mut report)?,
+            'b' => step::run(&mut report)?,
+            'c' => invocation::run(&mut report, !options.no_peer)?,
+            'd' => process::run(&mut report, !options.no_peer)?,
+            'e' => capacity::run(&mut report)?,
+            'f' => latency::run(&mut report)?,
+            'g' => cost::run(&mut report)?,
+            other => anyhow::bail!("there is no part {other}"),
+        }
+    }
+    println!("{}", report.table());
+    report.write(&folder)?;
+    if options.write_docs {
+        report.write_docs(&venv::root().join("docs/performance.md"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! What was measured, as a table for people and as JSON for programs.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::machine::Machine;
+use crate::spread::Spread;
+
+const BEGIN: &str = "<!-- begin of what `bench --write-docs` writes -->";
+const END: &str = "<!-- end of what `bench --write-docs` writes -->";
+/// The parts by letter, as titles.
+const PARTS: [(char, &str); 7] = [
+    ('a', "Decode"),
+    ('b', "Step"),
+    ('c', "Detector call without the network"),
+    ('d', "INIT and warm invocation"),
+    ('e', "DynamoDB requests, capacity and item size"),
+    ('f', "End to end on the embedded store"),
+    ('g', "Monthly cost at 5,000 records a minute"),
+];
+
+/// One measurement.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figure {
+    part: char,
+    what: String,
+    unit: &'static str,
+    ours: Spread,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<Beside>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+}
+
+/// What it is measured beside.
+#[derive(Debug, Clone, Serialize)]
+struct Beside {
+    name: &'static str,
+    theirs: Spread,
+    /// How many times better ours is; for the floor and for flatness, how many times it is.
+    ratio: Spread,
+}
+
+/// What it has to be.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Target {
+    wanted: String,
+    is_met: bool,
+}
+
+impl Target {
+    /// The value itself has an upper bound.
+    pub(crate) fn at_most(most: f64, value: f64) -> Self {
+        Self { wanted: format!("≤ {}", short(most)), is_met: value <= most }
+    }
+
+    /// The ratio has a lower bound.
+    pub(crate) fn ratio_at_least(least: f64, ratio: f64) -> Self {
+        Self { wanted: format!("ratio ≥ {}", short(least)), is_met: ratio >= least }
+    }
+
+    /// The ratio has an upper bound.
+    pub(crate) fn ratio_at_most(most: f64, ratio: f64) -> Self {
+        Self { wanted: format!("ratio ≤ {}", short(most)), is_met: ratio <= most }
+    }
+}
+
+impl Figure {
+    pub(crate) fn new(part: char, what: impl Into<String>, unit: &'static str) -> Self {
+        Self { part, what: what.into(), unit, ours: Spread::exact(0.0), beside: None, target: None }
+    }
+
+    pub(crate) fn ours(self, ours: Spread) -> Self {
+        Self { ours, ..self }
+    }
+
+    pub(crate) fn beside(self, name: &'static str, theirs: Spread, ratio: Spread) -> Self {
+        Self { beside: Some(Beside { name, theirs, ratio }), ..self }
+    }
+
+    pub(crate) fn target(self, target: Target) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let (beside, ratio) = self.beside.as_ref().map_or_else(Default::default, |beside| {
+            (format!("{}: {}", beside.name, spread(beside.theirs)), format!("{} ×", spread(beside.ratio)))
+        });
+        let target = self.target.as_ref().map_or_else(String::new, |target| {
+            format!("{} {}", target.wanted, if target.is_met { "met" } else { "**not met**" })
+        });
+        [self.what.clone(), spread(self.ours), self.unit.to_owned(), beside, ratio, target]
+    }
+}
+
+const HEADER: [&str; 6] = ["what", "median (min–max)", "unit", "beside", "ratio", "target"];
+
+/// All that was measured in one run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    machine: Machine,
+    figures: Vec<Figure>,
+    not_measured: Vec<String>,
+}
+
+impl Report {
+    pub(crate) const fn new(machine: Machine) -> Self {
+        Self { machine, figures: Vec::new(), not_measured: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, figure: Figure) {
+        let [what, ours, unit, beside, ratio, target] = figure.cells();
+        eprintln!("({}) {what}: {ours} {unit}  {beside}  {ratio}  {target}", figure.part);
+        self.figures.push(figure);
+    }
+
+    /// Says what this run could not measure.
+    pub(crate) fn could_not(&mut self, what: impl Into<String>) {
+        self.not_measured.push(what.into());
+    }
+
+    /// For a terminal.
+    pub(crate) fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY);
+        table.set_header(["", "what", "median (min–max)", "unit", "beside", "ratio", "target"]);
+        for figure in &self.figures {
+            let cells = figure.cells();
+            table.add_row(std::iter::once(figure.part.to_string()).chain(cells));
+        }
+        if let Some(column) = table.column_mut(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let notes = self.not_measured.iter().fold(String::new(), |notes, note| notes + "\nNot measured: " + note);
+        format!("{table}{notes}")
+    }
+
+    /// For the documentation.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = format!("{}\n", self.machine);
+        for (part, title) in PARTS {
+            let rows: Vec<[String; 6]> = self.figures.iter().filter(|f| f.part == part).map(Figure::cells).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let _ = writeln!(text, "\n### ({part}) {title}\n\n| {} |\n|---|---|---|---|---|---|", HEADER.join(" | "));
+            for row in rows {
+                let _ = writeln!(text, "| {} |", row.join(" | "));
+            }
+        }
+        text.push_str("\nNot measured:\n\n");
+        for note in &self.not_measured {
+            let _ = writeln!(text, "- {note}");
+        }
+        text
+    }
+
+    /// Writes `summary.json` and `table.md` into a folder.
+    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join("summary.json"), serde_json::to_string_pretty(self)? + "\n")?;
+        std::fs::write(folder.join("table.md"), self.markdown())?;
+        Ok(())
+    }
+
+    /// Replaces what stands between the marks in a document.
+    pub(crate) fn write_docs(&self, document: &Path) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(document).with_context(|| format!("cannot read {}", document.display()))?;
+        let (before, rest) = text.split_once(BEGIN).context("the document has no mark of the begin")?;
+        let (_, after) = rest.split_once(END).context("the document has no mark of the end")?;
+        std::fs::write(document, format!("{before}{BEGIN}\n{}\n{END}{after}", self.markdown()))?;
+        Ok(())
+    }
+}
+
+fn spread(spread: Spread) -> String {
+    let Spread { min, median, max } = spread;
+    if short(min) == short(max) {
+        return short(median);
+    }
+    format!("{} ({}–{})", short(median), short(min), short(max))
+}
+
+/// Three significant digits, thousands apart.
+fn short(value: f64) -> String {
+    let digits = match value.abs() {
+        v if v >= 100.0 || v == 0.0 => 0,
+        v if v >= 10.0 => 1,
+        v if v >= 1.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.digits$}");
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut grouped = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_their_thousands_apart() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.123_4, "0.123"),
+            (1.5, "1.50"),
+            (23.45, "23.4"),
+            (999.6, "1,000"),
+            (1_234_567.0, "1,234,567"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+    }
+}

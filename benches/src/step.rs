@@ -1,0 +1,157 @@
+//! (b) The decision alone, and with decoding, by number of users.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hint::black_box;
+
+use anomaly_core::{Position, Rule, RuleSettings, ShardId, Transaction, UserState};
+use detector::decode::Batch;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::value::RawValue;
+
+use crate::clock::timed;
+use crate::input::{Feed, SHARD_ID, START_MS, first_sequence_number};
+use crate::report::{Figure, Report, Target};
+use crate::spread::{Spread, number};
+
+const STEP_USERS: [usize; 6] = [5, 100, 1_000, 10_000, 100_000, 1_000_000];
+const TOGETHER_USERS: [u32; 4] = [5, 1_000, 100_000, 1_000_000];
+const ROUNDS: usize = 7;
+/// Transactions in one round, at least; a round is whole sweeps over all users.
+const STEPS_PER_ROUND: usize = 500_000;
+/// Each user has one transaction every 12 s, as 1,000 users do at 5,000 a minute: nearly every one opens a new pane, which is the
+/// dearest case.
+const GAP_MS: i64 = 12_000;
+/// Sweeps that fill a window of 300 s.
+const WARM_SWEEPS: u32 = 30;
+const RECORDS_PER_BATCH: usize = 1_000;
+const BATCHES_PER_ROUND: usize = 100;
+const TOGETHER_NS_MAX: f64 = 1_000.0;
+const FLAT_RATIO_MAX: f64 = 1.5;
+
+/// Amounts and ids come again after so many draws; both are prime, so together after 33 million.
+const AMOUNTS: usize = 8_191;
+const IDS: usize = 4_093;
+
+/// Users and a source of transactions for them.
+struct Sweeper {
+    states: Vec<UserState>,
+    order: Vec<usize>,
+    amounts: Vec<f64>,
+    ids: Vec<String>,
+    rule: Rule,
+    shard: ShardId,
+    position: Position,
+    sweep: i64,
+    drawn: usize,
+}
+
+impl Sweeper {
+    fn new(users: usize) -> anyhow::Result<Self> {
+        let rule = Rule::new(RuleSettings::default())?;
+        let mut random = ChaCha8Rng::seed_from_u64(42);
+        let mut order: Vec<usize> = (0..users).collect();
+        order.shuffle(&mut random);
+        Ok(Self {
+            states: vec![UserState::new(&rule); users],
+            order,
+            amounts: (0..AMOUNTS).map(|_| random.random_range(10.0..500.0)).collect(),
+            ids: (0..IDS).map(|i| format!("txn_{i:06}")).collect(),
+            rule,
+            shard: SHARD_ID.parse()?,
+            position: Position { sequence_number: first_sequence_number().parse()?, sub_sequence: 0 },
+            sweep: 0,
+            drawn: 0,
+        })
+    }
+
+    /// One transaction of each user, in an order that no cache can guess.
+    fn sweep(&mut self) {
+        let event_time_ms = START_MS + self.sweep * GAP_MS;
+        self.sweep += 1;
+        for user in &self.order {
+            self.drawn += 1;
+            let amount = self.amounts.get(self.drawn % AMOUNTS);
+            let id = self.ids.get(self.drawn % IDS);
+            let (Some(amount), Some(id)) = (amount, id) else { continue };
+            let Some(state) = self.states.get_mut(*user) else { continue };
+            self.position.sub_sequence += 1;
+            let transaction = Transaction {
+                user_id: Cow::Borrowed("user"),
+                amount: *amount,
+                event_time_ms,
+                transaction_id: Some(Cow::Borrowed(id)),
+                merchant_id: None,
+            };
+            black_box(state.step(&self.shard, self.position, &transaction, &self.rule));
+        }
+    }
+}
+
+pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
+    for users in STEP_USERS {
+        let mut sweeper = Sweeper::new(users)?;
+        (0..WARM_SWEEPS).for_each(|_| sweeper.sweep());
+        let sweeps = STEPS_PER_ROUND.div_ceil(users);
+        let mut rounds = Vec::with_capacity(ROUNDS);
+        for _ in 0..ROUNDS {
+            let (seconds, ()) = timed(|| {
+                (0..sweeps).for_each(|_| sweeper.sweep());
+                Ok(())
+            })?;
+            rounds.push(seconds * 1e9 / number(sweeps * users));
+        }
+        report.add(Figure::new('b', format!("step, {users} users"), "ns/transaction").ours(Spread::of(rounds)));
+    }
+    together(report)
+}
+
+/// Decode and step, as the detector does them, on batches of 1,000 records.
+fn together(report: &mut Report) -> anyhow::Result<()> {
+    let mut at_1_000 = f64::NAN;
+    for users in TOGETHER_USERS {
+        let spread = Spread::of(decode_and_step(users)?);
+        let figure = Figure::new('b', format!("decode + step, {users} users"), "ns/record").ours(spread);
+        let figure = match users {
+            1_000 => {
+                at_1_000 = spread.median;
+                figure.target(Target::at_most(TOGETHER_NS_MAX, spread.median))
+            }
+            1_000_000 => figure.target(Target::at_most(FLAT_RATIO_MAX * at_1_000, spread.median)),
+            _ => figure,
+        };
+        report.add(figure);
+    }
+    Ok(())
+}
+
+fn decode_and_step(users: u32) -> anyhow::Result<Vec<f64>> {
+    let mut sweeper = Sweeper::new(usize::try_from(users)?)?;
+    (0..WARM_SWEEPS).for_each(|_| sweeper.sweep());
+    let ids = (1..=users).map(|user| format!("user{user:03}"));
+    let mut states: HashMap<String, UserState> = ids.zip(sweeper.states).collect();
+    let mut feed = Feed::after(users, START_MS + sweeper.sweep * GAP_MS)?;
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    for _ in 0..=ROUNDS {
+        let events = feed.events(BATCHES_PER_ROUND, RECORDS_PER_BATCH)?;
+        let step_one = |event: &String| step_all(event, &mut states, &sweeper.rule);
+        let (seconds, steps) = timed(|| events.iter().map(step_one).sum::<anyhow::Result<usize>>())?;
+        rounds.push(seconds * 1e9 / number(steps));
+    }
+    // The first round warms up.
+    Ok(rounds.split_off(1))
+}
+
+fn step_all(event: &str, states: &mut HashMap<String, UserState>, rule: &Rule) -> anyhow::Result<usize> {
+    let text: Box<RawValue> = serde_json::from_slice(event.as_bytes())?;
+    let batch = Batch::open(text.get())?;
+    let decoded = batch.decode(300_000);
+    for record in &decoded.records {
+        if let Some(state) = states.get_mut(record.transaction.user_id.as_ref()) {
+            black_box(state.step(&record.envelope.shard, record.position, &record.transaction, rule));
+        }
+    }
+    Ok(decoded.records.len())
+}
