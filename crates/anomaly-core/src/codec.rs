@@ -128,7 +128,7 @@ fn pack_panes(window: &Window) -> (u32, Vec<PackedMoments>) {
     let mut panes = Vec::with_capacity(PANES_KEPT);
     for (bit, pane) in window.panes().enumerate().filter(|(_, pane)| pane.count > 0) {
         occupied |= 1 << bit;
-        panes.push(pack_moments(&pane));
+        panes.push(pack_moments(pane));
     }
     (occupied, panes)
 }

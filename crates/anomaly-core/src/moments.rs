@@ -39,26 +39,34 @@ impl Moments {
         self.sum_squares += (before * after).max(0.0);
     }
 
-    /// The moments of both sets together: T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise
-    /// Algorithm for Computing Sample Variances", Stanford STAN-CS-79-773 (1979).
+    /// The moments of both sets together.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        if self.count == 0 {
-            return other;
-        }
-        if other.count == 0 {
-            return self;
-        }
-        let (left, right) = (f64::from(self.count), f64::from(other.count));
-        let share = right / (left + right);
-        let apart = (other.mean - self.mean) + (other.low() - self.low());
-        let mut merged = Self {
-            count: self.count.saturating_add(other.count),
-            sum_squares: self.sum_squares + other.sum_squares + apart * apart * left * share,
-            ..self
+        Self::pool([self, other].iter())
+    }
+
+    /// The moments of all sets together: their sums of squares within, and between them n·(mean − common mean)². Two passes, as T. F.
+    /// Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance: analysis and recommendations", The American
+    /// Statistician 37 (1983), recommend, with the first set's mean taken off before. Merging the sets one by one would make a chain of
+    /// every operation; here only the sums are one.
+    #[must_use]
+    pub fn pool<'a>(sets: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let Some(&first) = sets.clone().find(|set| set.count > 0) else {
+            return Self::default();
         };
-        merged.shift_mean(apart * share);
-        merged
+        let (count, sum) = sets.clone().fold((0.0, 0.0), |(count, sum), set| {
+            let weight = f64::from(set.count);
+            (count + weight, sum + weight * set.apart_from(&first))
+        });
+        let shift = sum / count;
+        let sum_squares = sets.clone().fold(0.0, |squares, set| {
+            let apart = set.apart_from(&first) - shift;
+            squares + (set.sum_squares + f64::from(set.count) * apart * apart)
+        });
+        let count = sets.fold(0_u32, |count, set| count.saturating_add(set.count));
+        let mut pooled = Self { count, sum_squares, ..first };
+        pooled.shift_mean(shift);
+        pooled
     }
 
     /// Whether these are moments that amounts can have, as they must be when they come from storage: from finite numbers alone
@@ -72,6 +80,10 @@ impl Moments {
         f64::from(self.mean_low) * low_unit(self.mean)
     }
 
+    fn apart_from(&self, other: &Self) -> f64 {
+        (self.mean - other.mean) + (self.low() - other.low())
+    }
+
     /// Adds to the mean without losing what falls off its end: the branch-free two-sum of D. E. Knuth, The Art of Computer
     /// Programming 2, 4.2.2.
     fn shift_mean(&mut self, shift: f64) {
@@ -80,7 +92,7 @@ impl Moments {
         let b_kept = sum - a;
         let lost = (a - (sum - b_kept)) + (b - b_kept);
         self.mean = sum;
-        self.mean_low = rounded(in_low_units(lost, sum));
+        self.mean_low = rounded(lost / low_unit(sum));
     }
 }
 
@@ -95,50 +107,21 @@ pub(crate) fn is_variance(variance: f64) -> bool {
     (0.0..=AMOUNT_ABSOLUTE_MAX * AMOUNT_ABSOLUTE_MAX * SLACK).contains(&variance)
 }
 
-/// The worth of one unit of `mean_low`: 2⁻¹⁶ of the last bit of the mean.
+/// The worth of one unit of `mean_low`: 2⁻¹⁶ of the last bit of the mean, which is 2⁻⁵² of its power of two.
 fn low_unit(mean: f64) -> f64 {
-    match low_unit_exponent(mean) {
-        Some(exponent) => f64::from_bits(exponent << MANTISSA_BITS),
-        None => low_unit_of_tiny(mean),
-    }
+    const EXPONENT_BITS: u64 = 0x7FF << 52;
+    const UNIT_OF_ONE: f64 = f64::EPSILON / 65_536.0;
+    f64::from_bits(mean.to_bits() & EXPONENT_BITS) * UNIT_OF_ONE
 }
 
-/// `lost` in units of `mean_low`. A unit is a power of two, so multiplying by its inverse is the same to the bit as dividing by it,
-/// and a third of the time: merging the panes of a window is a chain of these.
-fn in_low_units(lost: f64, mean: f64) -> f64 {
-    match low_unit_exponent(mean) {
-        Some(exponent) => lost * f64::from_bits((EXPONENT_OF_ONE * 2 - exponent) << MANTISSA_BITS),
-        None => lost / low_unit_of_tiny(mean),
-    }
-}
-
-const MANTISSA_BITS: u64 = 52;
-const LOW_BITS: u64 = 16;
-const EXPONENT_OF_ONE: u64 = 1_023;
-
-/// The biased exponent of the unit; `None` for a mean so near to 0 (below 1e-287) that its unit is no normal number.
-fn low_unit_exponent(mean: f64) -> Option<u64> {
-    let exponent = mean.abs().to_bits() >> MANTISSA_BITS;
-    exponent.checked_sub(MANTISSA_BITS + LOW_BITS).filter(|unit| *unit > 0)
-}
-
-fn low_unit_of_tiny(mean: f64) -> f64 {
-    let magnitude = mean.abs();
-    (magnitude.next_up() - magnitude) / 65_536.0
-}
-
-/// To the nearest whole number, halves away from 0; beyond an `i16` its bound, 0 for NaN. `f64::round` is a call into libm on a
-/// baseline x86-64.
+/// To the nearest whole number, halves away from 0; beyond an `i16` its bound, 0 for NaN.
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     reason = "`as` saturates and makes 0 of NaN: both right"
 )]
 fn rounded(x: f64) -> i16 {
-    let whole = x as i32;
-    let part = x - f64::from(whole);
-    let nearest = whole.saturating_add(i32::from(part >= 0.5) - i32::from(part <= -0.5));
-    nearest.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+    x.round() as i16
 }
 
 #[cfg(test)]
@@ -146,34 +129,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounding_is_that_of_the_standard_library() {
-        let near = (-70_000..70_000).map(|i| f64::from(i) / 2.0);
-        let edges = [
-            0.499_999_999_999_999_94,
-            0.5,
-            32_767.5,
-            1e300,
-            f64::INFINITY,
-            f64::NAN,
-            f64::MIN_POSITIVE,
-            2_147_483_647.9,
-        ];
-        for x in near.chain(edges).flat_map(|x| [x.next_down(), x, x.next_up(), -x]) {
-            let expected = if x.is_nan() { 0.0 } else { x.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) };
-            assert_eq!(f64::from(rounded(x)), expected, "{x}");
+    fn a_unit_is_a_part_of_the_last_bit_whatever_the_mean() {
+        for exponent in -1_074..=1_022 {
+            for mean in [2_f64.powi(exponent), 2_f64.powi(exponent) * 1.7, -(2_f64.powi(exponent).next_down())] {
+                let last_bit = mean.abs().next_up() - mean.abs();
+                assert_eq!(low_unit(mean).to_bits(), (last_bit / 65_536.0).to_bits(), "{mean:e}");
+            }
         }
     }
 
     #[test]
-    fn a_unit_is_a_part_of_the_last_bit_whatever_the_mean() {
-        for exponent in -1_074..=1_022 {
-            for mean in [2_f64.powi(exponent), 2_f64.powi(exponent) * 1.7, -(2_f64.powi(exponent).next_down())] {
-                assert_eq!(low_unit(mean).to_bits(), low_unit_of_tiny(mean).to_bits(), "{mean:e}");
-                for lost in [0.0, 1.5 * low_unit(mean), -0.3 * low_unit(mean), f64::MIN_POSITIVE] {
-                    let divided = lost / low_unit_of_tiny(mean);
-                    assert_eq!(in_low_units(lost, mean).to_bits(), divided.to_bits(), "{lost:e} of {mean:e}");
-                }
-            }
-        }
+    fn an_empty_set_changes_nothing_to_the_bit() {
+        let mut set = Moments::default();
+        [0.1, 0.2, 0.4, -3.0].into_iter().for_each(|x| set.push(x));
+        assert_ne!(set.mean_low, 0);
+        assert_eq!(set.merge(Moments::default()), set);
+        assert_eq!(Moments::default().merge(set), set);
     }
 }

@@ -120,7 +120,7 @@ impl Window {
         let Ok(length) = usize::try_from(to - from + 1) else {
             return Moments::default();
         };
-        self.kept_from(from).take(length).fold(Moments::default(), Moments::merge)
+        Moments::pool(self.kept_from(from).take(length))
     }
 
     fn pane(&self, pane: i64) -> Moments {
@@ -128,9 +128,9 @@ impl Window {
     }
 
     /// The kept panes in their order, from this one on.
-    fn kept_from(&self, pane: i64) -> impl Iterator<Item = Moments> {
+    fn kept_from(&self, pane: i64) -> impl Iterator<Item = &Moments> + Clone {
         let (before, after) = self.panes.split_at_checked(slot(pane)).unwrap_or_default();
-        after.iter().chain(before).copied()
+        after.iter().chain(before)
     }
 
     /// Number of the pane that holds an event time: ⌊t · 30 / length⌋, exact for every length.
@@ -139,7 +139,7 @@ impl Window {
     }
 
     /// The kept panes, oldest first.
-    pub(crate) fn panes(&self) -> impl Iterator<Item = Moments> {
+    pub(crate) fn panes(&self) -> impl Iterator<Item = &Moments> {
         self.kept_from(self.newest_pane.unwrap_or_default() - PANES_KEPT_I64 + 1)
     }
 
