@@ -27,12 +27,16 @@ SECONDS ?= 10
 fuzz: ## SECONDS=n of coverage-guided fuzzing for each target, or for TARGET=t alone (C++ compiler)
 	tests/fuzz/run $(SECONDS) $(TARGET)
 
-# The functions are built as they are deployed, each by itself, and measured as processes; then the harness, in the same profile.
+# The functions are built as cargo lambda builds them, each by itself and for the oldest CPU that Lambda has, and measured as
+# processes; then the harness, in the same way.
 BENCH ?=
+BENCH_TARGET = x86_64-unknown-linux-gnu
+BENCH_CARGO = CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-cpu=haswell" cargo
+BENCH_PROFILE = --quiet --release --target $(BENCH_TARGET)
 bench: ## What it costs, beside a Python peer and the recipe, in one run: target/bench (Linux, Python 3.11, 3 GB of memory)
-	cargo build --quiet --release --package detector
-	cargo build --quiet --release --package alerter
-	cargo run --quiet --release --package benches --bin bench -- $(BENCH)
+	$(BENCH_CARGO) build $(BENCH_PROFILE) --package detector
+	$(BENCH_CARGO) build $(BENCH_PROFILE) --package alerter
+	$(BENCH_CARGO) run $(BENCH_PROFILE) --package benches --bin bench -- $(BENCH)
 
 fmt:
 	cargo fmt --all --check

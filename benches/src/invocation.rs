@@ -1,10 +1,13 @@
 //! (c) A warm call of the detector without the network, beside the Python peer on the same events.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::Context;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use detector::Detector;
 use detector::config::{Settings, names};
@@ -29,7 +32,11 @@ const RECORDS_PER_ROUND: usize = 2_000;
 const CACHE_USERS_MAX: &str = "20000";
 const RATIO_MIN_AT_THE_CENTRE: f64 = 25.0;
 const RATIO_MIN: f64 = 10.0;
+const PEER: &str = "Python, boto3";
 const INVOCATION_MS: i64 = 600_000;
+/// Writes of one round, and the bytes of each: a warm state.
+const PUTS_PER_ROUND: usize = 2_000;
+const STATE_BYTES: usize = 600;
 
 pub(crate) type OfflineDetector = Detector<DynamoDbWindowStore, SqsQueue, SqsQueue, SystemClock>;
 
@@ -123,8 +130,27 @@ impl Drop for Peer {
     }
 }
 
+/// CPU seconds that the SDK takes for one PutItem with a key and a state, and no detector around it.
+fn put_item_alone(runtime: &tokio::runtime::Runtime) -> anyhow::Result<Vec<f64>> {
+    let config = aws::config().into_builder().http_client(answers::http_client(answers::Answering)).build();
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    let put = async || {
+        for user in 0..PUTS_PER_ROUND {
+            let request =
+                client.put_item().table_name("user-state").item("userId", AttributeValue::S(user.to_string()));
+            request.item("state", AttributeValue::B(Blob::new(vec![7; STATE_BYTES]))).send().await?;
+        }
+        Ok(())
+    };
+    let rounds = (0..=ROUNDS).map(|_| Ok(timed(|| runtime.block_on(put()))?.0 / number(PUTS_PER_ROUND)));
+    Ok(rounds.collect::<anyhow::Result<Vec<_>>>()?.split_off(1))
+}
+
 pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let put_seconds = Spread::of(put_item_alone(&runtime)?);
+    let put_item = Figure::new('c', format!("PutItem of {STATE_BYTES} B, the SDK alone"), "µs CPU");
+    report.add(put_item.ours(put_seconds.times(1e6)));
     for users in USERS {
         let detector = detector(&Env::from_pairs([(names::CACHE_USERS_MAX, CACHE_USERS_MAX)]), answers::Answering)?;
         let mut peer = if with_peer { Some(Peer::start()?) } else { None };
@@ -138,9 +164,17 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
             let rounds: Vec<Vec<String>> = (0..=ROUNDS)
                 .map(|_| feed.events(RECORDS_PER_ROUND.div_ceil(batch), batch))
                 .collect::<anyhow::Result<_>>()?;
-            let ours = |events: &[String]| Ok(timed(|| runtime.block_on(handle(&detector, events)))?.0);
+            let written = Cell::new(0);
+            let ours = |events: &[String]| {
+                let (seconds, handled) = timed(|| runtime.block_on(handle(&detector, events)))?;
+                written.set(written.get() + handled.user_batches);
+                Ok(seconds)
+            };
             let rates = compare(&rounds, ours, peer.as_mut())?;
             report.add(figure(users, batch, &rates));
+            let records = number(rounds.iter().map(Vec::len).sum::<usize>() * batch);
+            let bound = records / (number(written.get()) * put_seconds.median);
+            report.add(bound_figure(users, batch, bound, &rates.1));
         }
     }
     Ok(())
@@ -164,6 +198,17 @@ fn compare(
     Ok((of_ours.split_off(1), of_peer.split_off(1)))
 }
 
+/// What the rate would be, were everything free but the SDK's PutItem of each user and batch.
+fn bound_figure(users: u32, batch: usize, bound: f64, peer: &[f64]) -> Figure {
+    let figure =
+        Figure::new('c', format!("{users} users, {batch} records, were all but PutItem free"), "records/CPU-s");
+    let figure = figure.ours(Spread::exact(bound));
+    if peer.iter().any(|rate| rate.is_nan()) {
+        return figure;
+    }
+    figure.beside(PEER, Spread::of(peer.iter().copied()), Spread::of(peer.iter().map(|rate| bound / rate)))
+}
+
 fn figure(users: u32, batch: usize, (ours, peer): &(Vec<f64>, Vec<f64>)) -> Figure {
     let figure = Figure::new('c', format!("detector call, {users} users, {batch} records"), "records/CPU-s");
     let figure = figure.ours(Spread::of(ours.iter().copied()));
@@ -172,6 +217,6 @@ fn figure(users: u32, batch: usize, (ours, peer): &(Vec<f64>, Vec<f64>)) -> Figu
     }
     let ratio = Spread::ratio(ours, peer);
     let least = if users == 1_000 && batch == 1_000 { RATIO_MIN_AT_THE_CENTRE } else { RATIO_MIN };
-    let figure = figure.beside("Python, boto3", Spread::of(peer.iter().copied()), ratio);
+    let figure = figure.beside(PEER, Spread::of(peer.iter().copied()), ratio);
     figure.target(Target::ratio_at_least(least, ratio.median))
 }

@@ -14,6 +14,7 @@ mod invocation;
 mod latency;
 mod machine;
 mod process;
+mod replay;
 mod report;
 mod server;
 mod spread;
@@ -28,7 +29,7 @@ use report::Report;
 #[derive(Debug, Parser)]
 struct Options {
     /// Parts to measure.
-    #[arg(long, default_value = "abcdefg")]
+    #[arg(long, default_value = "abcdefgh")]
     parts: String,
     /// Put the tables into docs/performance.md.
     #[arg(long)]
@@ -52,6 +53,7 @@ fn main() -> anyhow::Result<()> {
             'e' => capacity::run(&mut report)?,
             'f' => latency::run(&mut report)?,
             'g' => cost::run(&mut report)?,
+            'h' => replay::run(&mut report)?,
             other => anyhow::bail!("there is no part {other}"),
         }
     }

@@ -24,6 +24,7 @@ const CALLS: usize = 20;
 const POLL: Duration = Duration::from_millis(2);
 const FLOOR_RATIO_MAX: f64 = 2.5;
 const PYTHON_RATIO_MIN: f64 = 60.0;
+const FLOOR: &str = "static C, one GET";
 const MEGABYTES_MAX: f64 = 8.0;
 
 /// One file with all root certificates, where Amazon Linux and Debian have it.
@@ -71,7 +72,12 @@ impl Drop for Running {
 pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
     let subjects = subjects(with_peer)?;
     let mut costs: Vec<Vec<Costs>> = vec![Vec::new(); subjects.len()];
+    let mut loads = Vec::with_capacity(ROUNDS);
     for round in 0..=ROUNDS {
+        let load_ms = load_alone()?;
+        if round > 0 {
+            loads.push(load_ms);
+        }
         let mut order: Vec<usize> = (0..subjects.len()).collect();
         if round % 2 == 1 {
             order.reverse();
@@ -85,7 +91,9 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
             }
         }
     }
-    let [floor, detector, alerter, systems_roots, rest @ ..] = costs.as_slice() else { anyhow::bail!("no subjects") };
+    let [floor, detector, alerter, systems_roots, no_roots, rest @ ..] = costs.as_slice() else {
+        anyhow::bail!("no subjects")
+    };
     for (name, costs) in [("detector", detector), ("alerter", alerter)] {
         init(report, name, costs, floor, rest.first());
         calls(report, name, costs, rest.first().filter(|_| name == "detector"));
@@ -94,9 +102,16 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
         let figure = Figure::new('d', format!("{name}, binary"), "MB").ours(Spread::exact(megabytes));
         report.add(figure.target(Target::at_most(MEGABYTES_MAX, megabytes)));
     }
-    let init = Spread::of(systems_roots.iter().map(|costs| costs.init_ms));
-    report
-        .add(Figure::new('d', "detector, INIT, roots from bundle and folder (no SSL_CERT_FILE)", "ms CPU").ours(init));
+    let init_ms = |costs: &[Costs]| costs.iter().map(|costs| costs.init_ms).collect::<Vec<_>>();
+    for (what, values) in [
+        ("detector, INIT, roots from bundle and folder (no SSL_CERT_FILE)", init_ms(systems_roots)),
+        ("detector, INIT without any root certificate", init_ms(no_roots)),
+        ("detector, loaded and ended (no configuration)", loads),
+    ] {
+        let figure = Figure::new('d', what, "ms CPU").ours(Spread::of(values.iter().copied()));
+        let floor = init_ms(floor);
+        report.add(figure.beside(FLOOR, Spread::of(floor.iter().copied()), Spread::ratio(&values, &floor)));
+    }
     memory(report)?;
     report.could_not("TLS handshakes: the stand-ins speak HTTP. Root certificates are loaded all the same.");
     Ok(())
@@ -127,9 +142,7 @@ fn init(report: &mut Report, name: &'static str, ours: &[Costs], floor: &[Costs]
     let to_floor = Spread::ratio(&init(ours), &init(floor));
     let figure = Figure::new('d', format!("{name}, INIT, against the floor"), "ms CPU").ours(spread(ours));
     report.add(
-        figure
-            .beside("static C, one GET", spread(floor), to_floor)
-            .target(Target::ratio_at_most(FLOOR_RATIO_MAX, to_floor.median)),
+        figure.beside(FLOOR, spread(floor), to_floor).target(Target::ratio_at_most(FLOOR_RATIO_MAX, to_floor.median)),
     );
     if let Some(peer) = peer {
         let ratio = Spread::ratio(&init(peer), &init(ours));
@@ -187,6 +200,7 @@ fn subjects(with_peer: bool) -> anyhow::Result<Vec<Subject>> {
         detector_with(kinesis.clone()),
         named("alerter", function("alerter"), roots, sqs),
         named("detector, system's roots", function("detector"), None, Vec::new()),
+        named("detector, no roots", function("detector"), Some("/dev/null"), Vec::new()),
     ];
     if with_peer {
         let arguments = vec![venv::peers().join("function.py")];
@@ -203,8 +217,9 @@ fn roots() -> Option<&'static str> {
     BUNDLES.into_iter().find(|bundle| Path::new(bundle).exists())
 }
 
+/// A function's binary, which lies beside this one.
 fn function(name: &str) -> PathBuf {
-    venv::root().join("target/release").join(name)
+    std::env::current_exe().unwrap_or_default().with_file_name(name)
 }
 
 /// Compiles the floor.
@@ -246,6 +261,15 @@ impl Subject {
         server.wait_until_asked()?;
         Ok(Running(child))
     }
+}
+
+/// CPU time, in ms, of a detector that ends at once, since nothing tells it its table: what the size of a binary alone costs.
+fn load_alone() -> anyhow::Result<f64> {
+    let before = ended_children_cpu()?;
+    let mut detector = Command::new(function("detector"));
+    let status = detector.env_clear().stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    anyhow::ensure!(!status.success(), "a detector started without a configuration");
+    Ok(ended_children_cpu()?.saturating_sub(before).as_secs_f64() * 1e3)
 }
 
 /// One start for INIT, and one for the calls: what INIT costs is known when the process has ended.

@@ -13,7 +13,7 @@ use crate::spread::Spread;
 const BEGIN: &str = "<!-- begin of what `bench --write-docs` writes -->";
 const END: &str = "<!-- end of what `bench --write-docs` writes -->";
 /// The parts by letter, as titles.
-const PARTS: [(char, &str); 7] = [
+const PARTS: [(char, &str); 8] = [
     ('a', "Decode"),
     ('b', "Step"),
     ('c', "Detector call without the network"),
@@ -21,6 +21,7 @@ const PARTS: [(char, &str); 7] = [
     ('e', "DynamoDB requests, capacity and item size"),
     ('f', "End to end on the embedded store"),
     ('g', "Monthly cost at 5,000 records a minute"),
+    ('h', "Replay"),
 ];
 
 /// One measurement.
@@ -56,6 +57,11 @@ impl Target {
     /// The value itself has an upper bound.
     pub(crate) fn at_most(most: f64, value: f64) -> Self {
         Self { wanted: format!("≤ {}", short(most)), is_met: value <= most }
+    }
+
+    /// The value itself has a lower bound.
+    pub(crate) fn at_least(least: f64, value: f64) -> Self {
+        Self { wanted: format!("≥ {}", short(least)), is_met: value >= least }
     }
 
     /// The ratio has a lower bound.

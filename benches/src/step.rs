@@ -91,21 +91,29 @@ impl Sweeper {
 }
 
 pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
+    let step = |users, what: String, sweeper: Sweeper| {
+        Ok::<_, anyhow::Error>(Figure::new('b', what, "ns/transaction").ours(Spread::of(ns_per_step(users, sweeper)?)))
+    };
     for users in STEP_USERS {
-        let mut sweeper = Sweeper::new(users)?;
-        (0..WARM_SWEEPS).for_each(|_| sweeper.sweep());
-        let sweeps = STEPS_PER_ROUND.div_ceil(users);
-        let mut rounds = Vec::with_capacity(ROUNDS);
-        for _ in 0..ROUNDS {
-            let (seconds, ()) = timed(|| {
-                (0..sweeps).for_each(|_| sweeper.sweep());
-                Ok(())
-            })?;
-            rounds.push(seconds * 1e9 / number(sweeps * users));
-        }
-        report.add(Figure::new('b', format!("step, {users} users"), "ns/transaction").ours(Spread::of(rounds)));
+        report.add(step(users, format!("step, {users} users"), Sweeper::new(users)?)?);
     }
+    let most = STEP_USERS.into_iter().max().unwrap_or_default();
+    let what = format!("step, {most} users, in the order of their memory");
+    report.add(step(most, what, Sweeper { order: (0..most).collect(), ..Sweeper::new(most)? })?);
     together(report)
+}
+
+fn ns_per_step(users: usize, mut sweeper: Sweeper) -> anyhow::Result<Vec<f64>> {
+    (0..WARM_SWEEPS).for_each(|_| sweeper.sweep());
+    let sweeps = STEPS_PER_ROUND.div_ceil(users);
+    let mut round = || {
+        let (seconds, ()) = timed(|| {
+            (0..sweeps).for_each(|_| sweeper.sweep());
+            Ok(())
+        })?;
+        Ok(seconds * 1e9 / number(sweeps * users))
+    };
+    (0..ROUNDS).map(|_| round()).collect()
 }
 
 /// Decode and step, as the detector does them, on batches of 1,000 records.
