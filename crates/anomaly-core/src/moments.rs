@@ -141,7 +141,9 @@ mod tests {
     #[test]
     fn an_empty_set_changes_nothing_to_the_bit() {
         let mut set = Moments::default();
-        [0.1, 0.2, 0.4, -3.0].into_iter().for_each(|x| set.push(x));
+        for x in [0.1, 0.2, 0.4, -3.0] {
+            set.push(x);
+        }
         assert_ne!(set.mean_low, 0);
         assert_eq!(set.merge(Moments::default()), set);
         assert_eq!(Moments::default().merge(set), set);

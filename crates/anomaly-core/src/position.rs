@@ -71,42 +71,21 @@ impl FromStr for SequenceNumber {
         let bytes = text.as_bytes();
         let digits = u8::try_from(bytes.len()).map_err(|_| PositionError::SequenceNumber)?;
         let well_formed = (1..=SEQUENCE_DIGITS_MAX).contains(&bytes.len())
-            && bytes.iter().all(u8::is_ascii_digit)
+            // Without a way out, the compiler looks at many at once.
+            && bytes.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit())
             && (bytes.len() == 1 || bytes.first() != Some(&b'0'));
         if !well_formed {
             return Err(PositionError::SequenceNumber);
         }
         let mut packed = [0; SEQUENCE_BYTES_MAX];
-        for (slot, pair) in packed.iter_mut().zip(PairsFromTheRight::new(bytes)) {
+        // Pairs are aligned at the last digit: of an odd count the first one stands alone.
+        let (alone, pairs) = bytes.as_rchunks::<2>();
+        let alone = alone.iter().map(|digit| digit - b'0');
+        let pairs = pairs.iter().map(|[high, low]| (high - b'0') << 4 | (low - b'0'));
+        for (slot, pair) in packed.iter_mut().zip(alone.chain(pairs)) {
             *slot = pair;
         }
         Ok(Self { digits, packed })
-    }
-}
-
-/// Pairs of digits, aligned at the last one.
-struct PairsFromTheRight<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> PairsFromTheRight<'a> {
-    const fn new(rest: &'a [u8]) -> Self {
-        Self { rest }
-    }
-}
-
-impl Iterator for PairsFromTheRight<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        if self.rest.len() % 2 == 1 {
-            let (low, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            return Some(low - b'0');
-        }
-        let ([high, low], rest) = self.rest.split_first_chunk()?;
-        self.rest = rest;
-        Some((high - b'0') << 4 | (low - b'0'))
     }
 }
 
