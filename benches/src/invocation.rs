@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use anomaly_core::{Rule, RuleSettings};
 use anyhow::Context;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,7 +13,7 @@ use aws_smithy_runtime_api::client::http::HttpConnector;
 use detector::Detector;
 use detector::config::{Settings, names};
 use detector::message_queue::SqsQueue;
-use detector::window_store::DynamoDbWindowStore;
+use detector::window_store::{DynamoDbWindowStore, StoredUser, WindowStore};
 use lambda_kit::{Clock, Env, Invocation, SystemClock};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,6 +22,7 @@ use crate::clock::timed;
 use crate::input::Feed;
 use crate::report::{Figure, Report, Target};
 use crate::spread::{Spread, alternating, number};
+use crate::step::warm_state;
 use crate::{answers, aws, venv};
 
 const USERS: [u32; 3] = [5, 1_000, 20_000];
@@ -130,27 +132,44 @@ impl Drop for Peer {
     }
 }
 
-/// CPU seconds that the SDK takes for one PutItem with a key and a state, and no detector around it.
-fn put_item_alone(runtime: &tokio::runtime::Runtime) -> anyhow::Result<Vec<f64>> {
+/// CPU seconds of one PutItem: a key and a state put by the SDK alone, and a user as the detector's store commits one.
+fn puts(runtime: &tokio::runtime::Runtime) -> anyhow::Result<(Spread, Spread)> {
     let config = aws::config().into_builder().http_client(answers::http_client(answers::Answering)).build();
     let client = aws_sdk_dynamodb::Client::new(&config);
+    let store = DynamoDbWindowStore::new(client.clone(), "user-state".to_owned());
+    let absent = StoredUser::absent(&Rule::new(RuleSettings::default())?);
+    let user = StoredUser { state: warm_state()?, version: Some(2), ..absent };
     let put = async || {
-        for user in 0..PUTS_PER_ROUND {
-            let request =
-                client.put_item().table_name("user-state").item("userId", AttributeValue::S(user.to_string()));
-            request.item("state", AttributeValue::B(Blob::new(vec![7; STATE_BYTES]))).send().await?;
+        let request =
+            client.put_item().table_name("user-state").item("userId", AttributeValue::S("user001".to_owned()));
+        request.item("state", AttributeValue::B(Blob::new(vec![7; STATE_BYTES]))).send().await?;
+        Ok(())
+    };
+    let commit = async || store.commit("user001", &user, Some(1)).await.map_err(|error| anyhow::anyhow!("{error:?}"));
+    let (of_sdk, of_store) =
+        alternating(1 + ROUNDS, |_| seconds_each(runtime, &put), |_| seconds_each(runtime, &commit))?;
+    let warm = |rounds: Vec<f64>| Spread::of(rounds.into_iter().skip(1));
+    Ok((warm(of_sdk), warm(of_store)))
+}
+
+fn seconds_each(runtime: &tokio::runtime::Runtime, call: &impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let all = async {
+        for _ in 0..PUTS_PER_ROUND {
+            call().await?;
         }
         Ok(())
     };
-    let rounds = (0..=ROUNDS).map(|_| Ok(timed(|| runtime.block_on(put()))?.0 / number(PUTS_PER_ROUND)));
-    Ok(rounds.collect::<anyhow::Result<Vec<_>>>()?.split_off(1))
+    Ok(timed(|| runtime.block_on(all))?.0 / number(PUTS_PER_ROUND))
 }
 
 pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let put_seconds = Spread::of(put_item_alone(&runtime)?);
+    let (of_sdk, of_store) = puts(&runtime)?;
     let put_item = Figure::new('c', format!("PutItem of {STATE_BYTES} B, the SDK alone"), "µs CPU");
-    report.add(put_item.ours(put_seconds.times(1e6)));
+    report.add(put_item.ours(of_sdk.times(1e6)));
+    let commit =
+        Figure::new('c', "commit of a user: its state encoded, its item and condition put by the SDK", "µs CPU");
+    report.add(commit.ours(of_store.times(1e6)));
     for users in USERS {
         let detector = detector(&Env::from_pairs([(names::CACHE_USERS_MAX, CACHE_USERS_MAX)]), answers::Answering)?;
         let mut peer = if with_peer { Some(Peer::start()?) } else { None };
@@ -173,7 +192,7 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
             let rates = compare(&rounds, ours, peer.as_mut())?;
             report.add(figure(users, batch, &rates));
             let records = number(rounds.iter().map(Vec::len).sum::<usize>() * batch);
-            let bound = records / (number(written.get()) * put_seconds.min);
+            let bound = records / (number(written.get()) * of_sdk.min);
             report.add(bound_figure(users, batch, bound, &rates.1));
         }
     }

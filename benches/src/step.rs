@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use anomaly_core::{Position, Rule, RuleSettings, ShardId, Transaction, UserState};
+use anyhow::Context;
 use detector::decode::Batch;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -88,6 +89,13 @@ impl Sweeper {
             black_box(state.step(&self.shard, self.position, &transaction, &self.rule));
         }
     }
+}
+
+/// The state of a user who has been there for a window.
+pub(crate) fn warm_state() -> anyhow::Result<UserState> {
+    let mut sweeper = Sweeper::new(1)?;
+    (0..WARM_SWEEPS).for_each(|_| sweeper.sweep());
+    sweeper.states.pop().context("no state")
 }
 
 pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
