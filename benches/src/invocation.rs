@@ -1,12 +1,13 @@
 //! (c) A warm call of the detector without the network, beside the Python peer on the same events.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anomaly_core::{Rule, RuleSettings};
 use anyhow::Context;
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::HttpConnector;
@@ -17,6 +18,7 @@ use detector::window_store::{DynamoDbWindowStore, StoredUser, WindowStore};
 use lambda_kit::{Clock, Env, Invocation, SystemClock};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::runtime::Runtime;
 
 use crate::clock::timed;
 use crate::input::Feed;
@@ -46,7 +48,7 @@ pub(crate) type OfflineDetector = Detector<DynamoDbWindowStore, SqsQueue, SqsQue
 pub(crate) fn detector(env: &Env, connector: impl HttpConnector + Clone + 'static) -> anyhow::Result<OfflineDetector> {
     let config = aws::config().into_builder().http_client(answers::http_client(connector)).build();
     let sqs = aws_sdk_sqs::Client::new(&config);
-    let store = DynamoDbWindowStore::new(aws_sdk_dynamodb::Client::new(&config), "user-state".to_owned());
+    let store = DynamoDbWindowStore::new(Client::new(&config), "user-state".to_owned());
     let queue = |name| SqsQueue::new(sqs.clone(), format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}"));
     Ok(Detector::new(store, queue("anomalies"), queue("quarantine"), SystemClock, Settings::from_env(env)?))
 }
@@ -132,27 +134,42 @@ impl Drop for Peer {
     }
 }
 
-/// CPU seconds of one PutItem: a key and a state put by the SDK alone, and a user as the detector's store commits one.
-fn puts(runtime: &tokio::runtime::Runtime) -> anyhow::Result<(Spread, Spread)> {
-    let config = aws::config().into_builder().http_client(answers::http_client(answers::Answering)).build();
-    let client = aws_sdk_dynamodb::Client::new(&config);
-    let store = DynamoDbWindowStore::new(client.clone(), "user-state".to_owned());
-    let absent = StoredUser::absent(&Rule::new(RuleSettings::default())?);
-    let user = StoredUser { state: warm_state()?, version: Some(2), ..absent };
-    let put = async || {
-        let request =
-            client.put_item().table_name("user-state").item("userId", AttributeValue::S("user001".to_owned()));
-        request.item("state", AttributeValue::B(Blob::new(vec![7; STATE_BYTES]))).send().await?;
-        Ok(())
-    };
-    let commit = async || store.commit("user001", &user, Some(1)).await.map_err(|error| anyhow::anyhow!("{error:?}"));
-    let (of_sdk, of_store) =
-        alternating(1 + ROUNDS, |_| seconds_each(runtime, &put), |_| seconds_each(runtime, &commit))?;
-    let warm = |rounds: Vec<f64>| Spread::of(rounds.into_iter().skip(1));
-    Ok((warm(of_sdk), warm(of_store)))
+/// PutItem with nothing around it: by the SDK alone, with a key and a state, and as the detector's store commits a user.
+struct Puts {
+    client: Client,
+    store: DynamoDbWindowStore,
+    user: StoredUser,
 }
 
-fn seconds_each(runtime: &tokio::runtime::Runtime, call: &impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+impl Puts {
+    fn new() -> anyhow::Result<Self> {
+        let config = aws::config().into_builder().http_client(answers::http_client(answers::Answering)).build();
+        let client = Client::new(&config);
+        let store = DynamoDbWindowStore::new(client.clone(), "user-state".to_owned());
+        let absent = StoredUser::absent(&Rule::new(RuleSettings::default())?);
+        Ok(Self { client, store, user: StoredUser { state: warm_state()?, version: Some(2), ..absent } })
+    }
+
+    /// CPU seconds of one by the SDK.
+    fn of_sdk(&self, runtime: &Runtime) -> anyhow::Result<f64> {
+        seconds_each(runtime, async || {
+            let id = AttributeValue::S("user001".to_owned());
+            let request = self.client.put_item().table_name("user-state").item("userId", id);
+            request.item("state", AttributeValue::B(Blob::new(vec![7; STATE_BYTES]))).send().await?;
+            Ok(())
+        })
+    }
+
+    /// CPU seconds of one by the store.
+    fn of_store(&self, runtime: &Runtime) -> anyhow::Result<f64> {
+        seconds_each(runtime, async || {
+            let committed = self.store.commit("user001", &self.user, Some(1)).await;
+            committed.map_err(|error| anyhow::anyhow!("{error:?}"))
+        })
+    }
+}
+
+fn seconds_each(runtime: &Runtime, call: impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let all = async {
         for _ in 0..PUTS_PER_ROUND {
             call().await?;
@@ -162,14 +179,21 @@ fn seconds_each(runtime: &tokio::runtime::Runtime, call: &impl AsyncFn() -> anyh
     Ok(timed(|| runtime.block_on(all))?.0 / number(PUTS_PER_ROUND))
 }
 
+fn put_figures(report: &mut Report, puts: &Puts, runtime: &Runtime) -> anyhow::Result<()> {
+    let (of_sdk, of_store) = alternating(1 + ROUNDS, |_| puts.of_sdk(runtime), |_| puts.of_store(runtime))?;
+    let sdk = format!("PutItem of {STATE_BYTES} B, the SDK alone");
+    let store = "commit of a user: its state encoded, its item and condition put by the SDK".to_owned();
+    for (what, rounds) in [(sdk, of_sdk), (store, of_store)] {
+        let warm = Spread::of(rounds.into_iter().skip(1).map(|seconds| seconds * 1e6));
+        report.add(Figure::new('c', what, "µs CPU").ours(warm));
+    }
+    Ok(())
+}
+
 pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (of_sdk, of_store) = puts(&runtime)?;
-    let put_item = Figure::new('c', format!("PutItem of {STATE_BYTES} B, the SDK alone"), "µs CPU");
-    report.add(put_item.ours(of_sdk.times(1e6)));
-    let commit =
-        Figure::new('c', "commit of a user: its state encoded, its item and condition put by the SDK", "µs CPU");
-    report.add(commit.ours(of_store.times(1e6)));
+    let puts = Puts::new()?;
+    put_figures(report, &puts, &runtime)?;
     for users in USERS {
         let detector = detector(&Env::from_pairs([(names::CACHE_USERS_MAX, CACHE_USERS_MAX)]), answers::Answering)?;
         let mut peer = if with_peer { Some(Peer::start()?) } else { None };
@@ -183,17 +207,16 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
             let rounds: Vec<Vec<String>> = (0..=ROUNDS)
                 .map(|_| feed.events(RECORDS_PER_ROUND.div_ceil(batch), batch))
                 .collect::<anyhow::Result<_>>()?;
-            let written = Cell::new(0);
+            let bounds = RefCell::new(Vec::new());
             let ours = |events: &[String]| {
                 let (seconds, handled) = timed(|| runtime.block_on(handle(&detector, events)))?;
-                written.set(written.get() + handled.user_batches);
+                let put_seconds = number(handled.user_batches) * puts.of_sdk(&runtime)?;
+                bounds.borrow_mut().push(number(events.len() * batch) / put_seconds);
                 Ok(seconds)
             };
             let rates = compare(&rounds, ours, peer.as_mut())?;
             report.add(figure(users, batch, &rates));
-            let records = number(rounds.iter().map(Vec::len).sum::<usize>() * batch);
-            let bound = records / (number(written.get()) * of_sdk.min);
-            report.add(bound_figure(users, batch, bound, &rates.1));
+            report.add(bound_figure(users, batch, &bounds.into_inner().split_off(1), &rates.1));
         }
     }
     Ok(())
@@ -217,15 +240,15 @@ fn compare(
     Ok((of_ours.split_off(1), of_peer.split_off(1)))
 }
 
-/// What the rate would be, were everything free but the SDK's PutItem of each user and batch, at its fastest.
-fn bound_figure(users: u32, batch: usize, bound: f64, peer: &[f64]) -> Figure {
+/// What the rate would be, were everything free but the SDK's PutItem of each user and batch.
+fn bound_figure(users: u32, batch: usize, bounds: &[f64], peer: &[f64]) -> Figure {
     let figure =
         Figure::new('c', format!("{users} users, {batch} records, were all but PutItem free"), "records/CPU-s");
-    let figure = figure.ours(Spread::exact(bound));
+    let figure = figure.ours(Spread::of(bounds.iter().copied()));
     if peer.iter().any(|rate| rate.is_nan()) {
         return figure;
     }
-    figure.beside(PEER, Spread::of(peer.iter().copied()), Spread::of(peer.iter().map(|rate| bound / rate)))
+    figure.beside(PEER, Spread::of(peer.iter().copied()), Spread::ratio(bounds, peer))
 }
 
 fn figure(users: u32, batch: usize, (ours, peer): &(Vec<f64>, Vec<f64>)) -> Figure {

@@ -26,11 +26,6 @@ impl Spread {
         Self { min: value, median: value, max: value }
     }
 
-    /// In another unit.
-    pub(crate) fn times(self, factor: f64) -> Self {
-        Self { min: self.min * factor, median: self.median * factor, max: self.max * factor }
-    }
-
     /// Round by round, `a` over `b`.
     pub(crate) fn ratio(a: &[f64], b: &[f64]) -> Self {
         Self::of(a.iter().zip(b).map(|(a, b)| a / b))
