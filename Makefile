@@ -33,7 +33,7 @@ BENCH ?=
 BENCH_TARGET = x86_64-unknown-linux-gnu
 BENCH_CARGO = CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-cpu=haswell" cargo
 BENCH_PROFILE = --quiet --release --target $(BENCH_TARGET)
-bench: ## What it costs, beside a Python peer and the recipe, in one run: target/bench (Linux, Python 3.11, 3 GB of memory)
+bench: ## What it costs, beside a Python peer and the recipe, in one run: target/bench (Linux x86_64, Python 3.11, 3 GB)
 	$(BENCH_CARGO) build $(BENCH_PROFILE) --package detector
 	$(BENCH_CARGO) build $(BENCH_PROFILE) --package alerter
 	$(BENCH_CARGO) run $(BENCH_PROFILE) --package benches --bin bench -- $(BENCH)

@@ -102,14 +102,13 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
         let figure = Figure::new('d', format!("{name}, binary"), "MB").ours(Spread::exact(megabytes));
         report.add(figure.target(Target::at_most(MEGABYTES_MAX, megabytes)));
     }
-    let init_ms = |costs: &[Costs]| costs.iter().map(|costs| costs.init_ms).collect::<Vec<_>>();
+    let floor = init_ms(floor);
     for (what, values) in [
         ("detector, INIT, roots from bundle and folder (no SSL_CERT_FILE)", init_ms(systems_roots)),
         ("detector, INIT without any root certificate", init_ms(no_roots)),
         ("detector, loaded and ended (no configuration)", loads),
     ] {
         let figure = Figure::new('d', what, "ms CPU").ours(Spread::of(values.iter().copied()));
-        let floor = init_ms(floor);
         report.add(figure.beside(FLOOR, Spread::of(floor.iter().copied()), Spread::ratio(&values, &floor)));
     }
     memory(report)?;
@@ -136,16 +135,19 @@ fn memory(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn init_ms(costs: &[Costs]) -> Vec<f64> {
+    costs.iter().map(|costs| costs.init_ms).collect()
+}
+
 fn init(report: &mut Report, name: &'static str, ours: &[Costs], floor: &[Costs], peer: Option<&Vec<Costs>>) {
-    let init = |costs: &[Costs]| costs.iter().map(|costs| costs.init_ms).collect::<Vec<_>>();
-    let spread = |costs: &[Costs]| Spread::of(init(costs));
-    let to_floor = Spread::ratio(&init(ours), &init(floor));
+    let spread = |costs: &[Costs]| Spread::of(init_ms(costs));
+    let to_floor = Spread::ratio(&init_ms(ours), &init_ms(floor));
     let figure = Figure::new('d', format!("{name}, INIT, against the floor"), "ms CPU").ours(spread(ours));
     report.add(
         figure.beside(FLOOR, spread(floor), to_floor).target(Target::ratio_at_most(FLOOR_RATIO_MAX, to_floor.median)),
     );
     if let Some(peer) = peer {
-        let ratio = Spread::ratio(&init(peer), &init(ours));
+        let ratio = Spread::ratio(&init_ms(peer), &init_ms(ours));
         let figure = Figure::new('d', format!("{name}, INIT, against Python"), "ms CPU").ours(spread(ours));
         let figure = figure.beside("Python, boto3, minimal loop", spread(peer), ratio);
         report.add(figure.target(Target::ratio_at_least(PYTHON_RATIO_MIN, ratio.median)));

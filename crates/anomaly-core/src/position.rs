@@ -71,8 +71,7 @@ impl FromStr for SequenceNumber {
         let bytes = text.as_bytes();
         let digits = u8::try_from(bytes.len()).map_err(|_| PositionError::SequenceNumber)?;
         let well_formed = (1..=SEQUENCE_DIGITS_MAX).contains(&bytes.len())
-            // Without a way out, the compiler looks at many at once.
-            && bytes.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit())
+            && bytes.iter().all(u8::is_ascii_digit)
             && (bytes.len() == 1 || bytes.first() != Some(&b'0'));
         if !well_formed {
             return Err(PositionError::SequenceNumber);
