@@ -21,11 +21,11 @@ simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s
 	target/debug/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 mutations: ## Break the protocol in a copy of the source, in sixteen ways; the simulation has to find each
-	tests/mutations/run
+	tests/hunt/mutations/run
 
 SECONDS ?= 10
 fuzz: ## SECONDS=n of coverage-guided fuzzing for each target, or for TARGET=t alone (C++ compiler)
-	tests/fuzz/run $(SECONDS) $(TARGET)
+	tests/hunt/fuzz/run $(SECONDS) $(TARGET)
 
 # The functions are built as cargo lambda builds them, each by itself and for the oldest CPU that Lambda has, and measured as
 # processes; then the harness, in the same way.
@@ -45,10 +45,10 @@ lint:
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 
 full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
-	tests/full-stack/run
+	tests/deployed/full-stack/run
 
 report: ## The report of `sigma replay` in a real browser; screenshots in target/report (Python 3.11, Chromium)
-	tests/report/run
+	tests/deployed/report/run
 
 template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not see (Python 3.11)
-	tests/template/run
+	tests/deployed/template/run

@@ -6,19 +6,17 @@ use alerter::Alerter;
 use alerter::ledger::DynamoDbLedger;
 use alerter::metric_sink::MemorySink;
 use alerter::publisher::MemoryPublisher;
-use detector::Detector;
-use detector::config::Settings;
-use detector::message_queue::MemoryQueue;
+use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::DynamoDbWindowStore;
-use event_source::kinesis::{StreamRecord, event_json};
+use detector::{Detector, DetectorSettings};
+use event_source::kinesis::{LOCAL_STREAM_ARN, StreamRecord, event_json};
 use event_source::sqs::{self, Received};
 use lambda_kit::{Clock, Env, Invocation, SystemClock};
 use meter::{Meter, Usage};
 use serde_json::json;
-use sigma_cli::embedded::counter::RequestCounter;
-use sigma_cli::embedded::{EmbeddedDynamoDb, create_table};
+use testbed::{EmbeddedDynamoDb, RequestCounter, create_table};
 
-use crate::input::{Feed, SHARD_ID, START_MS, STREAM_ARN, first_sequence_number};
+use crate::input::{Feed, SHARD_ID, START_MS, first_sequence_number};
 use crate::report::{Figure, Report, Target};
 use crate::spread::{Spread, number};
 
@@ -37,13 +35,13 @@ const AGES: [usize; 6] = [1, 10, 30, 100, 1_000, 10_000];
 /// As far apart as 1,000 users have them at 5,000 a minute.
 const GAP_MS: i64 = 12_000;
 
-type Offline = Detector<DynamoDbWindowStore, MemoryQueue, MemoryQueue, SystemClock>;
+type Offline = Detector<DynamoDbWindowStore, MemoryMessageQueue, MemoryMessageQueue, SystemClock>;
 
 /// What the parts of a run have in common.
 struct Bench {
     dynamodb: EmbeddedDynamoDb,
     meter: Meter,
-    anomalies: MemoryQueue,
+    anomalies: MemoryMessageQueue,
 }
 
 /// Sums over some batches.
@@ -61,7 +59,7 @@ impl Bench {
         let client = dynamodb.client(&RequestCounter::default());
         create_table(&client, STATE_TABLE, "userId").await?;
         create_table(&client, LEDGER_TABLE, "id").await?;
-        Ok(Self { dynamodb, meter: Meter::default(), anomalies: MemoryQueue::default() })
+        Ok(Self { dynamodb, meter: Meter::default(), anomalies: MemoryMessageQueue::default() })
     }
 
     fn client(&self) -> aws_sdk_dynamodb::Client {
@@ -72,8 +70,8 @@ impl Bench {
     /// A detector that has just started: nothing is cached.
     fn detector(&self) -> anyhow::Result<Offline> {
         let store = DynamoDbWindowStore::new(self.client(), STATE_TABLE.to_owned());
-        let settings = Settings::from_env(&Env::default())?;
-        Ok(Detector::new(store, self.anomalies.clone(), MemoryQueue::default(), SystemClock, settings))
+        let settings = DetectorSettings::from_env(&Env::default())?;
+        Ok(Detector::new(store, self.anomalies.clone(), MemoryMessageQueue::default(), SystemClock, settings))
     }
 
     async fn handle(&self, detector: &Offline, events: impl IntoIterator<Item = String>) -> anyhow::Result<Sums> {
@@ -138,7 +136,7 @@ async fn per_anomaly(report: &mut Report, bench: &Bench, warm: &Sums) -> anyhow:
     let anomalies = number(warm.anomalies);
     let extra = (warm.usage.write_units - number(warm.user_batches)) / anomalies;
     report.add(Figure::new('e', "anomaly: state write units on top", "per anomaly").ours(Spread::exact(extra)));
-    let settings = alerter::config::Settings::from_env(&Env::default())?;
+    let settings = alerter::AlerterSettings::from_env(&Env::default())?;
     let ledger = DynamoDbLedger::new(bench.client(), LEDGER_TABLE.to_owned());
     let alerter = Alerter::new(ledger, MemoryPublisher::default(), MemorySink::default(), SystemClock, settings);
     let messages: Vec<Received> = bench.anomalies.take().into_iter().enumerate().map(received).collect();
@@ -171,7 +169,7 @@ async fn ages(report: &mut Report, bench: &Bench) -> anyhow::Result<()> {
     for age in AGES {
         let records: Vec<StreamRecord> = (done..age).map(one_users_record).collect::<anyhow::Result<_>>()?;
         done = age;
-        let usage = bench.handle(&detector, [event_json(STREAM_ARN, SHARD_ID, &records)]).await?.usage;
+        let usage = bench.handle(&detector, [event_json(LOCAL_STREAM_ARN, SHARD_ID, &records)]).await?.usage;
         let bytes = number(usage.item_bytes);
         let figure = Figure::new('e', format!("item after {age} transactions, id of 36 characters"), "B");
         report.add(figure.ours(Spread::exact(bytes)).target(Target::at_most(ITEM_BYTES_MAX, bytes)));

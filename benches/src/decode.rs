@@ -22,7 +22,7 @@ const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 /// As the detector does it: the runtime hands over the event's text, and everything is borrowed from it.
 pub(crate) fn ours(event: &[u8]) -> anyhow::Result<usize> {
     let text: Box<RawValue> = serde_json::from_slice(event)?;
-    let batch = Batch::open(text.get())?;
+    let batch = Batch::parse(text.get())?;
     let decoded = batch.decode(CLOCK_SKEW_MS_MAX);
     anyhow::ensure!(decoded.rejects.is_empty(), "a generated record was rejected");
     Ok(black_box(&decoded.records).len())

@@ -1,17 +1,14 @@
-//! Deterministic input: the recipe's transactions as Lambda delivers them.
+//! Deterministic input: transactions of the `uniform` scenario as Lambda delivers them.
 
-use event_source::kinesis::{StreamRecord, event_json};
+use event_source::kinesis::{LOCAL_STREAM_ARN, StreamRecord, event_json};
+pub(crate) use scenarios::START_MS;
+use scenarios::{Generator, Scenario, ScenarioSettings};
 use serde_json::json;
-use sigma_cli::generator::{Generator, Scenario, Settings};
 
-/// ARN of the stream that never was.
-pub(crate) const STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/transactions";
-/// Its one shard.
+/// The one shard of the stream.
 pub(crate) const SHARD_ID: &str = "shardId-000000000000";
 /// 5,000 records a minute: the rate that all figures are for.
 pub(crate) const RECORDS_PER_SECOND: f64 = 5_000.0 / 60.0;
-/// Event time of the first transaction, in ms since the epoch.
-pub(crate) const START_MS: i64 = 1_760_000_100_000;
 const SEED: u64 = 42;
 /// In place of an injected anomaly in a past.
 const USUAL_AMOUNT: f64 = 250.0;
@@ -20,12 +17,12 @@ const RECORDS_PER_EVENT_MAX: usize = 10_000;
 /// Sequence numbers have 56 digits, as Kinesis's have.
 const SEQUENCE_PREFIX: &str = "49590338271490256608559692538361571";
 
-/// The recipe's transactions.
-pub(crate) fn recipe(users: u32, rate_per_second: f64, start_ms: i64) -> anyhow::Result<Generator> {
-    // The recipe spreads nothing over its horizon.
+/// Transactions of the `uniform` scenario.
+pub(crate) fn uniform(users: u32, rate_per_second: f64, start_ms: i64) -> anyhow::Result<Generator> {
+    // The scenario spreads nothing over its horizon.
     let horizon_seconds = f64::from(u32::MAX);
-    Generator::new(&Settings {
-        scenario: Scenario::Recipe,
+    Generator::new(&ScenarioSettings {
+        scenario: Scenario::Uniform,
         seed: SEED,
         users,
         rate_per_second,
@@ -50,12 +47,12 @@ impl Feed {
 
     /// The same from another event time on.
     pub(crate) fn after(users: u32, start_ms: i64) -> anyhow::Result<Self> {
-        Ok(Self { generator: recipe(users, RECORDS_PER_SECOND, start_ms)?, sequence: 0, users })
+        Ok(Self { generator: uniform(users, RECORDS_PER_SECOND, start_ms)?, sequence: 0, users })
     }
 
     /// The next batch as Lambda's event.
     pub(crate) fn event(&mut self, records: usize) -> anyhow::Result<String> {
-        Ok(event_json(STREAM_ARN, SHARD_ID, &self.records(records)?))
+        Ok(event_json(LOCAL_STREAM_ARN, SHARD_ID, &self.records(records)?))
     }
 
     /// The next events of so many records each.
@@ -94,7 +91,7 @@ impl Feed {
                     sequence += 1;
                 }
             }
-            Ok(event_json(STREAM_ARN, SHARD_ID, &records))
+            Ok(event_json(LOCAL_STREAM_ARN, SHARD_ID, &records))
         }))
     }
 }

@@ -11,10 +11,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::HttpConnector;
-use detector::Detector;
-use detector::config::{Settings, names};
 use detector::message_queue::SqsQueue;
 use detector::window_store::{DynamoDbWindowStore, StoredUser, WindowStore};
+use detector::{Detector, DetectorSettings};
 use lambda_kit::{Clock, Env, Invocation, SystemClock};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -50,7 +49,7 @@ pub(crate) fn detector(env: &Env, connector: impl HttpConnector + Clone + 'stati
     let sqs = aws_sdk_sqs::Client::new(&config);
     let store = DynamoDbWindowStore::new(Client::new(&config), "user-state".to_owned());
     let queue = |name| SqsQueue::new(sqs.clone(), format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}"));
-    Ok(Detector::new(store, queue("anomalies"), queue("quarantine"), SystemClock, Settings::from_env(env)?))
+    Ok(Detector::new(store, queue("anomalies"), queue("quarantine"), SystemClock, DetectorSettings::from_env(env)?))
 }
 
 /// Handles events from their text to the answer's, as the runtime has it done. Answers with the sums of users and of anomalies.
@@ -96,7 +95,7 @@ impl Peer {
         let mut child = Command::new(venv::python()?)
             .arg(venv::peers().join("offline.py"))
             .envs(aws::function_environment(None))
-            .env(names::CACHE_USERS_MAX, CACHE_USERS_MAX)
+            .env("CACHE_USERS_MAX", CACHE_USERS_MAX)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -195,7 +194,7 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
     let puts = Puts::new()?;
     put_figures(report, &puts, &runtime)?;
     for users in USERS {
-        let detector = detector(&Env::from_pairs([(names::CACHE_USERS_MAX, CACHE_USERS_MAX)]), answers::Answering)?;
+        let detector = detector(&Env::from_pairs([("CACHE_USERS_MAX", CACHE_USERS_MAX)]), answers::Answering)?;
         let mut peer = if with_peer { Some(Peer::start()?) } else { None };
         let mut feed = Feed::new(users)?;
         for event in feed.warm_up(if users > 1_000 { 12 } else { 36 })? {

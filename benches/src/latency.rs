@@ -3,24 +3,17 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use alerter::Alerter;
-use alerter::ledger::DynamoDbLedger;
-use alerter::metric_sink::MemorySink;
-use alerter::publisher::MemoryPublisher;
-use anomaly_core::{AnomalyId, Position};
-use detector::Detector;
-use detector::message_queue::MemoryQueue;
-use detector::window_store::DynamoDbWindowStore;
-use event_source::kinesis::{self, KinesisMapping, MemoryStream};
-use event_source::sqs::{self, SqsMapping};
-use event_source::{Invoke, Invoked};
+use alerter::AlerterSettings;
+use anomaly_core::{AnomalyId, Origin, Position};
+use detector::DetectorSettings;
+use event_source::kinesis::{KinesisMappingSettings, LOCAL_STREAM_ARN};
+use event_source::sqs::SqsMappingSettings;
 use hdrhistogram::Histogram;
-use lambda_kit::{Clock, Env, Invocation, SystemClock};
+use lambda_kit::{Clock, Env, SystemClock};
 use serde_json::json;
-use sigma_cli::embedded::counter::RequestCounter;
-use sigma_cli::embedded::{EmbeddedDynamoDb, create_table};
+use testbed::{Pipeline, PipelineOptions, QueueOptions, StreamOptions};
 
-use crate::input::{STREAM_ARN, recipe};
+use crate::input::uniform;
 use crate::report::{Figure, Report};
 use crate::spread::Spread;
 
@@ -29,101 +22,72 @@ const RECORDS_PER_SECOND: u32 = 250;
 const SECONDS: u32 = 20;
 /// Until then users are warming up and nothing is timed.
 const WARM_UP_SECONDS: u32 = 4;
-/// Everything has to be through by then.
+/// Everything has to be published by then.
 const DRAIN: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_millis(1);
-const VISIBILITY_TIMEOUT_MS: i64 = 60_000;
-const INVOCATION_MS: i64 = 60_000;
+/// Batch sizes of the two mappings.
+const RECORDS_PER_BATCH: usize = 1_000;
+const MESSAGES_PER_BATCH: usize = 100;
 
-struct DetectorFunction(Detector<DynamoDbWindowStore, MemoryQueue, MemoryQueue, SystemClock>);
-struct AlerterFunction(Alerter<DynamoDbLedger, MemoryPublisher, MemorySink, SystemClock>);
-
-fn invocation() -> Invocation {
-    Invocation { request_id: "bench".to_owned(), deadline_ms: SystemClock.now_ms() + INVOCATION_MS }
-}
-
-fn responded<R: serde::Serialize, E: std::fmt::Display>(outcome: Result<R, E>) -> Invoked {
-    let text = outcome.map_err(|error| error.to_string());
-    let text = text.and_then(|response| serde_json::to_string(&response).map_err(|error| error.to_string()));
-    text.map_or_else(Invoked::Failed, Invoked::Responded)
-}
-
-impl Invoke for DetectorFunction {
-    async fn invoke(&self, event: &str) -> Invoked {
-        responded(self.0.handle(event, &invocation()).await.map(|outcome| outcome.response))
-    }
-}
-
-impl Invoke for AlerterFunction {
-    async fn invoke(&self, event: &str) -> Invoked {
-        responded(self.0.handle(event, &invocation()).await.map(|outcome| outcome.response))
-    }
-}
-
-/// The pipeline.
-struct Pipeline {
-    stream: KinesisMapping<MemoryStream, DetectorFunction, ()>,
-    queue: SqsMapping<sqs::MemoryQueue, AlerterFunction>,
-    anomalies: MemoryQueue,
-    publisher: MemoryPublisher,
+/// The pipeline with a stopwatch for each record.
+struct Timed {
+    pipeline: Pipeline<SystemClock>,
     /// When each record was due, by the id that its anomaly would have.
     due: HashMap<String, Instant>,
     latency_us: Histogram<u64>,
-    _dynamodb: EmbeddedDynamoDb,
 }
 
-impl Pipeline {
+impl Timed {
     async fn start(batching_window_ms: i64) -> anyhow::Result<Self> {
-        let dynamodb = EmbeddedDynamoDb::start()?;
-        let client = dynamodb.client(&RequestCounter::default());
-        create_table(&client, "state", "userId").await?;
-        create_table(&client, "ledger", "id").await?;
-        let (anomalies, publisher) = (MemoryQueue::default(), MemoryPublisher::default());
-        let settings = detector::config::Settings::from_env(&Env::default())?;
-        let store = DynamoDbWindowStore::new(client.clone(), "state".to_owned());
-        let detector = Detector::new(store, anomalies.clone(), MemoryQueue::default(), SystemClock, settings);
-        let settings = alerter::config::Settings::from_env(&Env::default())?;
-        let ledger = DynamoDbLedger::new(client, "ledger".to_owned());
-        let alerter = Alerter::new(ledger, publisher.clone(), MemorySink::default(), SystemClock, settings);
-        let mapping = kinesis::Settings { batch_size: 1_000, batching_window_ms, ..kinesis::Settings::default() };
-        let stream = MemoryStream::new(1);
-        let queue = sqs::MemoryQueue::new(VISIBILITY_TIMEOUT_MS, None);
-        let settings = sqs::Settings { batch_size: 100, ..sqs::Settings::default() };
+        let options = PipelineOptions {
+            detector: DetectorSettings::from_env(&Env::default())?,
+            alerter: AlerterSettings::from_env(&Env::default())?,
+            stream: StreamOptions {
+                shards: 1,
+                mapping: KinesisMappingSettings {
+                    batch_size: RECORDS_PER_BATCH,
+                    batching_window_ms,
+                    ..KinesisMappingSettings::default()
+                },
+                response_lost_every: None,
+            },
+            queue: QueueOptions {
+                mapping: SqsMappingSettings { batch_size: MESSAGES_PER_BATCH, ..SqsMappingSettings::default() },
+                ..QueueOptions::default()
+            },
+        };
         Ok(Self {
-            stream: KinesisMapping::new(STREAM_ARN.to_owned(), stream, DetectorFunction(detector), (), mapping),
-            queue: SqsMapping::new("arn:aws:sqs:us-east-1:0:q".to_owned(), queue, AlerterFunction(alerter), settings),
-            anomalies,
-            publisher,
+            pipeline: Pipeline::start(SystemClock, options).await?,
             due: HashMap::new(),
             latency_us: Histogram::new_with_bounds(1, 600_000_000, 3)?,
-            _dynamodb: dynamodb,
         })
     }
 
     fn put(&mut self, user_id: &str, payload: Vec<u8>, due: Option<Instant>) -> anyhow::Result<()> {
-        let placed = self.stream.source().put(user_id, payload, SystemClock.now_ms());
+        let placed = self.pipeline.put(user_id, payload);
         if let Some(due) = due {
             let position = Position { sequence_number: placed.sequence_number.parse()?, sub_sequence: 0 };
-            let id = AnomalyId::new(STREAM_ARN, &placed.shard_id.parse()?, position);
+            let shard = placed.shard_id.parse()?;
+            let id = AnomalyId::new(&Origin { stream: LOCAL_STREAM_ARN, shard: &shard, position });
             self.due.insert(id.as_str().to_owned(), due);
         }
         Ok(())
     }
 
-    /// Lets everything that is ready go on; answers whether nothing is under way.
+    /// Lets everything that is ready proceed. Returns whether nothing is pending.
     async fn poll(&mut self) -> anyhow::Result<bool> {
-        let step = self.stream.step(SystemClock.now_ms()).await?;
-        for body in self.anomalies.take() {
-            self.queue.source().send(body, SystemClock.now_ms());
-        }
-        while self.queue.step(SystemClock.now_ms()).await?.received > 0 {
-            for id in self.publisher.take().iter().flat_map(|publication| &publication.alert_ids) {
+        let mut step = self.pipeline.step().await?;
+        loop {
+            for id in self.pipeline.alerter.take_publications().iter().flat_map(|publication| &publication.alert_ids) {
                 if let Some(due) = self.due.remove(id) {
                     self.latency_us.record(u64::try_from(due.elapsed().as_micros())?)?;
                 }
             }
+            if step.messages_received == 0 {
+                return Ok(step.is_idle() && step.records_open == 0 && self.pipeline.alerter.is_empty());
+            }
+            step = self.pipeline.step().await?;
         }
-        Ok(step.records_open == 0 && step.invocations == 0 && self.queue.source().is_empty())
     }
 }
 
@@ -147,28 +111,28 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts records when they are due, whatever the pipeline is doing: what is late counts from when it was due.
+/// Puts records when they are due, whatever the pipeline is doing. A record that is put late still counts from when it was due.
 async fn measure(window_ms: i64) -> anyhow::Result<Histogram<u64>> {
-    let mut pipeline = Pipeline::start(window_ms).await?;
+    let mut timed = Timed::start(window_ms).await?;
     let started = Instant::now();
     let gap = Duration::from_secs(1) / RECORDS_PER_SECOND;
     let records = RECORDS_PER_SECOND * SECONDS;
-    let generator = recipe(USERS, f64::from(RECORDS_PER_SECOND), 0)?;
+    let generator = uniform(USERS, f64::from(RECORDS_PER_SECOND), 0)?;
     for (index, one) in (0..records).zip(generator) {
         let due = started + gap * index;
         while Instant::now() < due {
-            pipeline.poll().await?;
+            timed.poll().await?;
             tokio::time::sleep(TICK).await;
         }
         let payload = json!({"userId": one.user_id, "amount": one.amount, "timestamp": SystemClock.now_ms(),
             "transactionId": format!("txn_{index}")});
-        let timed = (index >= RECORDS_PER_SECOND * WARM_UP_SECONDS).then_some(due);
-        pipeline.put(&one.user_id, serde_json::to_vec(&payload)?, timed)?;
+        let stopwatch = (index >= RECORDS_PER_SECOND * WARM_UP_SECONDS).then_some(due);
+        timed.put(&one.user_id, serde_json::to_vec(&payload)?, stopwatch)?;
     }
     let end = Instant::now() + DRAIN;
-    while !pipeline.poll().await? {
+    while !timed.poll().await? {
         anyhow::ensure!(Instant::now() < end, "the pipeline did not drain");
         tokio::time::sleep(TICK).await;
     }
-    Ok(pipeline.latency_us)
+    Ok(timed.latency_us)
 }

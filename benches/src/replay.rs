@@ -1,16 +1,14 @@
-//! (h) Lines that `sigma replay` reads, decodes and judges in a CPU-second.
+//! (h) Lines that a backtest reads, decodes and judges per CPU-second.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use clap::Parser;
-use sigma_cli::generator::Generated;
-use sigma_cli::replay::{self, Options};
+use backtest::{Backtest, ReaderSettings, RuleChoices};
+use scenarios::Generated;
 
 use crate::clock::timed;
-use crate::input::{RECORDS_PER_SECOND, START_MS, recipe};
+use crate::input::{RECORDS_PER_SECOND, START_MS, uniform};
 use crate::report::{Figure, Report, Target};
 use crate::spread::{Spread, number};
 use crate::venv;
@@ -19,13 +17,6 @@ const USERS: [u32; 3] = [5, 1_000, 10_000];
 const LINES: usize = 1_000_000;
 const ROUNDS: usize = 5;
 const LINES_PER_SECOND_MIN: f64 = 1e6;
-
-/// `sigma replay` as on its command line.
-#[derive(Parser)]
-struct Replay {
-    #[command(flatten)]
-    options: Options,
-}
 
 /// How transactions are written.
 struct Format {
@@ -47,7 +38,7 @@ impl Input {
         let path = venv::root().join("target/bench").join(format.file_name);
         let mut file = BufWriter::new(File::create(&path)?);
         file.write_all(format.header.as_bytes())?;
-        for generated in recipe(users, RECORDS_PER_SECOND, START_MS)?.take(LINES) {
+        for generated in uniform(users, RECORDS_PER_SECOND, START_MS)?.take(LINES) {
             (format.line)(&mut file, &generated)?;
         }
         file.flush()?;
@@ -57,7 +48,7 @@ impl Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        // A file that stays does no harm; the next run writes it anew.
+        // A file that stays does no harm: the next run overwrites it.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -72,19 +63,20 @@ fn csv_line(file: &mut dyn Write, generated: &Generated) -> anyhow::Result<()> {
     Ok(writeln!(file, "{user_id},{amount},{timestamp}")?)
 }
 
-fn lines_per_cpu_second(runtime: &tokio::runtime::Runtime, path: &Path) -> anyhow::Result<f64> {
-    let path = path.to_str().context("the path is not UTF-8")?;
-    let replay = Replay::try_parse_from(["replay", "--quiet", "--no-sweep", "--input", path])?;
-    let (seconds, summary) = timed(|| runtime.block_on(replay::replay(&replay.options)))?;
+fn lines_per_cpu_second(path: &Path) -> anyhow::Result<f64> {
+    let (seconds, summary) = timed(|| {
+        let plan = RuleChoices::default().plan(false)?;
+        let (summary, _) = Backtest::open(path, ReaderSettings::default(), &plan, false)?.run()?;
+        Ok(summary)
+    })?;
     anyhow::ensure!(summary.input.transactions == summary.input.lines, "a generated line was rejected");
     Ok(number(summary.input.lines) / seconds)
 }
 
 pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for (users, format) in USERS.map(|users| (users, &JSONL)).into_iter().chain([(1_000, &CSV)]) {
         let input = Input::new(users, format)?;
-        let rounds = (0..ROUNDS).map(|_| lines_per_cpu_second(&runtime, &input.0));
+        let rounds = (0..ROUNDS).map(|_| lines_per_cpu_second(&input.0));
         let spread = Spread::of(rounds.collect::<anyhow::Result<Vec<_>>>()?);
         let figure =
             Figure::new('h', format!("sigma replay, {}, {users} users", format.name), "lines/CPU-s").ours(spread);

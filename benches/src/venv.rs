@@ -17,8 +17,8 @@ pub(crate) fn peers() -> PathBuf {
 
 /// The interpreter with boto3.
 pub(crate) fn python() -> anyhow::Result<PathBuf> {
-    let script = root().join("tests/template/venv");
-    let output = Command::new(script).args(["../../benches/peers/requirements.txt", "bench"]).output()?;
+    let script = root().join("tests/deployed/venv");
+    let output = Command::new(script).args(["benches/peers/requirements.txt", "bench"]).output()?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let venv = String::from_utf8(output.stdout).context("the path of the environment is not UTF-8")?;
     Ok(Path::new(venv.trim()).join("bin/python"))

@@ -113,7 +113,7 @@ async fn cloudwatch_gets_one_datum_with_the_recipes_names() {
         .then_output(|| PutMetricDataOutput::builder().build());
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
     let sink = CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned());
-    assert_eq!(sink.add(7).await, Ok(()));
+    sink.add(7).await.unwrap();
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_refused_metric_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_dynamodb_did_not_answer_are_asked_for_again_and_then_given_up() {
+async fn keys_that_dynamodb_did_not_answer_are_asked_for_again_and_then_discarded() {
     let unprocessed = || {
         let key = std::collections::HashMap::from([("userId".to_owned(), AttributeValue::S("b".to_owned()))]);
         let rest = KeysAndAttributes::builder().keys(key).build().unwrap();
@@ -134,7 +134,7 @@ async fn keys_that_dynamodb_did_not_answer_are_asked_for_again_and_then_given_up
     let rule = mock!(aws_sdk_dynamodb::Client::batch_get_item).sequence().output(unprocessed).repeatedly().build();
     let store = DynamoDbWindowStore::new(mock_client!(aws_sdk_dynamodb, [&rule]), "t".to_owned());
     let loaded = store.load(&["a", "b"]).await;
-    assert_eq!(loaded[0], Ok(Loaded::Absent), "asked and answered");
+    assert_eq!(*loaded[0].as_ref().unwrap(), Loaded::Absent, "asked and answered");
     assert!(loaded[1].is_err(), "not answered is not absent");
     assert_eq!(rule.num_calls(), 4);
 }

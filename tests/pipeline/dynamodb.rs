@@ -5,10 +5,10 @@ use anomaly_core::{Position, Rule, RuleSettings, Transaction, UserState, codec};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use detector::Detector;
-use detector::message_queue::MemoryQueue;
+use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{CommitError, DynamoDbWindowStore, Loaded, StoredUser, WindowStore};
 use lambda_kit::{Env, ManualClock};
-use sigma_cli::embedded::{EmbeddedDynamoDb, counter::RequestCounter, create_table};
+use testbed::{EmbeddedDynamoDb, RequestCounter, create_table};
 
 use crate::fixtures::{START_MS, invocation, kinesis_event, transaction, warm_up};
 
@@ -79,12 +79,13 @@ fn item_bytes(item: &std::collections::HashMap<String, AttributeValue>) -> usize
 }
 
 #[tokio::test]
-async fn what_is_written_is_read_back_bit_for_bit() {
+async fn a_written_user_is_read_back_bit_for_bit() {
     let bench = bench().await;
     let user = stored(full_state(5_000), 7);
     bench.store.commit("u", &user, None).await.unwrap();
     let loaded = bench.store.load(&["u", "nobody"]).await;
-    assert_eq!(loaded, [Ok(Loaded::Present(Box::new(user))), Ok(Loaded::Absent)]);
+    let loaded: Vec<Loaded> = loaded.into_iter().map(Result::unwrap).collect();
+    assert_eq!(loaded, [Loaded::Present(Box::new(user)), Loaded::Absent]);
 }
 
 #[tokio::test]
@@ -103,16 +104,23 @@ async fn a_full_item_is_one_write_unit() {
 }
 
 #[tokio::test]
-async fn a_conflict_answers_with_what_is_stored() {
+async fn a_conflict_returns_the_stored_item() {
     let bench = bench().await;
     let first = stored(full_state(10), 7);
     bench.store.commit("u", &first, None).await.unwrap();
-    let holds_first = Err(CommitError::Conflict(Loaded::Present(Box::new(first.clone()))));
+    let first = Loaded::Present(Box::new(first));
     let second = stored(full_state(20), 8);
-    assert_eq!(bench.store.commit("u", &second, None).await, holds_first, "there is an item");
-    assert_eq!(bench.store.commit("u", &second, Some(6)).await, holds_first, "it has another version");
-    assert_eq!(bench.store.commit("v", &second, Some(6)).await, Err(CommitError::Conflict(Loaded::Absent)));
-    assert_eq!(bench.store.commit("u", &second, Some(7)).await, Ok(()));
+    for (user_id, replaced, found, why) in [
+        ("u", None, &first, "there is an item"),
+        ("u", Some(6), &first, "it has another version"),
+        ("v", Some(6), &Loaded::Absent, "there is no item"),
+    ] {
+        match bench.store.commit(user_id, &second, replaced).await.unwrap_err() {
+            CommitError::Conflict(stored) => assert_eq!(stored, *found, "{why}"),
+            CommitError::Failed(error) => panic!("{why}: {error}"),
+        }
+    }
+    bench.store.commit("u", &second, Some(7)).await.unwrap();
 }
 
 #[tokio::test]
@@ -150,10 +158,10 @@ async fn more_than_a_hundred_users_are_read_in_order() {
 #[tokio::test]
 async fn the_handler_on_the_real_adapter_reads_once_and_writes_once_a_batch() {
     let bench = bench().await;
-    let (anomalies, clock) = (MemoryQueue::default(), ManualClock::at(START_MS));
-    let settings = detector::config::Settings::from_env(&Env::default()).unwrap();
+    let (anomalies, clock) = (MemoryMessageQueue::default(), ManualClock::at(START_MS));
+    let settings = detector::DetectorSettings::from_env(&Env::default()).unwrap();
     let detector =
-        Detector::new(bench.store.clone(), anomalies.clone(), MemoryQueue::default(), clock.clone(), settings);
+        Detector::new(bench.store.clone(), anomalies.clone(), MemoryMessageQueue::default(), clock.clone(), settings);
     for batch in 0..5 {
         let records = warm_up(batch * 20, "u");
         detector.handle(&kinesis_event(&records), &invocation(&clock)).await.unwrap();
@@ -168,17 +176,17 @@ async fn the_handler_on_the_real_adapter_reads_once_and_writes_once_a_batch() {
 #[tokio::test]
 async fn an_outbox_survives_in_the_item() {
     let bench = bench().await;
-    let queue = MemoryQueue::default();
+    let queue = MemoryMessageQueue::default();
     queue.faults.extend([lambda_kit::Fault::Refused]);
     let clock = ManualClock::at(START_MS);
-    let settings = || detector::config::Settings::from_env(&Env::default()).unwrap();
+    let settings = || detector::DetectorSettings::from_env(&Env::default()).unwrap();
     let mut records = warm_up(0, "u");
     records.push(transaction(20, "u", 9_000.0));
     let event = kinesis_event(&records);
     for expected in [0, 1] {
         // Each time a new container.
         let store = bench.store.clone();
-        let detector = Detector::new(store, queue.clone(), MemoryQueue::default(), clock.clone(), settings());
+        let detector = Detector::new(store, queue.clone(), MemoryMessageQueue::default(), clock.clone(), settings());
         detector.handle(&event, &invocation(&clock)).await.unwrap();
         assert_eq!(queue.take().len(), expected);
     }
@@ -191,12 +199,12 @@ async fn the_ledger_grants_holds_and_completes() {
     create_table(&client, "ledger", "id").await.unwrap();
     let ledger = DynamoDbLedger::new(client, "ledger".to_owned());
     let lease = |now_ms| Lease { now_ms, until_ms: now_ms + 30_000, expires_at_seconds: 9_999_999_999 };
-    assert_eq!(ledger.claim("a", lease(0)).await, Ok(Claim::Granted));
-    assert_eq!(ledger.claim("a", lease(30_000)).await, Ok(Claim::Held));
-    assert_eq!(ledger.claim("a", lease(30_001)).await, Ok(Claim::Granted), "the lease has run out");
+    assert_eq!(ledger.claim("a", lease(0)).await.unwrap(), Claim::Granted);
+    assert_eq!(ledger.claim("a", lease(30_000)).await.unwrap(), Claim::Held);
+    assert_eq!(ledger.claim("a", lease(30_001)).await.unwrap(), Claim::Granted, "the lease has run out");
     ledger.mark_published("a", lease(40_000)).await.unwrap();
-    assert_eq!(ledger.claim("a", lease(40_000)).await, Ok(Claim::GrantedPublished));
+    assert_eq!(ledger.claim("a", lease(40_000)).await.unwrap(), Claim::GrantedPublished);
     ledger.complete("a", lease(40_001)).await.unwrap();
-    assert_eq!(ledger.claim("a", lease(999_999)).await, Ok(Claim::Completed));
-    assert_eq!(ledger.claim("b", lease(999_999)).await, Ok(Claim::Granted));
+    assert_eq!(ledger.claim("a", lease(999_999)).await.unwrap(), Claim::Completed);
+    assert_eq!(ledger.claim("b", lease(999_999)).await.unwrap(), Claim::Granted);
 }

@@ -56,7 +56,7 @@ async fn detect(name: &str) {
     }
     let outcome = bench.detector.handle(&read(&format!("{name}.json")), &invocation(&bench.clock)).await.unwrap();
     assert_eq!(serde_json::to_value(&outcome.response).unwrap(), expected["response"], "{name}");
-    let (summary, tally) = (&outcome.summary, outcome.summary.tally);
+    let (summary, tally) = (&outcome.summary, outcome.summary.verdicts);
     for (key, count) in expected["counts"].as_object().unwrap() {
         let found = match key.as_str() {
             "records" => summary.records,

@@ -2,18 +2,18 @@
 
 use std::rc::Rc;
 
-use alerter::Alerter;
 use alerter::ledger::{Claim, Lease, Ledger, LedgerError, MemoryLedger};
 use alerter::metric_sink::MemorySink;
 use alerter::publisher::MemoryPublisher;
-use detector::Detector;
-use detector::message_queue::MemoryQueue;
+use alerter::{Alerter, AlerterSettings, AlerterSummary};
+use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, WindowStore};
+use detector::{Detector, DetectorSettings, DetectorSummary};
+pub(crate) use event_source::kinesis::LOCAL_STREAM_ARN as STREAM;
 use event_source::kinesis::{StreamRecord, event_json};
 use lambda_kit::{Clock, Env, Invocation, ManualClock};
 use serde_json::json;
 
-pub(crate) const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/transactions";
 pub(crate) const SHARD: &str = "shardId-000000000000";
 pub(crate) const START_MS: i64 = 1_760_000_100_000;
 
@@ -52,10 +52,10 @@ impl Ledger for SharedLedger {
 /// A detector with everything in memory.
 pub(crate) struct DetectorBench {
     pub(crate) store: SharedStore,
-    pub(crate) anomalies: MemoryQueue,
-    pub(crate) quarantine: MemoryQueue,
+    pub(crate) anomalies: MemoryMessageQueue,
+    pub(crate) quarantine: MemoryMessageQueue,
     pub(crate) clock: ManualClock,
-    pub(crate) detector: Detector<SharedStore, MemoryQueue, MemoryQueue, ManualClock>,
+    pub(crate) detector: Detector<SharedStore, MemoryMessageQueue, MemoryMessageQueue, ManualClock>,
 }
 
 impl DetectorBench {
@@ -66,14 +66,14 @@ impl DetectorBench {
     /// Another container on the same store, with queues and a cache of its own.
     pub(crate) fn on(store: SharedStore) -> Self {
         let (anomalies, quarantine, clock) =
-            (MemoryQueue::default(), MemoryQueue::default(), ManualClock::at(START_MS));
-        let settings = detector::config::Settings::from_env(&Env::default()).unwrap();
+            (MemoryMessageQueue::default(), MemoryMessageQueue::default(), ManualClock::at(START_MS));
+        let settings = DetectorSettings::from_env(&Env::default()).unwrap();
         let detector = Detector::new(store.clone(), anomalies.clone(), quarantine.clone(), clock.clone(), settings);
         Self { store, anomalies, quarantine, clock, detector }
     }
 
     /// Handles a batch; answers with the reported sequence number and the summary.
-    pub(crate) async fn handle(&self, event: &str) -> (Option<String>, detector::Summary) {
+    pub(crate) async fn handle(&self, event: &str) -> (Option<String>, DetectorSummary) {
         let outcome = self.detector.handle(event, &invocation(&self.clock)).await.unwrap();
         let failures = outcome.response.batch_item_failures;
         assert!(failures.len() <= 1, "one checkpoint says it all");
@@ -101,13 +101,13 @@ impl AlerterBench {
     pub(crate) fn new() -> Self {
         let (ledger, publisher, metric) = (SharedLedger::default(), MemoryPublisher::default(), MemorySink::default());
         let clock = ManualClock::at(START_MS);
-        let settings = alerter::config::Settings::from_env(&Env::default()).unwrap();
+        let settings = AlerterSettings::from_env(&Env::default()).unwrap();
         let alerter = Alerter::new(ledger.clone(), publisher.clone(), metric.clone(), clock.clone(), settings);
         Self { ledger, publisher, metric, clock, alerter }
     }
 
     /// Handles a batch; answers with the reported message ids and the summary.
-    pub(crate) async fn handle(&self, event: &str) -> (Vec<String>, alerter::Summary) {
+    pub(crate) async fn handle(&self, event: &str) -> (Vec<String>, AlerterSummary) {
         let outcome = self.alerter.handle(event, &invocation(&self.clock)).await.unwrap();
         let failures = outcome.response.batch_item_failures;
         (failures.into_iter().map(|failure| failure.item_identifier).collect(), outcome.summary)

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use anomaly_core::RejectReason;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use detector::Summary;
+use detector::DetectorSummary;
 use detector::window_store::Loaded;
 use event_source::kinesis::StreamRecord;
 use lambda_kit::metrics::Counts;
@@ -51,7 +51,7 @@ fn innocents() -> Vec<StreamRecord> {
 struct Run {
     bench: DetectorBench,
     failed: Option<String>,
-    summary: Summary,
+    summary: DetectorSummary,
 }
 
 async fn run_on(bench: DetectorBench, event: &str) -> Run {
@@ -80,7 +80,7 @@ impl Run {
         expected.records += 1;
         expected.users += u64::try_from(folded).unwrap();
         expected.cache_misses += u64::try_from(folded).unwrap();
-        expected.tally.warming_up += u64::try_from(folded).unwrap();
+        expected.verdicts.warming_up += u64::try_from(folded).unwrap();
         expected.rejected = rejected(decisions);
         assert_eq!(self.summary, expected, "{name}");
     }
@@ -158,7 +158,7 @@ fn every_reason_has_its_metric() {
     let capitalised = |word: &str| word[..1].to_uppercase() + &word[1..];
     for reason in RejectReason::ALL {
         let name: String = reason.as_str().split('-').map(capitalised).collect();
-        let summary = Summary { rejected: BTreeMap::from([(reason, 7)]), ..Summary::default() };
+        let summary = DetectorSummary { rejected: BTreeMap::from([(reason, 7)]), ..DetectorSummary::default() };
         let name: &'static str = format!("Rejected{name}").leak();
         assert_eq!(summary.counts(), Counts::new("detector").with("Rejected", 7).with(name, 7));
     }

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests: a panic is a failed test")]
 
 mod aws;
-mod demo;
 mod dependencies;
 mod dynamodb;
 mod events;

@@ -58,7 +58,7 @@ async fn a_commit_whose_answer_got_lost_is_not_applied_twice_and_its_anomaly_is_
     let (failed, _) = bench.handle(&event).await;
     assert_eq!((failed, bench.sent_ids().len()), (Some(sequence(0)), 0));
     let (failed, summary) = bench.handle(&event).await;
-    assert_eq!((failed, summary.tally.duplicates), (None, 21));
+    assert_eq!((failed, summary.verdicts.duplicates), (None, 21));
     assert_eq!(bench.sent_ids().len(), 1);
 }
 
@@ -72,7 +72,7 @@ async fn a_crash_after_the_commit_loses_no_anomaly() {
     // Another container gets the redelivery.
     let other = DetectorBench::on(bench.store.clone());
     let (failed, summary) = other.handle(&event).await;
-    assert_eq!((failed, summary.tally.duplicates, other.sent_ids().len()), (None, 21, 1));
+    assert_eq!((failed, summary.verdicts.duplicates, other.sent_ids().len()), (None, 21, 1));
     let (_, summary) = other.handle(&event).await;
     assert_eq!((summary.anomalies_sent, other.sent_ids().len()), (0, 0), "the outbox is clear");
 }
@@ -123,7 +123,7 @@ async fn a_users_anomalies_beyond_one_outbox_are_all_sent() {
     // Each larger than the one before: clamped or not, every one of them is an anomaly.
     records.extend((20..200_u8).map(|i| transaction(i.into(), "u", f64::from(i).powi(2) * 1_000.0)));
     let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
-    assert_eq!((failed, summary.tally.anomalies(), summary.outboxes_cleared), (None, 180, 1));
+    assert_eq!((failed, summary.verdicts.anomalies(), summary.outboxes_cleared), (None, 180, 1));
     assert_eq!(bench.sent_ids().len(), 180);
     assert_eq!(bench.store.0.commits(), 180_usize.div_ceil(50) + 1);
 }
@@ -163,7 +163,7 @@ async fn a_bad_record_that_quarantine_does_not_take_comes_again() {
     let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
     assert_eq!((failed, summary.quarantine_failed), (Some(sequence(10)), 1));
     let (failed, summary) = bench.handle(&kinesis_event(&records[10..])).await;
-    assert_eq!((failed, summary.tally.duplicates), (None, 10), "the good ones were applied the first time");
+    assert_eq!((failed, summary.verdicts.duplicates), (None, 10), "the good ones were applied the first time");
     assert_eq!(bench.quarantine.take().len(), 1);
 }
 
@@ -220,7 +220,7 @@ async fn a_users_state_expires_and_its_unsent_anomalies_do_not() {
     bench.handle(&kinesis_event(&with_anomaly(0, "u"))).await;
     bench.clock.advance(91 * 86_400_000);
     let (failed, summary) = bench.handle(&kinesis_event(&[transaction(30, "u", 100.0)])).await;
-    assert_eq!((failed, summary.tally.warming_up, bench.sent_ids().len()), (None, 1, 1));
+    assert_eq!((failed, summary.verdicts.warming_up, bench.sent_ids().len()), (None, 1, 1));
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn a_users_records_of_two_shards_are_both_applied() {
     let bench = DetectorBench::new();
     bench.handle(&event_json(crate::fixtures::STREAM, "shardId-000000000007", &warm_up(500, "u"))).await;
     let (_, summary) = bench.handle(&kinesis_event(&warm_up(0, "u"))).await;
-    assert_eq!(summary.tally.duplicates, 0);
+    assert_eq!(summary.verdicts.duplicates, 0);
 }
 
 fn state_of(store: &SharedStore) -> anomaly_core::UserState {

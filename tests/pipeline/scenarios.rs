@@ -1,66 +1,60 @@
-//! `sigma generate`, and what `sigma replay` makes of it: the same records, labels and users, a page to read.
+//! Generated scenarios as files, and backtests of them: the same records, labels and users, and a page to read.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
-use clap::Parser;
-use sigma_cli::generator::Scenario;
-use sigma_cli::replay::summary::Summary;
-use sigma_cli::{generate, replay};
+use backtest::{Backtest, BacktestSummary, ColumnNames, ReaderSettings, RuleChoices, RuleName};
+use scenarios::{RowFormat, RowWriter, START_MS, Scenario, Selection};
 
-#[derive(Parser)]
-struct Generate {
-    #[command(flatten)]
-    options: generate::Options,
+/// Transactions per second of event time: 300 a day.
+const RATE: f64 = 300.0 / 86_400.0;
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-#[derive(Parser)]
-struct Replay {
-    #[command(flatten)]
-    options: replay::Options,
+/// Writes 5,000 records to a file. Returns how many of them are labelled.
+fn generated(path: &Path, scenario: Scenario, format: RowFormat, users: u32, rate: f64) -> u64 {
+    let selection = Selection { users, records: Some(5_000), duration_seconds: None, seed: 42 };
+    let mut rows = RowWriter::new(format, File::create(path).unwrap());
+    let mut labelled = 0;
+    for generated in selection.generate(scenario, rate, START_MS).unwrap() {
+        labelled += u64::from(generated.kind.is_some());
+        rows.write(&generated).unwrap();
+    }
+    rows.finish().unwrap();
+    labelled
 }
 
-fn file(name: &str) -> String {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).to_str().unwrap().to_owned()
+fn backtested(path: &Path, choices: &RuleChoices) -> BacktestSummary {
+    let columns = ColumnNames { label: Some("label".to_owned()), ..ColumnNames::default() };
+    let settings = ReaderSettings { columns, ..ReaderSettings::default() };
+    let backtest = Backtest::open(path, settings, &choices.plan(false).unwrap(), false).unwrap();
+    backtest.run().unwrap().0
 }
 
-/// Generates a file; answers with how many records are labelled, by the generator's own word.
-fn generated(path: &str, arguments: &[&str]) -> u64 {
-    let given = ["generate", "--quiet", "--out", path];
-    let options = Generate::parse_from(given.iter().chain(arguments)).options;
-    generate::run(&options).unwrap();
-    let records = options.selection.generate(options.scenario, options.rate, options.start).unwrap();
-    u64::try_from(records.filter(|generated| generated.kind.is_some()).count()).unwrap()
-}
-
-async fn replayed(path: &str, arguments: &[&str]) -> Summary {
-    let given = ["replay", "--quiet", "--input", path, "--label-column", "label"];
-    let options = Replay::parse_from(given.iter().chain(arguments)).options;
-    replay::run(&options).await.unwrap();
-    replay::replay(&options).await.unwrap()
-}
-
-#[tokio::test]
-async fn every_scenario_in_either_format_is_read_back_whole() {
-    for scenario in [Scenario::Recipe, Scenario::Retail, Scenario::Fraud] {
-        for format in ["jsonl", "csv"] {
-            let name = format!("{scenario:?}").to_lowercase();
-            let path = file(&format!("scenario-{name}.{format}"));
-            let labelled =
-                generated(&path, &[&name, "--format", format, "--records", "5000", "--users", "40", "--rate", "300/d"]);
-            let input = replayed(&path, &["--no-sweep"]).await.input;
-            assert_eq!((input.transactions, input.rejected, input.out_of_order), (5_000, 0, 0), "{name} {format}");
-            assert_eq!(input.labelled, Some(labelled), "{name} {format}");
-            assert!(input.users <= 40 && (labelled > 0) == (scenario != Scenario::Retail), "{name} {format}");
+#[test]
+fn every_scenario_in_either_format_is_read_back_whole() {
+    for scenario in Scenario::ALL {
+        for (format, extension) in [(RowFormat::Jsonl, "jsonl"), (RowFormat::Csv, "csv")] {
+            let name = format!("{}.{extension}", scenario.as_str());
+            let path = file(&format!("scenario-{name}"));
+            let labelled = generated(&path, scenario, format, 40, RATE);
+            let input = backtested(&path, &RuleChoices::default()).input;
+            assert_eq!((input.transactions, input.rejected, input.out_of_order), (5_000, 0, 0), "{name}");
+            assert_eq!(input.labelled, Some(labelled), "{name}");
+            assert!(input.users <= 40 && (labelled > 0) == (scenario != Scenario::Retail), "{name}");
         }
     }
 }
 
-#[tokio::test]
-async fn from_nothing_to_a_report_in_two_commands() {
-    let (transactions, report) = (file("two-commands.jsonl"), file("two-commands.html"));
-    generated(&transactions, &["recipe", "--records", "5000", "--users", "5"]);
-    let summary = replayed(&transactions, &["--rule", "adaptive", "--rule", "recipe", "--report", &report]).await;
-    let page = std::fs::read_to_string(report).unwrap();
+#[test]
+fn from_nothing_to_a_report() {
+    let path = file("from-nothing.jsonl");
+    generated(&path, Scenario::Uniform, RowFormat::Jsonl, 5, 10.0);
+    let rules = vec![RuleName::Adaptive, RuleName::Tumbling];
+    let summary = backtested(&path, &RuleChoices { rules, ..RuleChoices::default() });
+    let page = backtest_report::render(&summary);
     let quality = summary.rules[0].detection.as_ref().unwrap().quality;
     assert!(quality.precision.unwrap() >= 0.99 && quality.recall.unwrap() >= 0.99, "{quality:?}");
     for rule in &summary.rules {

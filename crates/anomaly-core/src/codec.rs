@@ -1,9 +1,22 @@
 //! User state as bytes: one format byte, then [postcard](https://postcard.jamesmunns.com/wire-format): varints for integers,
 //! IEEE 754 for floats, so a state comes back bit for bit.
 //!
-//! The format byte makes old and new code safe side by side: code that meets a byte it does not know answers
-//! [`CodecError::UnknownFormat`], never a guess. A new layout takes a new byte and keeps reading the old one; it is deployed first
-//! as a version that reads both and writes the old one, or a rollback would meet states that it cannot read.
+//! The format byte makes old and new code safe side by side: code that meets an unknown byte returns
+//! [`CodecError::UnknownFormat`] instead of guessing. A new layout takes a new byte and keeps reading the old one. Deploy a version
+//! that reads both and writes the old one first, or a rollback would meet states that it cannot read.
+//!
+//! ```
+//! use anomaly_core::codec::{CodecError, decode, encode};
+//! use anomaly_core::{Rule, RuleSettings, UserState};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let state = UserState::new(&Rule::new(RuleSettings::default())?);
+//! let bytes = encode(&state);
+//! assert_eq!(decode(&bytes)?, state);
+//! assert_eq!(decode(&[99]), Err(CodecError::UnknownFormat(99)));
+//! # Ok(())
+//! # }
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +26,10 @@ use crate::{EVENT_TIME_MS_MAX, LongTerm, Moments, PANES_KEPT, Position, Sequence
 /// The only format so far.
 const FORMAT: u8 = 1;
 
-/// Why bytes are no state.
+/// Why bytes are not a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// Written by newer code, or no state at all.
+    /// Written by newer code, or not a state at all.
     #[error("the state has format {0}; this version reads format {FORMAT}")]
     UnknownFormat(u8),
     /// No bytes.
@@ -25,7 +38,7 @@ pub enum CodecError {
     /// Not the layout of its format.
     #[error("the state cannot be read")]
     Layout,
-    /// Well-formed, with a value that no state has.
+    /// Well-formed, but with a value that no state can have.
     #[error("the state has an impossible {0}")]
     Impossible(&'static str),
 }
@@ -65,7 +78,7 @@ enum PackedShard {
     Named(String),
 }
 
-/// Writes a state.
+/// The bytes of a state: 889 for a full one (31 panes, four shards, sixteen recent transactions) with Kinesis's 56-digit numbers.
 #[must_use]
 pub fn encode(state: &UserState) -> Vec<u8> {
     let (occupied, panes) = pack_panes(&state.window);
@@ -78,14 +91,16 @@ pub fn encode(state: &UserState) -> Vec<u8> {
         positions: state.positions.iter().map(pack_position).collect(),
         recent: state.recent.iter().copied().collect(),
     };
-    // Writing plain values to a growing vector has no way to fail; if it did, the bytes so far would not decode.
-    postcard::to_extend(&packed, vec![FORMAT]).unwrap_or_default()
+    let bytes = postcard::to_extend(&packed, vec![FORMAT]);
+    // Writing plain values to a growing vector cannot fail. If it did, `decode` would refuse the empty bytes.
+    debug_assert!(bytes.is_ok(), "{bytes:?}");
+    bytes.unwrap_or_default()
 }
 
-/// Reads a state.
+/// The state in `bytes`, equal to the bit to the one that was encoded.
 ///
 /// # Errors
-/// [`CodecError`] for anything that [`encode`] did not write: a corrupt state is reported, never repaired or reset.
+/// [`CodecError`] for anything that [`encode`] did not write. A corrupt state is reported, never repaired or reset.
 pub fn decode(bytes: &[u8]) -> Result<UserState, CodecError> {
     let (format, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     if *format != FORMAT {
@@ -96,7 +111,7 @@ pub fn decode(bytes: &[u8]) -> Result<UserState, CodecError> {
         return Err(CodecError::Layout);
     }
     let state = unpack(packed)?;
-    // A state has one form: padded varints, a numbered shard written as a name and the like are nothing that `encode` wrote.
+    // A state has exactly one form. `encode` never pads a varint or writes a numbered shard as a name.
     if encode(&state) == bytes { Ok(state) } else { Err(CodecError::Layout) }
 }
 

@@ -1,4 +1,4 @@
-//! The slow baseline of a user: what is usual beyond the window.
+//! The long-term baseline of a user: what is usual over more transactions than the window holds.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct LongTerm {
 }
 
 impl LongTerm {
-    /// After so many amounts each newer one weighs 1/200: a memory of about 200 transactions.
+    /// From this many amounts on, each new one weighs 1/200: a memory of about 200 transactions.
     pub const MEMORY: u32 = 200;
 
     /// Adds one amount with α = max(1/n, 1/200): the plain mean and population variance up to n = 200, a weighted one from
@@ -29,7 +29,7 @@ impl LongTerm {
         self.variance = (1.0 - alpha) * (self.variance + alpha * before * before);
     }
 
-    /// Whether these are numbers that amounts can have produced, as they must be when they come from storage.
+    /// Whether amounts can have produced these numbers. Checked when they are read from storage.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         is_mean(self.mean) && is_variance(self.variance)

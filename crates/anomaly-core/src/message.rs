@@ -1,8 +1,8 @@
-//! What leaves the detector: the anomaly message, version 1.
+//! The anomaly message, version 1: what the detector sends.
 //!
-//! JSON, camelCase. A reader ignores fields it does not know, so fields may be added within a version; a field that changes
-//! its meaning, or a new severity or rule, takes a new version, and a reader refuses versions that it does not know: the
-//! message then goes to the dead-letter queue, where it can be redriven after the reader's update. Deploy readers first.
+//! JSON, camelCase. A reader ignores fields it does not know, so fields may be added within a version. A field with a new meaning,
+//! a new severity or a new rule takes a new version. A reader refuses versions it does not know: the message then goes to the
+//! dead-letter queue, from which it can be redriven once the reader is updated. Deploy readers first.
 
 use std::fmt;
 
@@ -15,15 +15,26 @@ use crate::{Assessment, Position, RuleKind, Severity, ShardId, Transaction};
 /// The version that this code writes and reads.
 pub const MESSAGE_VERSION: u32 = 1;
 
-/// Identity of an anomaly: a 128-bit hash of (stream, shard, sequence number, sub-sequence), as 32 hexadecimal digits. Where
-/// a record stands never changes, so the id is the same at every replay.
+/// Where a record is: the same at every delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// ARN of the stream.
+    pub stream: &'a str,
+    /// Shard of the stream.
+    pub shard: &'a ShardId,
+    /// Position in the shard.
+    pub position: Position,
+}
+
+/// Identity of an anomaly: a 128-bit hash of (stream, shard, sequence number, sub-sequence), as 32 hexadecimal digits. A record
+/// never moves, so the id is the same at every delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct AnomalyId(String);
 
-/// Why a text is no anomaly id.
+/// Why a text is not an anomaly id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an anomaly id is 32 hexadecimal digits in small letters")]
+#[error("an anomaly id is 32 lower-case hexadecimal digits")]
 pub struct NotAnAnomalyId;
 
 impl TryFrom<String> for AnomalyId {
@@ -36,12 +47,12 @@ impl TryFrom<String> for AnomalyId {
 }
 
 impl AnomalyId {
-    /// The id of the anomaly that a record at this place raises. `stream` is the stream's ARN.
+    /// The id of the anomaly that the record at this origin raises.
     #[must_use]
-    pub fn new(stream: &str, shard: &ShardId, position: Position) -> Self {
+    pub fn new(origin: &Origin<'_>) -> Self {
         let mut hasher = Xxh3::new();
-        let sequence = position.sequence_number.to_string();
-        for part in [stream, shard.as_str(), &sequence, &position.sub_sequence.to_string()] {
+        let Position { sequence_number, sub_sequence } = origin.position;
+        for part in [origin.stream, origin.shard.as_str(), &sequence_number.to_string(), &sub_sequence.to_string()] {
             hasher.update(part.as_bytes());
             hasher.update(&[0]);
         }
@@ -67,9 +78,9 @@ impl fmt::Display for AnomalyId {
 pub struct AnomalyMessage {
     /// [`MESSAGE_VERSION`].
     pub version: u32,
-    /// Stable over replays.
+    /// The same at every delivery.
     pub id: AnomalyId,
-    /// Whose transaction.
+    /// The user's id.
     pub user_id: String,
     /// In the account's currency.
     pub amount: f64,
@@ -78,7 +89,7 @@ pub struct AnomalyMessage {
     /// The producer's id of the transaction.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transaction_id: Option<String>,
-    /// Where the money went.
+    /// The merchant's id.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub merchant_id: Option<String>,
     /// Mean of the baseline.
@@ -91,32 +102,30 @@ pub struct AnomalyMessage {
     pub score: f64,
     /// Observations in the baseline.
     pub count: u32,
-    /// How far beyond usual.
+    /// How far beyond usual the amount is.
     pub severity: Severity,
-    /// Which rule judged.
+    /// The rule that judged.
     pub rule: RuleKind,
-    /// The stream position, for finding the record in the archive.
+    /// Shard of the record; with the sequence number it finds the record in the archive.
     pub shard_id: String,
-    /// See `shard_id`.
+    /// Sequence number of the Kinesis record.
     pub sequence_number: String,
     /// Index within a KPL aggregate.
     pub sub_sequence: u32,
 }
 
 impl AnomalyMessage {
-    /// The message of one anomaly. `None` if the assessment is not one.
+    /// The message of one anomaly: `assessment` and `severity` are those of the verdict that `rule` gave on `transaction`.
     #[must_use]
     pub fn new(
-        stream: &str,
-        shard: &ShardId,
-        position: Position,
+        origin: &Origin<'_>,
         transaction: &Transaction<'_>,
-        assessment: &Assessment,
+        (assessment, severity): (&Assessment, Severity),
         rule: RuleKind,
-    ) -> Option<Self> {
-        Some(Self {
+    ) -> Self {
+        Self {
             version: MESSAGE_VERSION,
-            id: AnomalyId::new(stream, shard, position),
+            id: AnomalyId::new(origin),
             user_id: transaction.user_id.to_string(),
             amount: transaction.amount,
             event_time_ms: transaction.event_time_ms,
@@ -127,15 +136,15 @@ impl AnomalyMessage {
             threshold: assessment.threshold,
             score: assessment.score,
             count: assessment.baseline.count,
-            severity: assessment.severity?,
+            severity,
             rule,
-            shard_id: shard.as_str().to_owned(),
-            sequence_number: position.sequence_number.to_string(),
-            sub_sequence: position.sub_sequence,
-        })
+            shard_id: origin.shard.as_str().to_owned(),
+            sequence_number: origin.position.sequence_number.to_string(),
+            sub_sequence: origin.position.sub_sequence,
+        }
     }
 
-    /// The alert in one line, in the words of the recipe.
+    /// The alert in one line. These words are a contract: the alerter accepts them as a plain-text body too.
     #[must_use]
     pub fn text(&self) -> String {
         format!(

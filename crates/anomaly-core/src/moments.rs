@@ -6,24 +6,24 @@
 
 use crate::AMOUNT_ABSOLUTE_MAX;
 
-/// How far beyond its bound rounding may carry a moment, generously.
+/// How far rounding may carry a moment beyond its bound, generously.
 const SLACK: f64 = 1.01;
 
 /// The first two moments of `count` numbers. The default is the empty set.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Moments {
-    /// How many numbers; saturates.
+    /// How many numbers there are; saturates.
     pub count: u32,
     /// Their mean; 0 for the empty set.
     pub mean: f64,
-    /// What the mean lacks, in 65,536ths of its last bit.
+    /// The part of the mean that an `f64` cannot hold, in 65,536ths of its last bit.
     pub mean_low: i16,
     /// Σ(x − mean)², never negative.
     pub sum_squares: f64,
 }
 
 impl Moments {
-    /// Moments whose mean is an `f64` and no more.
+    /// Moments with a mean of `f64` precision.
     #[must_use]
     pub const fn new(count: u32, mean: f64, sum_squares: f64) -> Self {
         Self { count, mean, mean_low: 0, sum_squares }
@@ -45,10 +45,10 @@ impl Moments {
         Self::pool([self, other].iter())
     }
 
-    /// The moments of all sets together: their sums of squares within, and between them n·(mean − common mean)². Two passes, as T. F.
-    /// Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance: analysis and recommendations", The American
-    /// Statistician 37 (1983), recommend, with the first set's mean taken off before. Merging the sets one by one would make a chain of
-    /// every operation; here only the sums are one.
+    /// The moments of all sets together: the sum of squares within each set, plus n·(mean − common mean)² between them. Two passes, with
+    /// the first set's mean subtracted first, as T. F. Chan, G. H. Golub, R. J. LeVeque recommend ("Algorithms for computing the sample
+    /// variance: analysis and recommendations", The American Statistician 37, 1983). Merging the sets one by one would chain every
+    /// operation to the one before; here only the sums are chained.
     #[must_use]
     pub fn pool<'a>(sets: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let Some(&first) = sets.clone().find(|set| set.count > 0) else {
@@ -69,8 +69,8 @@ impl Moments {
         pooled
     }
 
-    /// Whether these are moments that amounts can have, as they must be when they come from storage: from finite numbers alone
-    /// a merge could still overflow into a threshold that is no number, and nothing would ever alert.
+    /// Whether amounts can have these moments. Checked when they are read from storage: finite numbers are not enough, since a
+    /// merge could still overflow into a threshold of NaN, and then nothing would ever alert.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         is_mean(self.mean) && is_variance(self.sum_squares / f64::from(self.count.max(1)))
@@ -84,7 +84,7 @@ impl Moments {
         (self.mean - other.mean) + (self.low() - other.low())
     }
 
-    /// Adds to the mean without losing what falls off its end: the branch-free two-sum of D. E. Knuth, The Art of Computer
+    /// Adds to the mean without losing the bits that rounding drops: the branch-free two-sum of D. E. Knuth, The Art of Computer
     /// Programming 2, 4.2.2.
     fn shift_mean(&mut self, shift: f64) {
         let (a, b) = (self.mean, shift + self.low());
@@ -96,7 +96,7 @@ impl Moments {
     }
 }
 
-/// Whether amounts can have this mean; NaN is none. The slack is for rounding.
+/// Whether amounts can have this mean; they cannot have NaN. The slack is for rounding.
 pub(crate) fn is_mean(mean: f64) -> bool {
     mean.abs() <= AMOUNT_ABSOLUTE_MAX * SLACK
 }
@@ -107,18 +107,18 @@ pub(crate) fn is_variance(variance: f64) -> bool {
     (0.0..=AMOUNT_ABSOLUTE_MAX * AMOUNT_ABSOLUTE_MAX * SLACK).contains(&variance)
 }
 
-/// The worth of one unit of `mean_low`: 2⁻¹⁶ of the last bit of the mean, which is 2⁻⁵² of its power of two.
+/// The value of one unit of `mean_low`: 2⁻¹⁶ of the last bit of the mean, which is 2⁻⁵² of its power of two.
 fn low_unit(mean: f64) -> f64 {
     const EXPONENT_BITS: u64 = 0x7FF << 52;
     const UNIT_OF_ONE: f64 = f64::EPSILON / 65_536.0;
     f64::from_bits(mean.to_bits() & EXPONENT_BITS) * UNIT_OF_ONE
 }
 
-/// To the nearest whole number, halves away from 0; beyond an `i16` its bound, 0 for NaN.
+/// The nearest whole number, halves away from 0. Saturates at the bounds of `i16`; 0 for NaN.
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
-    reason = "`as` saturates and makes 0 of NaN: both right"
+    reason = "`as` saturates and turns NaN into 0: both are right here"
 )]
 fn rounded(x: f64) -> i16 {
     x.round() as i16

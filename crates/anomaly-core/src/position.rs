@@ -1,4 +1,4 @@
-//! Where a record stands in its stream: the memory that makes a replay harmless.
+//! A record's position in its stream. Remembering it is what makes a redelivery harmless.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ const SEQUENCE_BYTES_MAX: usize = SEQUENCE_DIGITS_MAX.div_ceil(2);
 /// Most characters of a shard id (API reference, `ShardId`: `[a-zA-Z0-9_.-]{1,128}`).
 const SHARD_ID_CHARACTERS_MAX: usize = 128;
 
-/// Why a text is no position.
+/// Why a text is not a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PositionError {
     /// Not 1 to 129 digits without a leading zero.
@@ -33,7 +33,7 @@ pub struct SequenceNumber {
 }
 
 impl SequenceNumber {
-    /// How many decimal digits.
+    /// The number of decimal digits.
     #[must_use]
     pub const fn digits(&self) -> u8 {
         self.digits
@@ -41,7 +41,9 @@ impl SequenceNumber {
 
     /// The packed digits, most significant first; an odd count starts with a zero nibble.
     pub(crate) fn packed(&self) -> &[u8] {
-        self.packed.get(..packed_length(self.digits)).unwrap_or_default()
+        let length = packed_length(self.digits);
+        debug_assert!(length <= SEQUENCE_BYTES_MAX, "{} digits", self.digits);
+        self.packed.get(..length).unwrap_or_default()
     }
 
     /// The inverse of [`Self::digits`] and [`Self::packed`].
@@ -77,7 +79,7 @@ impl FromStr for SequenceNumber {
             return Err(PositionError::SequenceNumber);
         }
         let mut packed = [0; SEQUENCE_BYTES_MAX];
-        // Pairs are aligned at the last digit: of an odd count the first one stands alone.
+        // Pairs are aligned at the last digit, so with an odd count the first digit is alone.
         let (alone, pairs) = bytes.as_rchunks::<2>();
         let alone = alone.iter().map(|digit| digit - b'0');
         let pairs = pairs.iter().map(|[high, low]| (high - b'0') << 4 | (low - b'0'));
@@ -113,12 +115,12 @@ impl fmt::Debug for SequenceNumber {
     }
 }
 
-/// A record's place in its shard: the Kinesis record, and the user record inside it if it is a KPL aggregate.
+/// A record's position in its shard: the Kinesis record, and the user record inside it if it is a KPL aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
-    /// The Kinesis record's.
+    /// The sequence number of the Kinesis record.
     pub sequence_number: SequenceNumber,
-    /// Index within a KPL aggregate; 0 for a record of its own.
+    /// Index within a KPL aggregate; 0 for a record that is not aggregated.
     pub sub_sequence: u32,
 }
 
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sequence_number_is_refused() {
+    fn a_malformed_sequence_number_is_refused() {
         for text in ["", "01", "-1", "1.0", "1e3", " 1", "１", &"9".repeat(130), &"9".repeat(300)] {
             assert_eq!(text.parse::<SequenceNumber>(), Err(PositionError::SequenceNumber), "{text}");
         }

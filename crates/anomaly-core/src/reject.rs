@@ -1,8 +1,11 @@
-//! Why a record is refused. The enum is closed: each reason is a metric, a value in the quarantine and a row in the docs.
+//! Why a record is rejected. The enum is closed: each reason is a metric, a value in quarantine messages and a row in the docs.
+//!
+//! The reasons cover all stages of the pipeline, also those that the core itself never sees (the Lambda envelope, KPL aggregates),
+//! so that there is one list of them.
 
 use serde::{Deserialize, Serialize};
 
-/// The reason for which a record goes to quarantine instead of into a user's state.
+/// Why a record goes to quarantine instead of into a user's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RejectReason {
@@ -10,13 +13,13 @@ pub enum RejectReason {
     NotUtf8,
     /// The payload is not one JSON text (RFC 8259) with unique names (RFC 7493).
     NotJson,
-    /// `userId`, `amount` or `timestamp` is not there.
+    /// `userId`, `amount` or `timestamp` is missing.
     MissingField,
-    /// The payload is no object, or a field has another JSON type than the contract's.
+    /// The payload is not an object, or a field does not have its JSON type from the contract.
     WrongType,
     /// `userId` has fewer than 1 or more than 256 characters, a control character, U+FFFE or U+FFFF.
     UserIdInvalid,
-    /// `amount` is written as a number that no 64-bit float can hold.
+    /// `amount` is a number that a 64-bit float cannot hold.
     AmountNotFinite,
     /// `amount` is beyond ±1e12.
     AmountOutOfRange,
@@ -24,12 +27,12 @@ pub enum RejectReason {
     TimestampOutOfRange,
     /// The payload is larger than a transaction may be.
     RecordTooLarge,
-    /// The record claims to be a KPL aggregate (magic and MD5 agree) and its protobuf cannot be read, or
+    /// The record is marked as a KPL aggregate (magic and MD5 agree), but its protobuf cannot be read or
     /// has no records.
     AggregateCorrupt,
-    /// Lambda's envelope lacks what identifies a record: event id, sequence number, arrival time, key or payload.
+    /// Lambda's envelope lacks a field that identifies a record: event id, sequence number, arrival time, key or payload.
     EnvelopeInvalid,
-    /// The stored state of this user cannot be read; nothing is applied to it until someone has looked.
+    /// The stored state of this user cannot be read. Nothing is applied to it until an operator has mended it.
     StateCorrupt,
 }
 
@@ -50,7 +53,7 @@ impl RejectReason {
         Self::StateCorrupt,
     ];
 
-    /// The reason as it is written in the quarantine, in metrics and in the docs.
+    /// The name of the reason in quarantine messages and docs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

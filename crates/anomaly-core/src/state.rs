@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Assessment, LongTerm, Position, Rule, ShardId, Transaction, Window};
+use crate::{Assessment, LongTerm, Position, Rule, Severity, ShardId, Transaction, Window};
 
 /// Shards whose last applied position is remembered. A user's key lives in one shard; after a split or merge in another one,
 /// while the old one may still be redelivered. Four outlast three reshardings within the stream's retention.
@@ -16,7 +16,7 @@ pub const RECENT_TRANSACTIONS_MAX: usize = 16;
 pub(crate) const FINGERPRINT_BYTES: usize = 6;
 type Fingerprint = [u8; FINGERPRINT_BYTES];
 
-/// What became of one transaction.
+/// The outcome of one transaction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
     /// Folded in; too few observations to judge.
@@ -24,14 +24,14 @@ pub enum Verdict {
     /// Folded in; within what is usual.
     Normal(Assessment),
     /// Folded in; beyond the threshold.
-    Anomaly(Assessment),
-    /// Applied before, or a producer's retry of what was; not folded in.
+    Anomaly(Assessment, Severity),
+    /// Applied before, or a producer's retry of a transaction that was; not folded in.
     Duplicate,
     /// Older than the window that ends at the user's newest transaction; not folded in.
     Late,
 }
 
-/// All that is remembered of one user. Its size is bounded, whatever the user does.
+/// Everything remembered about one user. Its size is bounded, whatever the user does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserState {
     /// The rolling window.
@@ -45,7 +45,7 @@ pub struct UserState {
 }
 
 impl UserState {
-    /// The state of a user nobody has seen.
+    /// The state of a user who has no transactions yet.
     #[must_use]
     pub fn new(rule: &Rule) -> Self {
         Self {
@@ -56,12 +56,41 @@ impl UserState {
         }
     }
 
-    /// Applies one transaction, which stands at `position` of `shard`. Total, and a function of its arguments alone.
+    /// Applies one transaction, read at `position` of `shard`. Never fails, and depends on its arguments alone.
     ///
-    /// A record is decided once: whatever the verdict, its position is remembered, so that a second delivery is a duplicate
-    /// even when what decided the first one (the recent transactions, the newest event time, the configuration) has changed.
+    /// A record is decided once. Whatever the verdict, its position is remembered, so that a redelivery is a duplicate even
+    /// when what decided the first delivery (the recent transactions, the newest event time, the configuration) has changed.
     ///
-    /// A state whose window has another length than the rule's starts its window anew and keeps the rest.
+    /// If the window's length is not the rule's, the window starts empty and the rest of the state stays.
+    ///
+    /// ```
+    /// use anomaly_core::{Position, Rule, RuleSettings, Severity, ShardId, Transaction, UserState, Verdict};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let rule = Rule::new(RuleSettings::default())?;
+    /// let shard: ShardId = "shardId-000000000000".parse()?;
+    /// let mut state = UserState::new(&rule);
+    /// let mut step = |sequence: u32, amount: f64| -> Result<Verdict, Box<dyn std::error::Error>> {
+    ///     let position = Position { sequence_number: sequence.to_string().parse()?, sub_sequence: 0 };
+    ///     let transaction = Transaction {
+    ///         user_id: "user001".into(),
+    ///         amount,
+    ///         event_time_ms: 1_760_000_000_000 + i64::from(sequence) * 1_000,
+    ///         transaction_id: None,
+    ///         merchant_id: None,
+    ///     };
+    ///     Ok(state.step(&shard, position, &transaction, &rule))
+    /// };
+    ///
+    /// for sequence in 1..=9 {
+    ///     assert_eq!(step(sequence, 40.0 + f64::from(sequence))?, Verdict::WarmingUp);
+    /// }
+    /// assert!(matches!(step(10, 47.0)?, Verdict::Normal(_)));
+    /// assert!(matches!(step(11, 900.0)?, Verdict::Anomaly(_, Severity::Critical)));
+    /// assert_eq!(step(11, 900.0)?, Verdict::Duplicate);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn step(&mut self, shard: &ShardId, position: Position, transaction: &Transaction<'_>, rule: &Rule) -> Verdict {
         if self.is_applied(shard, position) {
             return Verdict::Duplicate;
@@ -82,16 +111,16 @@ impl UserState {
     }
 
     fn judge_and_fold(&mut self, transaction: &Transaction<'_>, rule: &Rule) -> Verdict {
-        self.window.open(transaction.event_time_ms);
+        self.window.advance(transaction.event_time_ms);
         let before = self.window.before(transaction.event_time_ms);
-        let assessment = rule.assess(transaction.amount, before, &self.long_term);
-        let folded = rule.winsorise(transaction.amount, assessment.as_ref());
+        let judged = rule.assess(transaction.amount, before, &self.long_term);
+        let folded = rule.winsorise(transaction.amount, judged.as_ref().map(|(assessment, _)| assessment));
         self.window.push(transaction.event_time_ms, folded);
         self.long_term.push(folded);
-        match assessment {
+        match judged {
             None => Verdict::WarmingUp,
-            Some(a) if a.severity.is_some() => Verdict::Anomaly(a),
-            Some(a) => Verdict::Normal(a),
+            Some((assessment, None)) => Verdict::Normal(assessment),
+            Some((assessment, Some(severity))) => Verdict::Anomaly(assessment, severity),
         }
     }
 
@@ -122,9 +151,9 @@ impl UserState {
     }
 }
 
-/// What makes two records the same transaction: the producer's id and the amount. Ids alone repeat sooner than one thinks
-/// (six random digits, as in the recipe's generator: once in 56,000 transactions among the last 16), and an id that comes
-/// back with another amount is another transaction. The time is left out: some producers stamp a retry anew.
+/// Two records are the same transaction if they have the same id and amount. Ids alone repeat sooner than one expects (six random
+/// digits, as in the `uniform` scenario, repeat among the last 16 once in 56,000 transactions), and an id that returns with another
+/// amount is another transaction. The event time is left out: some producers stamp a retry with a new one.
 fn fingerprint(transaction: &Transaction<'_>) -> Option<Fingerprint> {
     let id = transaction.transaction_id.as_ref()?;
     let mut hasher = Xxh3::new();

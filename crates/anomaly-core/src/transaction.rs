@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use crate::RejectReason;
 
-/// Largest |amount|. Money beyond it is a mistake, and 1e300 would pass JSON and fail as a DynamoDB number.
+/// Largest |amount|. Anything larger is a mistake, and 1e300 is valid JSON that DynamoDB cannot store as a number.
 pub const AMOUNT_ABSOLUTE_MAX: f64 = 1e12;
 /// Latest event time, in ms since the epoch: 9999-12-31T23:59:59.999Z.
 pub const EVENT_TIME_MS_MAX: i64 = 253_402_300_799_999;
 /// Most characters of a user id.
 pub const ID_CHARACTERS_MAX: usize = 256;
 
-/// A text that borrows from the payload where it can. (An `Option<Cow<str>>` of its own would always be copied by serde.)
+/// A text that borrows from the payload where it can. (serde would always copy a bare `Option<Cow<str>>`.)
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
@@ -22,7 +22,7 @@ pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RawTransaction<'a> {
-    /// Whose transaction.
+    /// The user's id.
     #[serde(borrow)]
     pub user_id: Text<'a>,
     /// In the account's currency; negative for a refund.
@@ -32,7 +32,7 @@ pub struct RawTransaction<'a> {
     /// The producer's own id.
     #[serde(borrow, default)]
     pub transaction_id: Option<Text<'a>>,
-    /// Where the money went.
+    /// The merchant's id.
     #[serde(borrow, default)]
     pub merchant_id: Option<Text<'a>>,
 }
@@ -48,16 +48,16 @@ pub struct Transaction<'a> {
     pub event_time_ms: i64,
     /// The producer's own id, if it sent one; any text.
     pub transaction_id: Option<Cow<'a, str>>,
-    /// Where the money went, if it is known; any text.
+    /// The merchant's id, if it is known; any text.
     pub merchant_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> Transaction<'a> {
     /// Validates the fields of a record that arrived at `arrival_time_ms` (ms since the epoch). An event time more than
-    /// `clock_skew_ms_max` ahead of it would push everything else out of the user's window.
+    /// `clock_skew_ms_max` ahead of that is rejected: it would push everything else out of the user's window.
     ///
     /// # Errors
-    /// The reason for which the record belongs into quarantine.
+    /// The reason why the record belongs in quarantine.
     pub fn validate(
         raw: RawTransaction<'a>,
         arrival_time_ms: i64,
@@ -91,22 +91,22 @@ fn valid_amount(amount: f64) -> Result<f64, RejectReason> {
     Ok(amount + 0.0)
 }
 
-/// Whether a text can be a user id: 1 to 256 characters, and none that a queue message or a key may not hold.
+/// Whether a text can be a user id: 1 to 256 characters, all of them allowed in a queue message and a key.
 fn is_valid_id(text: &str) -> bool {
     let within = text.len() <= ID_CHARACTERS_MAX || text.chars().count() <= ID_CHARACTERS_MAX;
     !text.is_empty() && within && !text.chars().any(is_refused)
 }
 
-/// A producer's text made fit for a message: what a user id may not hold becomes U+FFFD, and it ends after 256 characters.
-/// For texts that only inform; nothing is refused for them.
+/// A producer's text made safe for a message: characters that a user id may not have become U+FFFD, and anything after 256
+/// characters is cut. For texts that only inform; no record is rejected because of them.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let fit = |c: char| if is_refused(c) { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(ID_CHARACTERS_MAX).map(fit).collect()
 }
 
-/// SQS accepts the characters of XML 1.0, which leaves out U+FFFE, U+FFFF and most control characters; none of those that it
-/// does accept belongs into an identifier.
+/// SQS accepts the characters of XML 1.0, which exclude U+FFFE, U+FFFF and most control characters. The few control characters
+/// it does accept have no place in an identifier.
 fn is_refused(c: char) -> bool {
     c.is_control() || c == '\u{FFFE}' || c == '\u{FFFF}'
 }

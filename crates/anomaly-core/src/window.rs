@@ -1,16 +1,16 @@
 //! The rolling window of one user: 31 panes of window/30 each, by event time.
 //!
 //! A transaction at event time t is compared with the 30 panes that end with its own, which approximates (t − window, t] to
-//! one pane. One pane more is kept, so that any transaction that is not older than the window that ends at the user's newest
-//! one still finds its pane: the number of panes, and so the size of the state, is the same for every window length.
+//! one pane. One more pane is kept, so that every transaction that is not late still finds its pane. The number of panes, and so
+//! the size of the state, is the same for every window length.
 //!
-//! Panes are merged from the oldest to the newest, always: the result is the same to the bit wherever the state came from.
+//! Panes are always merged from the oldest to the newest, so the result is the same to the bit wherever the state came from.
 
 use crate::Moments;
 
 /// Panes that make one window.
 pub const PANES_PER_WINDOW: usize = 30;
-/// Panes kept: a window, and the part of a pane by which the newest transaction has entered its own.
+/// Panes kept: a window, plus the pane that the newest transaction has only partly filled.
 pub const PANES_KEPT: usize = PANES_PER_WINDOW + 1;
 
 const PANES_PER_WINDOW_I64: i64 = 30;
@@ -21,11 +21,11 @@ const PANES_KEPT_I64: i64 = 31;
 pub struct Window {
     length_ms: i64,
     newest_event_time_ms: Option<i64>,
-    /// The pane that holds the newest event time: derived.
+    /// Number of the pane that holds the newest event time: derived.
     newest_pane: Option<i64>,
-    /// Pane number modulo [`PANES_KEPT`]. Boxed: a state is handed from place to place, and this is most of it.
+    /// Indexed by [`slot`]. Boxed: a state is moved often, and this is most of it.
     panes: Box<[Moments; PANES_KEPT]>,
-    /// The 29 panes before the newest, merged: derived, so that the usual transaction costs one merge and not 30.
+    /// The 29 panes before the newest, merged: derived. With it a typical transaction costs one merge instead of 30.
     closed: Moments,
 }
 
@@ -60,7 +60,7 @@ impl Window {
         self.newest_event_time_ms.is_some_and(|newest| event_time_ms <= newest.saturating_sub(self.length_ms))
     }
 
-    /// Moments of what came before in the window that ends at `event_time_ms`; the empty set where nothing did.
+    /// Moments of the amounts in the window that ends at `event_time_ms`; empty if there are none.
     #[must_use]
     pub fn before(&self, event_time_ms: i64) -> Moments {
         let pane = self.pane_at(event_time_ms);
@@ -70,9 +70,9 @@ impl Window {
         self.merged(pane - PANES_PER_WINDOW_I64 + 1, pane)
     }
 
-    /// Lets the window end at an event time, if that is newer than all before it. What came before that time is as it was; a
-    /// transaction opens its pane first and asks then, so that the panes are merged once for both.
-    pub fn open(&mut self, event_time_ms: i64) {
+    /// Advances the window to end at `event_time_ms`, if that is later than anything seen. Earlier panes do not change. Call it
+    /// before [`Self::before`]: the two then share one merge.
+    pub fn advance(&mut self, event_time_ms: i64) {
         if self.newest_event_time_ms.is_some_and(|newest| event_time_ms <= newest) {
             return;
         }
@@ -87,31 +87,31 @@ impl Window {
                 *moments = Moments::default();
             }
         }
-        self.close();
+        self.pool_closed();
     }
 
-    /// Adds an amount at its event time. A late one is left out.
+    /// Adds an amount at its event time. Ignores a late one.
     pub fn push(&mut self, event_time_ms: i64, amount: f64) {
         if self.is_late(event_time_ms) {
             return;
         }
-        self.open(event_time_ms);
+        self.advance(event_time_ms);
         let pane = self.pane_at(event_time_ms);
         if let Some(moments) = self.panes.get_mut(slot(pane)) {
             moments.push(amount);
         }
         if Some(pane) != self.newest_pane {
-            self.close();
+            self.pool_closed();
         }
     }
 
-    fn close(&mut self) {
+    fn pool_closed(&mut self) {
         if let Some(newest) = self.newest_pane {
             self.closed = self.merged(newest - PANES_PER_WINDOW_I64 + 1, newest - 1);
         }
     }
 
-    /// Panes `from` to `to`, both included, as far as they are kept.
+    /// Panes `from` to `to` inclusive, as far as they are kept, merged.
     fn merged(&self, from: i64, to: i64) -> Moments {
         let Some(newest) = self.newest_pane else {
             return Moments::default();
@@ -127,8 +127,9 @@ impl Window {
         self.panes.get(slot(pane)).copied().unwrap_or_default()
     }
 
-    /// The kept panes in their order, from this one on.
+    /// The kept panes in order, starting with this one.
     fn kept_from(&self, pane: i64) -> impl Iterator<Item = &Moments> + Clone {
+        // A slot is always in range, so the split never fails.
         let (before, after) = self.panes.split_at_checked(slot(pane)).unwrap_or_default();
         after.iter().chain(before)
     }
@@ -153,14 +154,16 @@ impl Window {
                 *kept = *moments;
             }
         }
-        window.close();
+        window.pool_closed();
         window
     }
 }
 
-/// Where a pane is kept.
+/// Index of a pane's slot: its number modulo [`PANES_KEPT`].
 fn slot(pane: i64) -> usize {
-    usize::try_from(pane.rem_euclid(PANES_KEPT_I64)).unwrap_or_default()
+    let slot = usize::try_from(pane.rem_euclid(PANES_KEPT_I64)).unwrap_or(usize::MAX);
+    debug_assert!(slot < PANES_KEPT, "pane {pane} has slot {slot}");
+    slot
 }
 
 #[cfg(test)]

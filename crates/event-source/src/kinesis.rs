@@ -8,7 +8,7 @@ mod on_failure;
 mod source;
 
 pub use event::event_json;
-pub use mapping::{KinesisMapping, Settings, Step};
-pub use memory::{MemoryStream, Placed};
+pub use mapping::{KinesisMapping, KinesisMappingSettings, Step};
+pub use memory::{LOCAL_STREAM_ARN, MemoryStream, Placed};
 pub use on_failure::{Condition, FailedBatch, OnFailure};
 pub use source::{Read, Shard, SourceError, StreamRecord, StreamSource};

@@ -4,9 +4,11 @@ mod event;
 mod mapping;
 mod memory;
 
+use std::error::Error;
+
 pub use event::event_json;
-pub use mapping::{Settings, SqsMapping, Step};
-pub use memory::MemoryQueue;
+pub use mapping::{SqsMapping, SqsMappingSettings, Step};
+pub use memory::MemorySqs;
 
 /// A message as it is received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +25,10 @@ pub struct Received {
     pub sent_at_ms: i64,
 }
 
-/// The queue did not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the queue failed: {0}")]
-pub struct QueueError(pub String);
+/// The queue did not respond.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue failed")]
+pub struct QueueError(#[source] pub Box<dyn Error + Send + Sync>);
 
 /// What the mapping needs of a queue.
 #[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]

@@ -1,8 +1,8 @@
 //! The AWS SDK's connection, from the environment alone.
 //!
-//! Lambda hands region and credentials to a function as variables, so nothing here reads profiles or asks the instance
-//! metadata service: that chain costs start-up time and binary size and can only find what must not be used. One HTTPS client,
-//! on ring, is shared by all service clients. `AWS_ENDPOINT_URL` points everything at a local stand-in.
+//! Lambda gives a function its region and credentials as variables, so nothing here reads profiles or asks the instance metadata
+//! service: that chain costs start-up time and binary size, and could only find credentials that must not be used. All service
+//! clients share one HTTPS client, on ring. `AWS_ENDPOINT_URL` redirects everything to a local emulator.
 
 use std::time::Duration;
 
@@ -21,21 +21,21 @@ use aws_types::region::Region;
 
 use crate::{Env, EnvError};
 
-/// Connecting within a region takes milliseconds; a second means a lost packet, and a new connection is the better bet.
+/// Connecting within a region takes milliseconds. A second means a lost packet, and a new connection is the better bet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// One attempt of one call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// All attempts of one call. The functions cut it short when their deadline is nearer.
+/// All attempts of one call. The functions stop earlier if their deadline is nearer.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 /// The SDK's own retries: throttles and transient errors, exponential back-off with jitter.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// Where AWS is and who asks.
+/// Region, endpoint and credentials.
 #[derive(Debug, Clone)]
 pub struct AwsSettings {
     /// For example `eu-central-1`.
     pub region: String,
-    /// Another endpoint than AWS, for local runs.
+    /// An endpoint to use instead of AWS, for local runs.
     pub endpoint_url: Option<String>,
     /// Never printed.
     pub credentials: Credentials,

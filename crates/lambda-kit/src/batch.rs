@@ -1,22 +1,22 @@
-//! Batch calls of AWS: limits on entries and bytes, and entries that fail one by one.
+//! AWS batch calls: limits on entries and bytes, and entries that fail individually.
 
 use std::time::Duration;
 
-/// Times that entries are sent before they are given up. The SDK repeats whole calls by itself.
+/// How often an entry is sent. The SDK retries whole calls by itself; this retries single entries of a call that succeeded.
 const ATTEMPTS_MAX: u32 = 3;
-/// Wait before the first repetition; it doubles.
+/// Wait before the first retry; it doubles.
 const BACKOFF: Duration = Duration::from_millis(50);
 
-/// What one call takes.
+/// The limits of one call.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Entries.
+    /// Most entries.
     pub entries_max: usize,
-    /// Bytes of all entries.
+    /// Most bytes, all entries together.
     pub bytes_max: usize,
 }
 
-/// Cuts entries, in their order, into runs that fit one call each. An entry that is too large by itself is a run of its own.
+/// Splits entries, in order, into chunks that fit one call each. An entry that exceeds the limit by itself gets its own chunk.
 pub fn chunks<T>(entries: &[T], limits: Limits, bytes_of: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let mut chunks = Vec::new();
     let mut rest = entries;
@@ -34,16 +34,34 @@ pub fn chunks<T>(entries: &[T], limits: Limits, bytes_of: impl Fn(&T) -> usize) 
     chunks
 }
 
-/// Sends entries until each is confirmed or the attempts are used up; answers, for each in order, whether it is. `send` gets
-/// those still open with their indices and answers with the indices that are confirmed.
+/// Sends entries until each is confirmed or the attempts are used up. Returns, for each entry in order, whether it was confirmed.
+/// `send` gets the entries still pending with their indices, and returns the indices that were confirmed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_kit::batch::confirm;
+///
+/// // A service that refuses "b" the first time.
+/// let calls = std::cell::Cell::new(0);
+/// let confirmed = confirm(&["a", "b"], async |pending| {
+///     calls.set(calls.get() + 1);
+///     let is_taken = |entry: &&str| calls.get() > 1 || *entry != "b";
+///     pending.into_iter().filter(|(_, entry)| is_taken(entry)).map(|(index, _)| index).collect()
+/// })
+/// .await;
+/// assert_eq!(confirmed, [true, true]);
+/// assert_eq!(calls.get(), 2);
+/// # }
+/// ```
 pub async fn confirm<T>(entries: &[T], send: impl AsyncFn(Vec<(usize, &T)>) -> Vec<usize>) -> Vec<bool> {
     let mut confirmed = vec![false; entries.len()];
     for attempt in 0..ATTEMPTS_MAX {
         if attempt > 0 {
             tokio::time::sleep(BACKOFF * 2_u32.pow(attempt - 1)).await;
         }
-        let open = entries.iter().enumerate().zip(&confirmed).filter(|(_, is_confirmed)| !**is_confirmed);
-        for index in send(open.map(|(entry, _)| entry).collect()).await {
+        let pending = entries.iter().enumerate().zip(&confirmed).filter(|(_, is_confirmed)| !**is_confirmed);
+        for index in send(pending.map(|(entry, _)| entry).collect()).await {
             if let Some(entry) = confirmed.get_mut(index) {
                 *entry = true;
             }
@@ -78,8 +96,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_what_failed_is_sent_again() {
         let calls = RefCell::new(Vec::new());
-        let confirmed = confirm(&["a", "b", "c"], async |open| {
-            let indices: Vec<usize> = open.iter().map(|(index, _)| *index).collect();
+        let confirmed = confirm(&["a", "b", "c"], async |pending| {
+            let indices: Vec<usize> = pending.iter().map(|(index, _)| *index).collect();
             calls.borrow_mut().push(indices.clone());
             indices.into_iter().take(1).filter(|index| *index != 2).collect()
         });

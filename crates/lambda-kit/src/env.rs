@@ -1,7 +1,10 @@
 //! Configuration from the environment: each variable read once, at start, its accepted form in the error.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::str::FromStr;
+
+use anomaly_core::{Choice, Knob, KnobError};
 
 /// Why a function does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,18 +15,25 @@ pub enum EnvError {
         /// The variable.
         name: &'static str,
         /// What it accepts.
-        form: &'static str,
+        form: String,
     },
-    /// A variable holds something else than it accepts.
+    /// A variable has a value that it does not accept.
     #[error("{name} is {value:?}: it must be {form}")]
     Malformed {
         /// The variable.
         name: &'static str,
-        /// What it holds.
+        /// Its value.
         value: String,
         /// What it accepts.
-        form: &'static str,
+        form: String,
     },
+}
+
+/// A knob that is out of range is a malformed variable of the same name.
+impl From<KnobError> for EnvError {
+    fn from(KnobError { name, value, accepts }: KnobError) -> Self {
+        Self::Malformed { name, value, form: accepts }
+    }
 }
 
 /// A snapshot of environment variables.
@@ -48,61 +58,71 @@ impl Env {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable that has no default; `form` says what it accepts.
+    /// A variable without a default; `form` says what it accepts.
     ///
     /// # Errors
     /// [`EnvError::Missing`].
     pub fn required(&self, name: &'static str, form: &'static str) -> Result<String, EnvError> {
-        self.text(name).map(str::to_owned).ok_or(EnvError::Missing { name, form })
+        self.text(name).map(str::to_owned).ok_or_else(|| EnvError::Missing { name, form: form.to_owned() })
     }
 
     /// A variable read by `parse`, or `default` if it is not set.
     ///
     /// # Errors
-    /// [`EnvError::Malformed`] if `parse` answers `None`.
+    /// [`EnvError::Malformed`] if `parse` returns `None`.
     pub fn parsed_with<T>(
         &self,
         name: &'static str,
-        form: &'static str,
+        form: impl Into<String>,
         default: T,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, EnvError> {
         let Some(value) = self.text(name) else { return Ok(default) };
-        parse(value).ok_or_else(|| EnvError::Malformed { name, value: value.to_owned(), form })
+        parse(value).ok_or_else(|| EnvError::Malformed { name, value: value.to_owned(), form: form.into() })
     }
 
-    /// A number within a range, or `default` if it is not set.
+    /// The number of a knob, or its default if the variable is not set.
     ///
     /// # Errors
-    /// [`EnvError::Malformed`] if it is no number or out of range.
-    pub fn number<T: FromStr + PartialOrd>(
-        &self,
-        name: &'static str,
-        form: &'static str,
-        default: T,
-        range: impl std::ops::RangeBounds<T>,
-    ) -> Result<T, EnvError> {
-        self.parsed_with(name, form, default, |text| text.parse().ok().filter(|number| range.contains(number)))
+    /// [`EnvError::Malformed`] if the value is not a number or out of range.
+    pub fn knob<T>(&self, knob: &Knob<T>) -> Result<T, EnvError>
+    where
+        T: Copy + Display + FromStr + Into<f64> + PartialOrd,
+    {
+        self.parsed_with(knob.name, knob.accepts(), knob.default, |text| knob.parse(text))
+    }
+
+    /// The value of a choice, or its default if the variable is not set.
+    ///
+    /// # Errors
+    /// [`EnvError::Malformed`] if the value is none of the accepted words.
+    pub fn choice<T: Copy>(&self, choice: &Choice<T>) -> Result<T, EnvError> {
+        self.parsed_with(choice.name, choice.accepts(), choice.default, |text| choice.parse(text))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Bound;
+
     use super::*;
 
     #[test]
-    fn a_missing_name_is_an_error_that_says_what_it_must_be() {
+    fn a_missing_variable_is_an_error_that_says_what_it_must_be() {
         let error = Env::from_pairs([("TABLE", "")]).required("TABLE", "the name of a table").unwrap_err();
         assert_eq!(error.to_string(), "TABLE is not set: it must be the name of a table");
     }
 
     #[test]
     fn a_number_out_of_range_is_an_error_and_an_unset_one_is_the_default() {
-        let env = Env::from_pairs([("N", "70"), ("M", "x")]);
-        assert_eq!(env.number("N", "1 to 100", 5, 1..=100), Ok(70));
-        assert_eq!(env.number("O", "1 to 100", 5, 1..=100), Ok(5));
-        assert!(env.number("N", "1 to 60", 5, 1..=60).is_err());
-        let error = env.number("M", "1 to 60", 5, 1..=60).unwrap_err();
-        assert_eq!(error.to_string(), "M is \"x\": it must be 1 to 60");
+        let knob = |name| {
+            let (min, max) = (Bound::Included(1), Bound::Included(60));
+            Knob::<u32> { name, default: 5, min, max, meaning: "a number" }
+        };
+        let env = Env::from_pairs([("N", "60"), ("M", "x"), ("P", "61")]);
+        assert_eq!(env.knob(&knob("N")), Ok(60));
+        assert_eq!(env.knob(&knob("O")), Ok(5));
+        assert!(env.knob(&knob("P")).is_err());
+        assert_eq!(env.knob(&knob("M")).unwrap_err().to_string(), "M is \"x\": it must be 1 to 60");
     }
 }

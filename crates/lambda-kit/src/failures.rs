@@ -1,11 +1,11 @@
-//! Partial batch responses, built so that none of them can be read as "everything failed" by accident: Lambda takes an empty
-//! or missing identifier as the failure of the whole batch.
+//! Partial batch responses. None of them can mean "everything failed" by accident: Lambda takes an empty or missing identifier as
+//! the failure of the whole batch.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 
-/// The response to a Kinesis batch. Lambda takes the lowest reported sequence number as its checkpoint and delivers that
-/// record and all after it again; so one number says it all.
+/// The response to a Kinesis batch. Lambda takes the lowest reported sequence number as its checkpoint and redelivers that record
+/// and all after it, so one number is enough.
 #[must_use]
 pub fn kinesis(lowest_failed: Option<String>) -> KinesisEventResponse {
     let mut response = KinesisEventResponse::default();
@@ -13,7 +13,7 @@ pub fn kinesis(lowest_failed: Option<String>) -> KinesisEventResponse {
     response
 }
 
-/// The response to an SQS batch: exactly these message ids come again.
+/// The response to an SQS batch: SQS redelivers exactly these message ids.
 #[must_use]
 pub fn sqs(failed: impl IntoIterator<Item = String>) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();

@@ -1,4 +1,4 @@
-//! One call of the function.
+//! One invocation of the function.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use lambda_runtime::Context;
 
 use crate::Clock;
 
-/// Assumed where the context's deadline is no time in the future, as under `cargo lambda watch`, which sends 600000.
+/// Assumed time left if the context's deadline is not in the future. `cargo lambda watch` sends 600000.
 const TIME_UNKNOWN_MS: i64 = 10_000;
 
-/// Who calls, and until when.
+/// The invocation's id and deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// Lambda's id of this call.
+    /// Lambda's id of this invocation.
     pub request_id: String,
     /// When Lambda will stop the function, in ms since the epoch.
     pub deadline_ms: i64,
 }
 
 impl Invocation {
-    /// From the runtime's context.
+    /// The invocation of a context.
     #[must_use]
     pub fn new(context: &Context, clock: &impl Clock) -> Self {
         let now_ms = clock.now_ms();
@@ -28,8 +28,8 @@ impl Invocation {
         Self { request_id: context.request_id.clone(), deadline_ms }
     }
 
-    /// Lets a future run until `reserve_ms` before the deadline; `None` if it is not ready by then. What it had begun may
-    /// still take effect.
+    /// Runs a future until `reserve_ms` before the deadline. Returns `None` if it is not ready by then; calls it has already made
+    /// may still take effect.
     pub async fn within<F: Future>(&self, clock: &impl Clock, reserve_ms: i64, future: F) -> Option<F::Output> {
         let left_ms = self.deadline_ms.saturating_sub(clock.now_ms()).saturating_sub(reserve_ms);
         let left = Duration::from_millis(u64::try_from(left_ms).ok().filter(|ms| *ms > 0)?);
@@ -43,7 +43,7 @@ mod tests {
     use crate::ManualClock;
 
     #[test]
-    fn a_deadline_that_is_no_epoch_time_is_replaced() {
+    fn a_deadline_that_is_not_an_epoch_time_is_replaced() {
         let clock = ManualClock::at(1_760_000_000_000);
         let mut context = Context::default();
         context.deadline = 600_000;

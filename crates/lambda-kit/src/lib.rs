@@ -1,8 +1,8 @@
-//! What both functions need of Lambda and of AWS in common, once.
+//! What both functions need of Lambda and AWS.
 //!
-//! [`Env`] reads typed configuration and refuses to guess; [`Invocation`] says how long there is; [`failures`] builds partial
-//! batch responses; [`batch`] makes batch calls within their limits; [`metrics`] writes operational metrics in the Embedded Metric Format; [`telemetry`] sets up JSON logs;
-//! [`sdk_config`] is the one place where the AWS SDK's connection is configured.
+//! [`Env`] reads typed configuration and refuses to guess. [`Invocation`] knows how much time is left. [`failures`] builds partial
+//! batch responses, [`batch`] makes batch calls within their limits, [`metrics`] writes operational metrics in the Embedded Metric
+//! Format, [`telemetry`] sets up JSON logs, and [`sdk_config`] is the one place that configures the AWS SDK's connection.
 //!
 //! Deliberately absent: clients of single services, and everything about anomalies.
 
@@ -11,13 +11,15 @@ pub mod batch;
 mod clock;
 mod env;
 pub mod failures;
-mod fault;
 mod invocation;
 pub mod metrics;
 pub mod telemetry;
+#[cfg(any(test, feature = "test-doubles"))]
+mod test_doubles;
 
 pub use aws::{AwsSettings, sdk_config};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, SystemClock};
 pub use env::{Env, EnvError};
-pub use fault::{Fault, Faults};
 pub use invocation::Invocation;
+#[cfg(any(test, feature = "test-doubles"))]
+pub use test_doubles::{Fault, Faults, ManualClock};

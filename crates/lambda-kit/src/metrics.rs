@@ -1,5 +1,5 @@
-//! Operational metrics in the CloudWatch Embedded Metric Format: one line on standard output an invocation, which CloudWatch
-//! Logs turns into metrics. No API call, no cost but the metric's own; so what is zero is not written.
+//! Operational metrics in the CloudWatch Embedded Metric Format: one line on standard output per invocation, which CloudWatch Logs
+//! turns into metrics. There is no API call and no cost except the metric's own, so zeros are not written.
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// No counts yet of this function.
+    /// The counts of a function, all zero.
     #[must_use]
     pub const fn new(function: &'static str) -> Self {
         Self { function, values: Vec::new() }
@@ -55,7 +55,7 @@ impl EmfWriter {
         Self { format: Emf::builder(namespace.to_owned(), vec![vec![DIMENSION.to_owned()]]).build() }
     }
 
-    /// Writes one line. A metric that cannot be written is logged and lost: it must not fail the batch that it counts.
+    /// Writes one line. A metric that cannot be written is logged and dropped: it must not fail the batch that it counts.
     pub fn write(&mut self, counts: &Counts, output: &mut impl Write) {
         if let Err(error) = self.format.format(counts, output) {
             tracing::warn!(error = ?error, "An operational metric could not be written.");
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_the_values_that_are_not_zero_and_their_directive() {
+    fn a_line_has_the_nonzero_values_and_their_directive() {
         let counts = Counts::new("detector").with("Records", 3).with("Late", 0);
         let mut line = Vec::new();
         EmfWriter::new("AnomalyDetection").write(&counts, &mut line);

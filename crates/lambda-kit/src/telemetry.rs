@@ -1,5 +1,7 @@
 //! JSON logs on standard output.
 
+use std::error::Error;
+
 use tracing::level_filters::LevelFilter;
 
 use crate::{Env, EnvError};
@@ -8,7 +10,7 @@ use crate::{Env, EnvError};
 /// INFO. A second call changes nothing.
 ///
 /// # Errors
-/// [`EnvError`] if the level is none.
+/// [`EnvError`] if the variable is not a level.
 pub fn start(env: &Env) -> Result<(), EnvError> {
     let form = "TRACE, DEBUG, INFO, WARN, ERROR or FATAL";
     let level = env.parsed_with("AWS_LAMBDA_LOG_LEVEL", form, LevelFilter::INFO, parse_level)?;
@@ -24,8 +26,33 @@ fn parse_level(text: &str) -> Option<LevelFilter> {
     }
 }
 
-/// An error and its sources in one line, for a log field.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))
+/// An error and its sources in one line, each once: for a log field, or for people. (The SDK's own rendering prints whole HTTP
+/// responses, which may hold what they answer to.)
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !causes.iter().any(|known| known.contains(&text)) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Link(&'static str, #[source] Option<Box<Link>>);
+
+    #[test]
+    fn an_error_is_told_with_its_sources_each_once() {
+        let error = Link("no state", Some(Box::new(Link("refused", Some(Box::new(Link("refused", None)))))));
+        assert_eq!(chain(&error), "no state: refused");
+    }
 }

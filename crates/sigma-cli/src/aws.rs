@@ -1,16 +1,16 @@
-//! The connection of commands that talk to AWS.
+//! The connection of commands that call AWS.
 
 use aws_types::SdkConfig;
 use clap::Args;
 use lambda_kit::{AwsSettings, Env, sdk_config};
 
-/// Where AWS is. Credentials come from the environment.
+/// Region and endpoint. Credentials come from the environment.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Connection {
     /// Region, such as eu-central-1 [default: from the environment].
     #[arg(long)]
     pub region: Option<String>,
-    /// Another endpoint than AWS [default: from the environment].
+    /// Endpoint to use instead of AWS [default: from the environment].
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
@@ -27,16 +27,4 @@ impl Connection {
         let hint = "credentials come from the environment: eval \"$(aws configure export-credentials --format env)\"";
         Ok(sdk_config(AwsSettings::from_env(&env).map_err(|error| anyhow::anyhow!("{error}; {hint}"))?))
     }
-}
-
-/// What went wrong in one line: the error and its causes, each once. The SDK's own rendering prints whole HTTP answers.
-pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut causes: Vec<String> = Vec::new();
-    for cause in std::iter::successors(Some(error), |error| error.source()) {
-        let text = cause.to_string();
-        if !causes.iter().any(|known| known.contains(&text)) {
-            causes.push(text);
-        }
-    }
-    causes.join(": ")
 }

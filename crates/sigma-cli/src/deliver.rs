@@ -1,7 +1,7 @@
 //! `sigma deliver`: a real stream to a deployed function, with the event source mapping of `crates/event-source` in between.
 //!
-//! Emulators of AWS run a deployed function, and their own mappings ignore partial responses, retries and what is given up. This
-//! takes the settings of the deployed mapping and does what Lambda would do with them.
+//! AWS emulators run a deployed function, but their mappings ignore partial responses, retry limits and failure destinations. This
+//! command reads the settings of the deployed mapping and does what Lambda would do with them.
 
 mod remote;
 
@@ -15,83 +15,84 @@ use aws_sdk_lambda::types::FunctionResponseType;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use clap::Args;
-use event_source::kinesis::{FailedBatch, KinesisMapping, Settings};
+use event_source::kinesis::{FailedBatch, KinesisMapping, KinesisMappingSettings};
+use lambda_kit::telemetry::chain;
 use lambda_kit::{Clock, SystemClock};
 use remote::{RemoteFunction, RemoteStream};
 use serde::Serialize;
 
-use crate::aws::{Connection, reason};
+use crate::aws::Connection;
 use crate::output::Output;
 
 /// Wait after a step that had nothing to do.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// One call of the function: Lambda's longest time-out is 15 minutes.
+/// Time-out of one invocation: Lambda's longest is 15 minutes.
 const CALL_TIMEOUT: Duration = Duration::from_mins(16);
-/// Calls in a row that do not reach the function, after which it is given up: 10 s.
+/// Invocations in a row that do not reach the function, after which the command stops: 10 s.
 const UNREACHED_CALLS_MAX: u32 = 50;
-/// Steps after which it is over, whatever is still open.
+/// Most steps of a run, even if records are still pending.
 const STEPS_MAX: u32 = 10_000;
 
-/// What can be chosen.
+/// Flags of `sigma deliver`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Example:\n  sigma deliver --mapping 3f2a… --endpoint-url http://127.0.0.1:4566 --on-failure target/given-up"
+    after_help = "Example:\n  sigma deliver --mapping 3f2a… --endpoint-url http://127.0.0.1:4566 --on-failure target/discarded"
 )]
 pub struct Options {
     /// UUID of the function's Kinesis event source mapping; disable it first.
     #[arg(long, value_name = "UUID")]
     pub mapping: String,
-    /// Folder for batches that are given up, a JSON file each.
+    /// Folder for discarded batches, a JSON file each.
     #[arg(long, value_name = "DIR")]
     pub on_failure: Option<PathBuf>,
     /// Retries of a failed batch [default: the mapping's].
     #[arg(long)]
     pub retries: Option<u32>,
-    /// Polls without a new record after which the stream is taken for done.
+    /// Polls without a new record after which the stream counts as done.
     #[arg(long, default_value_t = 3)]
     pub idle_polls: u32,
-    /// How it speaks.
+    /// Output.
     #[command(flatten)]
     pub output: Output,
-    /// Where AWS is.
+    /// Region and endpoint.
     #[command(flatten)]
     pub connection: Connection,
 }
 
-/// What was delivered.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Delivered {
-    /// Calls of the function.
+    /// Invocations of the function.
     pub invocations: usize,
-    /// Records that succeeded or were given up.
+    /// Records that succeeded or were discarded.
     pub records_done: usize,
-    /// Batches that were given up.
-    pub given_up: usize,
-    /// Answers that reported a failed record.
+    /// Discarded batches.
+    pub discarded: usize,
+    /// Responses that reported a failed record.
     pub partial_failures: usize,
-    /// Calls that ended in an error.
+    /// Invocations that ended in an error.
     pub function_errors: usize,
-    /// Records that are read and not done.
+    /// Records that were read but are not done.
     pub records_open: usize,
-    /// The sequence numbers that were reported, in the order of the calls.
+    /// The reported sequence numbers, in order of invocation.
     pub lowest_reported: Vec<String>,
 }
 
-/// Delivers a stream and prints what came of it.
+/// Delivers a stream and prints the outcome.
 ///
 /// # Errors
-/// If the mapping or its stream cannot be read, or records are still open at the end.
+/// If the mapping or its stream cannot be read, or records are still pending at the end.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.connection.config()?;
     let lambda = aws_sdk_lambda::Client::from_conf(patient(&config));
     let mapping = lambda.get_event_source_mapping().uuid(&options.mapping).send().await;
-    let mapping = mapping.map_err(|error| anyhow::anyhow!(reason(&error))).context("no such mapping")?;
+    let mapping = mapping.map_err(|error| anyhow::anyhow!(chain(&error))).context("there is no such mapping")?;
     let stream_arn = mapping.event_source_arn().context("the mapping has no stream")?.to_owned();
     let function = RemoteFunction::new(lambda, mapping.function_arn().context("the mapping has no function")?);
     let source = RemoteStream::new(aws_sdk_kinesis::Client::new(&config), &stream_arn);
     let settings = settings(&mapping, options.retries)?;
-    let given_up = RefCell::new(Vec::new());
-    let mut mapping = KinesisMapping::new(stream_arn, source, function, given_up, settings);
+    let discarded = RefCell::new(Vec::new());
+    let mut mapping = KinesisMapping::new(stream_arn, source, function, discarded, settings);
     let delivered = deliver(&mut mapping, options.idle_polls).await?;
     if let Some(folder) = &options.on_failure {
         write(&mapping.destination().borrow(), folder)?;
@@ -99,11 +100,11 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(text) = options.output.render(&delivered, || text(&delivered))? {
         println!("{text}");
     }
-    anyhow::ensure!(delivered.records_open == 0, "{} records are still open", delivered.records_open);
+    anyhow::ensure!(delivered.records_open == 0, "{} records are still pending", delivered.records_open);
     Ok(())
 }
 
-/// A function may take its time, and is never called twice for one event: longer than any time-out of Lambda, and no retry.
+/// A client that waits longer than any time-out of Lambda and never retries, so that no event is delivered twice.
 fn patient(config: &aws_types::SdkConfig) -> aws_sdk_lambda::Config {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT);
     aws_sdk_lambda::config::Builder::from(config)
@@ -128,13 +129,13 @@ async fn deliver(mapping: &mut Mapping, idle_polls: u32) -> anyhow::Result<Deliv
         }
         let unreached = mapping.function().seen().unreached;
         if let Some((calls, reason)) = &unreached {
-            anyhow::ensure!(*calls < UNREACHED_CALLS_MAX, "{calls} calls did not reach the function: {reason}");
+            anyhow::ensure!(*calls < UNREACHED_CALLS_MAX, "{calls} invocations did not reach the function: {reason}");
         }
         if step.invocations == 0 || unreached.is_some() {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
-    delivered.given_up = mapping.destination().borrow().len();
+    delivered.discarded = mapping.destination().borrow().len();
     let seen = mapping.function().seen();
     Ok(Delivered {
         partial_failures: seen.reported.len(),
@@ -144,12 +145,12 @@ async fn deliver(mapping: &mut Mapping, idle_polls: u32) -> anyhow::Result<Deliv
     })
 }
 
-/// The settings of a deployed mapping. −1 is Lambda's word for "no limit".
-fn settings(mapping: &GetEventSourceMappingOutput, retries: Option<u32>) -> anyhow::Result<Settings> {
+/// The settings of a deployed mapping. Lambda writes "no limit" as −1.
+fn settings(mapping: &GetEventSourceMappingOutput, retries: Option<u32>) -> anyhow::Result<KinesisMappingSettings> {
     let limit = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
     let seconds = |value: Option<i32>| limit(value).map(|seconds| i64::from(seconds) * 1_000);
     let count = |value: Option<i32>, default| usize::try_from(value.unwrap_or(default)).context("a negative setting");
-    Ok(Settings {
+    Ok(KinesisMappingSettings {
         batch_size: count(mapping.batch_size(), 100)?,
         batching_window_ms: seconds(mapping.maximum_batching_window_in_seconds()).unwrap_or(0),
         parallelization_factor: count(mapping.parallelization_factor(), 1)?,
@@ -162,9 +163,9 @@ fn settings(mapping: &GetEventSourceMappingOutput, retries: Option<u32>) -> anyh
     })
 }
 
-fn write(given_up: &[FailedBatch], folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("no folder {}", folder.display()))?;
-    for (index, batch) in given_up.iter().enumerate() {
+fn write(discarded: &[FailedBatch], folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    for (index, batch) in discarded.iter().enumerate() {
         let file = folder.join(format!("{index:06}.json"));
         std::fs::write(&file, batch.with_payload().to_string())
             .with_context(|| format!("cannot write {}", file.display()))?;
@@ -174,11 +175,11 @@ fn write(given_up: &[FailedBatch], folder: &Path) -> anyhow::Result<()> {
 
 fn text(delivered: &Delivered) -> String {
     format!(
-        "{} records done in {} calls: {} partial failures, {} errors, {} batches given up",
+        "{} records done in {} invocations: {} partial failures, {} errors, {} batches discarded",
         delivered.records_done,
         delivered.invocations,
         delivered.partial_failures,
         delivered.function_errors,
-        delivered.given_up
+        delivered.discarded
     )
 }

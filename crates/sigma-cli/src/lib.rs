@@ -1,13 +1,17 @@
-//! What the `sigma` tool is made of: a local AWS small enough to live in a process, and the commands on top of it.
+//! The commands of the `sigma` tool: flags, progress and printing. The work is done by the libraries beneath: `scenarios` generates
+//! transactions, `backtest` and `backtest-report` try rules on recorded ones, `testbed` runs the pipeline on this machine,
+//! `event-source` delivers streams.
 
-pub mod aws;
+mod aws;
+mod choice;
 pub mod deliver;
 pub mod demo;
-pub mod embedded;
+mod files;
 pub mod generate;
-pub mod generator;
-pub mod output;
-pub mod progress;
+mod output;
+mod parse;
+mod progress;
 pub mod replay;
-pub mod report;
+mod rule_options;
+mod selection;
 pub mod send;

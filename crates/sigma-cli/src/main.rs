@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use sigma_cli::{deliver, demo, generate, replay, send};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 it failed and says why, 2 it was called wrongly.";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
 /// Real-time anomaly detection for per-user transactions: try it here before you deploy it.
 #[derive(Parser)]
@@ -23,16 +23,16 @@ enum Command {
     Demo(demo::Options),
     /// Generate labelled transactions of a scenario.
     Generate(generate::Options),
-    /// Try a rule on transactions that are already there: what would it have alerted?
+    /// Backtest rules on recorded transactions: what would they have alerted?
     Replay(replay::Options),
     /// Put transactions from a file into a Kinesis stream.
     Send(send::Options),
-    /// Deliver a stream to a deployed function as Lambda's event source mapping would: for emulators whose own mapping is not faithful.
+    /// Deliver a stream to a deployed function as Lambda's event source mapping does, for emulators whose own mapping is not faithful.
     Deliver(deliver::Options),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: clap_complete::Shell,
     },
 }
@@ -61,7 +61,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);
-            // A reader that has seen enough is no failure.
+            // A reader that has seen enough is not a failure.
             let _ = std::io::stdout().write_all(&script);
             Ok(())
         }

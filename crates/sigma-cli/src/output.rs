@@ -1,21 +1,21 @@
-//! How a command speaks: to people, to programs, or not at all.
+//! The output of a command: for people, for programs, or none.
 
 use clap::Args;
 use serde::Serialize;
 
-/// Shared by every command that ends with figures.
+/// Flags of every command that ends with figures.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Output {
     /// Print the figures as one JSON document.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// No progress and no summary: only errors, and what was asked for with --json.
+    /// Print no progress and no summary: only errors, and the document of --json.
     #[arg(long, short, help_heading = "Output")]
     pub quiet: bool,
 }
 
 impl Output {
-    /// What to print at the end: the JSON document, the text for people, or nothing.
+    /// The text to print at the end: the JSON document, the text for people, or nothing.
     ///
     /// # Errors
     /// If the figures cannot be written as JSON.

@@ -1,4 +1,4 @@
-//! Progress of long work: a bar on a terminal, a line for every tenth elsewhere, nothing if asked to be quiet.
+//! Progress of long work: a bar on a terminal, a line per tenth elsewhere, nothing if asked to be quiet.
 
 use std::io::IsTerminal;
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Progress towards a known end.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     display: Display,
     what: &'static str,
     done: u64,
@@ -23,7 +23,7 @@ enum Display {
 impl Progress {
     /// Starts at 0 of `total` `what`.
     #[must_use]
-    pub fn new(what: &'static str, total: u64, is_quiet: bool) -> Self {
+    pub(crate) fn new(what: &'static str, total: u64, is_quiet: bool) -> Self {
         let display = match (is_quiet, std::io::stderr().is_terminal()) {
             (true, _) => Display::Nothing,
             (false, true) => Display::Bar(bar(what, total)),
@@ -32,8 +32,8 @@ impl Progress {
         Self { display, what, done: 0, total }
     }
 
-    /// So much more is done.
-    pub fn advance(&mut self, by: u64) {
+    /// Adds to the work done.
+    pub(crate) fn advance(&mut self, by: u64) {
         let tenth = |done: u64| done * 10 / self.total.max(1);
         let before = tenth(self.done);
         self.done += by;
@@ -44,8 +44,8 @@ impl Progress {
         }
     }
 
-    /// The end.
-    pub fn finish(self) {
+    /// Removes the bar.
+    pub(crate) fn finish(self) {
         if let Display::Bar(bar) = self.display {
             bar.finish_and_clear();
         }

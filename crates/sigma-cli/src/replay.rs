@@ -1,75 +1,61 @@
-//! `sigma replay`: what a rule would have alerted in transactions that are already there.
+//! `sigma replay`: backtests rules on recorded transactions.
 //!
-//! One pass: each record is decoded as the detector decodes a payload, and every rule takes the detector's `step` with a state of
-//! its own for each user. Memory depends on users and rules, not on lines. `--through-handlers` puts the same records through
-//! the real handlers too and holds the verdicts against each other.
+//! The work is done by `backtest`. With `--through-handlers` the same records also go through the real detector, and the verdicts are
+//! compared.
 
-mod assemble;
-mod config;
-mod detail;
-mod engine;
-mod flagged;
 mod handlers;
-pub mod input;
-mod lane;
 mod outputs;
-mod recipe;
-mod series;
-pub mod summary;
 mod table;
-mod timeline;
-mod users;
 
 use std::path::PathBuf;
-use std::time::Instant;
 
+use backtest::{
+    Backtest, BacktestSummary, ColumnNames, Flag, InputFormat, InputRecord, Plan, ReaderSettings, TimeFormat,
+};
 use clap::Args;
+use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use config::Plan;
-use engine::Engine;
 use handlers::Handlers;
-use input::{ColumnNames, Format, Reader, Record, TimeFormat};
 use outputs::{JsonLines, Reject};
-use summary::{Flag, Input, RuleName, SUMMARY_VERSION, Summary};
 
-pub use config::{DirectionName, RuleOptions};
-
+use crate::choice::one_of;
+use crate::files;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::report;
+use crate::rule_options::RuleOptions;
 
-/// Records between two looks at the progress.
-const RECORDS_PER_LOOK: u64 = 16_384;
+/// Records between two updates of the progress.
+const RECORDS_PER_UPDATE: u64 = 16_384;
 
-/// What can be chosen.
+/// Flags of `sigma replay`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     sigma replay --input transactions.csv --report report.html\n  \
     sigma replay --input card.csv --user-column cc_num --time-format '%d/%m/%Y %H:%M' --label-column is_fraud\n  \
-    sigma replay --input archive/2026/ --rule adaptive --rule recipe --sigmas 2.5 --sigmas 3.5\n  \
+    sigma replay --input archive/2026/ --rule adaptive --rule tumbling --sigmas 2.5 --sigmas 3.5\n  \
     zcat day.jsonl.gz | sigma replay --input - --flags-out flags.jsonl --rejects rejects.jsonl\n\n\
-    docs/replay.md says what is read and written, and what the figures mean.")]
+    docs/replay.md describes the input, the output and the figures.")]
 pub struct Options {
     /// File of transactions, a folder of them (a Firehose archive), or - for standard input: JSON records or CSV, gzip or not.
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// How the input is written.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub format: Format,
-    /// How the times of a CSV are written: auto, iso, s, ms, or a pattern such as '%d/%m/%Y %H:%M'.
+    /// Format of the input.
+    #[arg(long, value_parser = input_format(), default_value = "auto")]
+    pub format: InputFormat,
+    /// Form of the times in a CSV: auto, iso, s, ms, or a pattern such as '%d/%m/%Y %H:%M'.
     #[arg(long, default_value = "auto", help_heading = "Columns of a CSV")]
     pub time_format: TimeFormat,
     /// Columns of a CSV.
     #[command(flatten)]
-    pub columns: ColumnNames,
+    pub columns: ColumnOptions,
     /// The rules.
     #[command(flatten)]
     pub rules: RuleOptions,
-    /// Also put every record through the detector as it is deployed, on an embedded DynamoDB, and fail if a verdict differs: for one
-    /// rule of the detector, and slower.
+    /// Also run every record through the detector as it is deployed, on an embedded DynamoDB, and fail if a verdict differs. Takes one
+    /// rule of the detector; slower.
     #[arg(long)]
     pub through_handlers: bool,
-    /// Leave out what other sigmas would give: nine states less for each user and rule.
+    /// Skip the threshold sweep; saves nine states per user and rule.
     #[arg(long)]
     pub no_sweep: bool,
     /// Write each flagged transaction as a line of JSON.
@@ -84,22 +70,51 @@ pub struct Options {
     /// Write the report: one HTML page that opens offline.
     #[arg(long, value_name = "FILE.html", help_heading = "Output")]
     pub report: Option<PathBuf>,
-    /// Print or not.
+    /// Output.
     #[command(flatten)]
     pub output: Output,
 }
 
-/// Replays the input, prints the figures and writes the files.
+/// Flags that name columns; the others are found by usual names.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Columns of a CSV")]
+pub struct ColumnOptions {
+    /// CSV column with the user [default: userId, user, customer, card, account, cc_num or the like].
+    #[arg(long, value_name = "NAME")]
+    pub user_column: Option<String>,
+    /// CSV column with the amount [default: amount, amt, value or the like].
+    #[arg(long, value_name = "NAME")]
+    pub amount_column: Option<String>,
+    /// CSV column with the time [default: timestamp, time, date, trans_date_trans_time or the like].
+    #[arg(long, value_name = "NAME")]
+    pub time_column: Option<String>,
+    /// CSV column with the transaction's id, which identifies retries [default: transactionId, trans_num or the like].
+    #[arg(long, value_name = "NAME")]
+    pub id_column: Option<String>,
+    /// Column or JSON field that says whether a transaction is anomalous [default: label, is_fraud, class or the like].
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+}
+
+fn input_format() -> impl TypedValueParser<Value = InputFormat> {
+    one_of([
+        (InputFormat::Auto, "auto", "Detected from the name and the first character of each file"),
+        (InputFormat::Jsonl, "jsonl", "The stream's records, one a line or concatenated"),
+        (InputFormat::Csv, "csv", "Comma-separated, or similar, with a header"),
+    ])
+}
+
+/// Runs the backtest, prints the figures and writes the files.
 ///
 /// # Errors
-/// If the input cannot be read, has no transaction, or a file cannot be written; a [`clap::Error`] if a knob is out of range.
+/// If the input cannot be read, has no transaction, or a file cannot be written; a [`clap::Error`] if the flags do not fit together.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let summary = replay(options).await?;
     if let Some(path) = &options.summary {
-        outputs::write(path, &(serde_json::to_string(&summary)? + "\n"))?;
+        files::write(path, &(serde_json::to_string(&summary)? + "\n"))?;
     }
     if let Some(path) = &options.report {
-        outputs::write(path, &report::render(&summary))?;
+        files::write(path, &backtest_report::render(&summary))?;
     }
     if let Some(text) = options.output.render(&summary, || table::text(&summary))? {
         println!("{text}");
@@ -108,31 +123,36 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 impl Options {
-    /// Other sigmas are run only for who gets to see them.
+    /// The sweep runs only if an output shows it.
     fn is_swept(&self) -> bool {
         !self.no_sweep && (self.summary.is_some() || self.report.is_some() || self.output.json)
+    }
+
+    fn reader(&self) -> ReaderSettings {
+        let ColumnOptions { user_column, amount_column, time_column, id_column, label_column } = self.columns.clone();
+        ReaderSettings {
+            format: self.format,
+            columns: ColumnNames {
+                user: user_column,
+                amount: amount_column,
+                time: time_column,
+                id: id_column,
+                label: label_column,
+            },
+            time_format: self.time_format.clone(),
+        }
     }
 
     async fn handlers(&self, plan: &Plan) -> anyhow::Result<Option<Handlers>> {
         if !self.through_handlers {
             return Ok(None);
         }
-        match plan.specs.get(..plan.shown) {
-            Some([spec]) if spec.rule != RuleName::Recipe => {
-                let settings = self.rules.settings(spec.rule, spec.knobs.sigmas).map_err(usage)?;
-                Ok(Some(Handlers::start(settings).await?))
-            }
-            _ => Err(usage("--through-handlers takes one rule of the detector: adaptive or plain, and one --sigmas")),
-        }
-    }
-
-    fn reader(&self) -> anyhow::Result<Reader> {
-        let settings = input::Settings {
-            format: self.format,
-            columns: self.columns.clone(),
-            time_format: self.time_format.clone(),
+        let Some((rule, retention_seconds)) = plan.only_rule() else {
+            return Err(usage(
+                "--through-handlers takes one rule of the detector (adaptive or plain) and one --sigmas",
+            ));
         };
-        Reader::open(&self.input, settings)
+        Ok(Some(Handlers::start(rule, retention_seconds).await?))
     }
 }
 
@@ -140,144 +160,82 @@ fn usage(message: impl std::fmt::Display) -> anyhow::Error {
     clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n")).into()
 }
 
-/// Reads the whole input.
-///
-/// # Errors
-/// See [`run`].
-pub async fn replay(options: &Options) -> anyhow::Result<Summary> {
-    let plan = options.rules.plan(options.is_swept()).map_err(usage)?;
-    let mut reader = options.reader()?;
-    let mut files = Files::create(options)?;
-    let mut pass = Pass {
-        engine: Engine::new(&plan, files.flags.is_some() || options.through_handlers)?,
-        handlers: options.handlers(&plan).await?,
-        flags: Vec::new(),
-    };
-    let started = Instant::now();
-    pass.read(&mut reader, &mut files, options.output.quiet).await?;
-    let elapsed_seconds = started.elapsed().as_secs_f64();
-    pass.compare()?;
+/// Runs the backtest and writes flags and rejects.
+async fn replay(options: &Options) -> anyhow::Result<BacktestSummary> {
+    let plan = options.rules.choices().plan(options.is_swept()).map_err(usage)?;
+    let handlers = options.handlers(&plan).await?;
+    let files = Files::create(options)?;
+    let keeps_flags = files.flags.is_some() || handlers.is_some();
+    let backtest = Backtest::open(&options.input, options.reader(), &plan, keeps_flags)?;
+    let mut pass = Pass { backtest, handlers, files, flags: Vec::new() };
+    pass.read(options.output.quiet).await?;
+    let Pass { backtest, handlers, files, flags } = pass;
+    if let Some(handlers) = handlers {
+        handlers.compare(&backtest, &flags)?;
+    }
     files.finish()?;
-    let mut input = described(options, &reader);
-    pass.engine.count_input(&mut input);
-    require_transactions(&input)?;
-    Ok(Summary {
-        version: SUMMARY_VERSION,
-        tool: format!("sigma {}", env!("CARGO_PKG_VERSION")),
-        timeline: pass.engine.timeline(&input),
-        rules: pass.engine.rules(&input, options.is_swept()),
-        elapsed_seconds,
-        lines_per_second: rate(input.lines, elapsed_seconds),
-        input,
-    })
+    backtest.summary()
 }
 
-/// Every record through every rule.
+/// The backtest with everything that happens along the way.
 struct Pass {
-    engine: Engine,
+    backtest: Backtest,
     handlers: Option<Handlers>,
-    /// What was flagged, to be held against the handlers' flags.
+    files: Files,
+    /// All flags, if they are compared with the handlers'.
     flags: Vec<Flag>,
 }
 
 impl Pass {
-    async fn read(&mut self, reader: &mut Reader, files: &mut Files, is_quiet: bool) -> anyhow::Result<()> {
-        let mut progress = reader.bytes_total().map(|total| Progress::new("bytes", total, is_quiet));
-        let mut bytes_shown = 0;
-        while let Some(index) = self.read_one(reader, files)? {
+    async fn read(&mut self, is_quiet: bool) -> anyhow::Result<()> {
+        let mut progress = self.backtest.bytes_total().map(|total| Progress::new("bytes", total, is_quiet));
+        let (mut records, mut bytes_shown) = (0_u64, 0);
+        while self.read_one()? {
+            records += 1;
             if let Some(handlers) = &mut self.handlers {
                 handlers.poll(false).await?;
             }
-            if index % RECORDS_PER_LOOK == 0 {
-                self.take_flags(files)?;
+            if records.is_multiple_of(RECORDS_PER_UPDATE) {
+                self.take_flags()?;
                 if let Some(progress) = &mut progress {
-                    progress.advance(reader.bytes_read() - bytes_shown);
-                    bytes_shown = reader.bytes_read();
+                    progress.advance(self.backtest.bytes_read() - bytes_shown);
+                    bytes_shown = self.backtest.bytes_read();
                 }
             }
         }
         if let Some(mut progress) = progress {
-            progress.advance(reader.bytes_read() - bytes_shown);
+            progress.advance(self.backtest.bytes_read() - bytes_shown);
             progress.finish();
         }
         if let Some(handlers) = &mut self.handlers {
             handlers.poll(true).await?;
         }
-        self.engine.finish();
-        self.take_flags(files)
+        self.backtest.finish();
+        self.take_flags()
     }
 
-    /// Answers with the index of the record; `None` at the end.
-    fn read_one(&mut self, reader: &mut Reader, files: &mut Files) -> anyhow::Result<Option<u64>> {
-        let Some(record) = reader.next_record()? else { return Ok(None) };
-        let index = self.engine.add(&record)?;
-        if let Some(handlers) = &mut self.handlers {
-            handlers.put(index, &record);
-        }
-        if record.outcome.is_err() {
-            files.reject(index, &record)?;
-        }
-        Ok(Some(index))
+    fn read_one(&mut self) -> anyhow::Result<bool> {
+        let Self { backtest, handlers, files, .. } = self;
+        backtest.advance(|index, record| {
+            if let Some(handlers) = handlers {
+                handlers.put(index, record);
+            }
+            files.reject(index, record)
+        })
     }
 
-    fn take_flags(&mut self, files: &mut Files) -> anyhow::Result<()> {
-        for flag in self.engine.take_flags() {
-            files.flag(&flag)?;
+    fn take_flags(&mut self) -> anyhow::Result<()> {
+        for flag in self.backtest.take_flags() {
+            self.files.flag(&flag)?;
             if self.handlers.is_some() {
                 self.flags.push(flag);
             }
         }
         Ok(())
     }
-
-    fn compare(&mut self) -> anyhow::Result<()> {
-        let Some(handlers) = &mut self.handlers else { return Ok(()) };
-        let verdicts = self.engine.lanes.first().map(|lane| lane.counts.verdicts).unwrap_or_default();
-        handlers.compare(verdicts, &self.engine.totals, &self.flags)
-    }
 }
 
-fn described(options: &Options, reader: &Reader) -> Input {
-    Input {
-        source: options.input.display().to_string(),
-        format: reader.format().unwrap_or("none").to_owned(),
-        columns: reader.columns().cloned(),
-        files: reader.files(),
-        bytes: reader.bytes_read(),
-        labelled: reader.has_label().then_some(0),
-        ..Input::default()
-    }
-}
-
-/// An input without any transaction is a mistake, and which one its rejects say.
-fn require_transactions(input: &Input) -> anyhow::Result<()> {
-    anyhow::ensure!(input.lines > 0, "{} is empty", input.source);
-    let reasons = input.rejected_by_reason.iter().map(|(reason, count)| format!("{count} {reason}"));
-    let reasons = reasons.collect::<Vec<_>>().join(", ");
-    let hint = match &input.columns {
-        Some(columns) => format!(
-            "taken were user = {}, amount = {}, time = {}; name others with --user-column, --amount-column, --time-column, \
-             or say with --time-format how times are written",
-            columns.user, columns.amount, columns.time
-        ),
-        None => "a record is {\"userId\":\"u\",\"amount\":1.5,\"timestamp\":1760000100000}; is it a CSV? then use --format csv"
-            .to_owned(),
-    };
-    anyhow::ensure!(
-        input.transactions > 0,
-        "none of the {} records of {} is a transaction ({reasons}): {hint}; --rejects FILE shows them",
-        input.lines,
-        input.source
-    );
-    Ok(())
-}
-
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
-fn rate(lines: u64, seconds: f64) -> f64 {
-    lines as f64 / seconds.max(1e-9)
-}
-
-/// What is written while reading.
+/// The files that are written while reading.
 struct Files {
     flags: Option<JsonLines>,
     rejects: Option<JsonLines>,
@@ -293,12 +251,90 @@ impl Files {
         self.flags.as_mut().map_or(Ok(()), |flags| flags.write(flag))
     }
 
-    fn reject(&mut self, index: u64, record: &Record<'_>) -> anyhow::Result<()> {
+    /// Writes the record, if it is a reject.
+    fn reject(&mut self, index: u64, record: &InputRecord<'_>) -> anyhow::Result<()> {
         let Some(rejects) = &mut self.rejects else { return Ok(()) };
         record.outcome.as_ref().err().map_or(Ok(()), |reason| rejects.write(&Reject::new(index, *reason, record)))
     }
 
     fn finish(self) -> anyhow::Result<()> {
         [self.flags, self.rejects].into_iter().flatten().try_for_each(JsonLines::finish)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(input: &str, arguments: &[&str]) -> Options {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(input);
+        let given = ["replay", "--quiet", "--input", data.to_str().unwrap()];
+        Cli::parse_from(given.iter().chain(arguments)).options
+    }
+
+    #[tokio::test]
+    async fn flags_that_do_not_fit_together_are_a_wrong_call() {
+        for arguments in [["--rule", "tumbling"], ["--sigmas", "2.5"]] {
+            let more = ["--sigmas", "3", "--sigmas", "3.5", "--through-handlers"];
+            let error = run(&options("replay/mixed.jsonl", &[arguments, [more[0], more[1]]].concat())).await.err();
+            assert!(error.is_none(), "{arguments:?} alone are fine");
+            let error = run(&options("replay/mixed.jsonl", &[&arguments[..], &more].concat())).await.unwrap_err();
+            assert_eq!(error.downcast::<clap::Error>().unwrap().exit_code(), 2, "{arguments:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_handlers_on_the_embedded_store_agree_with_the_core() {
+        for rule in ["adaptive", "plain"] {
+            run(&options("replay/mixed.jsonl", &["--rule", rule, "--through-handlers"])).await.unwrap();
+            run(&options("replay/archive", &["--rule", rule, "--through-handlers"])).await.unwrap();
+        }
+        let columns = ["--time-format", "%d/%m/%Y %H:%M:%S", "--user-column", "Card number", "--time-column"];
+        let arguments = [&columns[..], &["Date of purchase", "--through-handlers"]].concat();
+        run(&options("replay/cards.csv", &arguments)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn rejects_are_written_with_their_lines_and_reasons() {
+        let path = std::env::temp_dir().join(format!("sigma-rejects-{}.jsonl", std::process::id()));
+        run(&options("replay/mixed.jsonl", &["--rejects", path.to_str().unwrap()])).await.unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let lines: Vec<serde_json::Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let found: Vec<(u64, &str)> =
+            lines.iter().map(|line| (line["line"].as_u64().unwrap(), line["reason"].as_str().unwrap())).collect();
+        let expected = [
+            (14, "not-json"),
+            (15, "missing-field"),
+            (19, "not-json"),
+            (20, "wrong-type"),
+            (21, "user-id-invalid"),
+            (22, "amount-not-finite"),
+            (23, "amount-out-of-range"),
+            (24, "timestamp-out-of-range"),
+            (25, "not-utf8"),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(lines[2]["raw"], "not json");
+    }
+
+    #[tokio::test]
+    async fn a_summary_that_is_written_can_be_read_again() {
+        let path = std::env::temp_dir().join(format!("sigma-summary-{}.json", std::process::id()));
+        run(&options("replay/mixed.jsonl", &["--summary", path.to_str().unwrap()])).await.unwrap();
+        let summary: BacktestSummary = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((summary.input.transactions, summary.rules.len()), (16, 1));
+        assert_eq!(summary.rules[0].sweep.len(), 9, "a summary shows the sweep");
     }
 }

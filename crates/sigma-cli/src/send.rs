@@ -1,8 +1,8 @@
 //! `sigma send`: transactions into a real stream.
 //!
-//! The partition key is the user id, so that a user's records keep to one shard. There they keep their order too: PutRecords
-//! promises none within a call, and refuses records one by one, so that a later one could get ahead of an earlier one. Hence a call
-//! holds at most one record of each user, and what is refused goes again before anything that follows it.
+//! The partition key is the user id, so a user's records stay in one shard. They also stay in order: PutRecords promises no order
+//! within a call and refuses records individually, so a later record could overtake an earlier one. Therefore a call has at most one
+//! record of each user, and a refused record is sent again before any that follows it.
 
 mod source;
 mod waiting;
@@ -16,32 +16,35 @@ use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput}
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use clap::Args;
+use scenarios::Scenario;
 use serde::Serialize;
-use source::{Record, Source};
+use source::{OutgoingRecord, Source};
 use tokio::time::{Instant, sleep, sleep_until};
 use waiting::Waiting;
 
-use crate::aws::{Connection, reason};
-use crate::generate::{Selection, rate};
-use crate::generator::Scenario;
+use lambda_kit::telemetry::chain;
+
+use crate::aws::Connection;
 use crate::output::Output;
+use crate::parse::rate;
 use crate::progress::Progress;
+use crate::selection::{SelectionOptions, scenario};
 
 /// Largest record, key included: 10 MiB (API limit). Most streams take 1 MiB.
 const RECORD_BYTES_MAX: usize = 10 * 1024 * 1024;
-/// Calls in a row that get no record through before it is given up: about 13 s.
+/// Calls in a row without a record accepted, after which the command stops: about 13 s.
 const CALLS_WITHOUT_PROGRESS_MAX: u32 = 8;
-/// Wait after a call with a refused record; it doubles while none gets through.
+/// Wait after a call with a refused record; it doubles while none is accepted.
 const BACKOFF: Duration = Duration::from_millis(100);
-/// Records whose line is not named one by one when they cannot be sent.
+/// Records that cannot be sent are reported one by one up to this number.
 const COMPLAINTS_MAX: u64 = 10;
 
-/// What can be chosen.
+/// Flags of `sigma send`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  sigma send --stream transactions --from transactions.jsonl\n  \
     zcat day.jsonl.gz | sigma send --stream transactions --from - --rate 500/s\n  \
     sigma send --stream transactions --scenario fraud --users 1000 --rate 50/s --duration 1h\n\n\
-    The records of a user arrive in their order. A call holds one record of each user, so few users are slow: one record\n\
+    The records of a user arrive in order. A call has one record of each user, so a file with few users is slow: one record\n\
     of each per round trip.")]
 #[group(id = "what", required = true, multiple = false, args = ["from", "scenario"])]
 pub struct Options {
@@ -51,16 +54,16 @@ pub struct Options {
     /// File with one JSON record a line; - is standard input.
     #[arg(long, value_name = "FILE.jsonl")]
     pub from: Option<PathBuf>,
-    /// A scenario of `sigma generate`, as it happens: it begins now, and each record is sent at its event time.
-    #[arg(long, value_enum)]
+    /// A scenario of `sigma generate` in real time: it begins now, and each record is sent at its event time.
+    #[arg(long, value_parser = scenario())]
     pub scenario: Option<Scenario>,
-    /// Records at most, such as 500/s [default: of a file as fast as the stream takes them; of a scenario 10/s].
+    /// Maximum rate, such as 500/s [default: for a file as fast as the stream accepts; for a scenario 10/s].
     #[arg(long, value_parser = rate)]
     pub rate: Option<f64>,
     /// Which transactions of the scenario.
     #[command(flatten)]
-    pub selection: Selection,
-    /// How it speaks.
+    pub selection: SelectionOptions,
+    /// Output.
     #[command(flatten)]
     pub output: Output,
     /// Where AWS is.
@@ -68,21 +71,21 @@ pub struct Options {
     pub connection: Connection,
 }
 
-/// What became of the records.
+/// The outcome of the records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Sent {
-    /// Taken by the stream.
+    /// Accepted by the stream.
     pub sent: u64,
-    /// How often a record was put again.
+    /// Retries of single records.
     pub retried: u64,
-    /// Given up: too large for the stream, or in hand when it stopped taking any.
+    /// Not sent: too large for the stream, or waiting when it stopped accepting any.
     pub failed: u64,
 }
 
-/// Sends a file or a scenario and prints what became of it.
+/// Sends a file or a scenario and prints the outcome.
 ///
 /// # Errors
-/// If the file cannot be read, the stream refuses, or a record was given up.
+/// If the file cannot be read, the stream refuses, or a record was not sent.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let source = source::open(options)?;
     let client = Client::new(&options.connection.config()?);
@@ -101,7 +104,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 struct Sender<'a> {
     client: Client,
     stream: &'a str,
-    records: Peekable<Box<dyn Iterator<Item = anyhow::Result<Record>>>>,
+    records: Peekable<Box<dyn Iterator<Item = anyhow::Result<OutgoingRecord>>>>,
     progress: Option<Progress>,
     waiting: Waiting,
     started: Instant,
@@ -139,11 +142,12 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Reads what is due, as far as there is room; answers when the next record is due, if there is one.
+    /// Reads the records that are due, as far as there is room. Returns when the next one is due, if there is one.
     fn fill(&mut self) -> anyhow::Result<Option<Duration>> {
         let now = self.started.elapsed();
         while self.waiting.has_room() {
-            let is_due = |record: &anyhow::Result<Record>| record.as_ref().map_or(true, |record| record.due <= now);
+            let is_due =
+                |record: &anyhow::Result<OutgoingRecord>| record.as_ref().map_or(true, |record| record.due <= now);
             let Some(record) = self.records.next_if(is_due) else { break };
             let record = record?;
             if let Some(progress) = &mut self.progress {
@@ -158,14 +162,14 @@ impl<'a> Sender<'a> {
         Ok(self.records.peek().and_then(|record| Some(record.as_ref().ok()?.due)))
     }
 
-    fn fail(&mut self, record: &Record, reason: &str) {
+    fn fail(&mut self, record: &OutgoingRecord, reason: &str) {
         self.sent.failed += 1;
         if self.sent.failed <= COMPLAINTS_MAX {
-            eprintln!("record {} is left out: {reason}", record.number);
+            eprintln!("record {} is not sent: {reason}", record.number);
         }
     }
 
-    /// One call, and what follows from its answer.
+    /// Makes one call and handles its response.
     async fn put_some(&mut self) -> anyhow::Result<()> {
         let call = self.waiting.take_call();
         let length = u64::try_from(call.len())?;
@@ -191,8 +195,8 @@ impl<'a> Sender<'a> {
         if self.calls_without_progress == CALLS_WITHOUT_PROGRESS_MAX {
             self.sent.failed += u64::try_from(self.waiting.len())?;
             anyhow::bail!(
-                "the stream took nothing in {CALLS_WITHOUT_PROGRESS_MAX} calls: send more slowly with --rate, or give it \
-                 more shards"
+                "the stream accepted no record in {CALLS_WITHOUT_PROGRESS_MAX} calls: send more slowly with --rate, or give \
+                 the stream more shards"
             );
         }
         if refusals > 0 {
@@ -201,8 +205,8 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    async fn put(&self, records: &[Record]) -> anyhow::Result<Answer> {
-        let entry = |record: &Record| {
+    async fn put(&self, records: &[OutgoingRecord]) -> anyhow::Result<Answer> {
+        let entry = |record: &OutgoingRecord| {
             let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.payload.clone()));
             entry.partition_key(&record.key).build()
         };
@@ -212,28 +216,28 @@ impl<'a> Sender<'a> {
             Ok(answer) => return Answer::read(&answer, records.len()),
             Err(error) => error,
         };
-        let reason = reason(&error);
+        let reason = chain(&error);
         match error.as_service_error() {
             Some(PutRecordsError::ProvisionedThroughputExceededException(_)) => Ok(Answer::Throttled),
             Some(PutRecordsError::InvalidArgumentException(_)) if waiting::is_large(records) => {
                 Ok(Answer::TooLarge(format!("the stream refuses it: {reason}")))
             }
             Some(PutRecordsError::ResourceNotFoundException(_)) => Err(anyhow::anyhow!(reason).context(format!(
-                "there is no stream {}: look with `aws kinesis list-streams`, or choose another --region",
+                "there is no stream {}: list them with `aws kinesis list-streams`, or set another --region",
                 self.stream
             ))),
-            _ => Err(anyhow::anyhow!(reason).context(format!("stream {} took nothing", self.stream))),
+            _ => Err(anyhow::anyhow!(reason).context(format!("the stream {} accepted no record", self.stream))),
         }
     }
 }
 
-/// What Kinesis says to a call.
+/// Kinesis's response to a call.
 enum Answer {
-    /// For each record whether it was refused.
+    /// Whether each record was refused.
     Records(Vec<bool>),
-    /// None was looked at.
+    /// No record was looked at.
     Throttled,
-    /// The only record is larger than this stream takes.
+    /// The only record is larger than this stream accepts.
     TooLarge(String),
 }
 
@@ -273,7 +277,7 @@ mod tests {
     fn sender(client: Client, payloads: &[&'static str]) -> Sender<'static> {
         let record = |(number, payload): (u64, &'static str)| {
             let key = payload.get(..1).unwrap().to_owned();
-            Ok(Record { key, payload: payload.into(), due: Duration::ZERO, read: 1, number })
+            Ok(OutgoingRecord { key, payload: payload.into(), due: Duration::ZERO, read: 1, number })
         };
         let records: Vec<_> = (1..).zip(payloads.iter().copied()).map(record).collect();
         Sender::new(client, "transactions", Source { records: Box::new(records.into_iter()), progress: None })
@@ -373,7 +377,7 @@ mod tests {
     async fn a_record_is_not_sent_before_it_is_due() {
         let rule = mock!(Client::put_records).sequence().output(|| answer(&[false])).repeatedly().build();
         let mut sender = sender(mock_client!(aws_sdk_kinesis, [&rule]), &[]);
-        let record = |number| Record {
+        let record = |number| OutgoingRecord {
             key: "a".to_owned(),
             payload: b"a".to_vec(),
             due: Duration::from_secs(number),

@@ -1,57 +1,75 @@
-//! The alerter's configuration: each environment variable named once. `template.yaml` sets the same names.
+//! The alerter's configuration: each environment variable is declared once, with its range and default. `template.yaml` sets the same
+//! names; `variables` lists them for docs and tests.
 
+use std::ops::Bound;
+
+use anomaly_core::{Knob, KnobRow};
 use lambda_kit::{Env, EnvError};
 
-/// Names of the environment variables.
-pub mod names {
-    /// Table of the ledger.
-    pub const LEDGER_TABLE_NAME: &str = "LEDGER_TABLE_NAME";
-    /// Topic of alerts.
-    pub const ALERT_TOPIC_ARN: &str = "ALERT_TOPIC_ARN";
-    /// Namespace of AnomalyCount and of the operational metrics.
-    pub const METRIC_NAMESPACE: &str = "METRIC_NAMESPACE";
-    /// Value of AnomalyCount's dimension `Source`.
-    pub const METRIC_SOURCE: &str = "METRIC_SOURCE";
-    /// Alerts of one batch that are published alone.
-    pub const MAX_ALERTS_PER_BATCH: &str = "MAX_ALERTS_PER_BATCH";
-    /// Days for which an alert's id is remembered.
-    pub const LEDGER_RETENTION_DAYS: &str = "LEDGER_RETENTION_DAYS";
-    /// All of them.
-    pub const ALL: [&str; 6] = [
-        LEDGER_TABLE_NAME,
-        ALERT_TOPIC_ARN,
-        METRIC_NAMESPACE,
-        METRIC_SOURCE,
-        MAX_ALERTS_PER_BATCH,
-        LEDGER_RETENTION_DAYS,
-    ];
-}
+const LEDGER_TABLE_NAME: (&str, &str) = ("LEDGER_TABLE_NAME", "the name of the table of the alert ledger");
+const ALERT_TOPIC_ARN: (&str, &str) = ("ALERT_TOPIC_ARN", "the ARN of the topic of alerts");
+const METRIC_NAMESPACE: (&str, &str) = ("METRIC_NAMESPACE", "AnomalyDetection");
+const METRIC_SOURCE: (&str, &str) = ("METRIC_SOURCE", "Detector");
+/// What CloudWatch accepts as a namespace or the value of a dimension.
+const METRIC_NAME_FORM: &str = "1 to 255 printable ASCII characters";
 
-/// Everything that can be set.
+const MAX_ALERTS_PER_BATCH: Knob<u32> = Knob {
+    name: "MAX_ALERTS_PER_BATCH",
+    default: 3,
+    min: Bound::Included(1),
+    max: Bound::Included(100),
+    meaning: "alerts of a batch that are published alone; the rest share a digest",
+};
+
+/// See [`AlerterSettings::ledger_retention_days`].
+const LEDGER_RETENTION_DAYS: Knob<u32> = Knob {
+    name: "LEDGER_RETENTION_DAYS",
+    default: 125,
+    min: Bound::Included(29),
+    max: Bound::Included(3_650),
+    meaning: "days for which an alert's id is remembered: longer than user state is kept, plus a message's time in queue and \
+              dead-letter queue",
+};
+
+/// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The table of the ledger.
     pub ledger_table_name: String,
-    /// Where alerts go.
+    /// The topic of alerts.
     pub alert_topic_arn: String,
     /// Namespace of AnomalyCount and of the operational metrics.
     pub metric_namespace: String,
     /// Value of AnomalyCount's dimension `Source`.
     pub metric_source: String,
-    /// What the protocol itself needs.
-    pub settings: Settings,
+    /// What the handler needs.
+    pub settings: AlerterSettings,
 }
 
 /// What the handler needs, whatever its ports are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct AlerterSettings {
     /// Alerts of one batch that are published alone; the rest share a digest.
     pub singles_max: usize,
-    /// How long an id is remembered. Longer than a message can wait in the queue and then in its dead-letter queue (14 days each
-    /// at most), or one that is redriven late would be alerted twice; and longer than that beyond the retention of user state
-    /// (90 days, and a few until DynamoDB deletes), since an outbox that could not be cleared is sent again with the user's next
-    /// transaction, whenever that comes.
+    /// How long an id is remembered. Longer than a message can wait in the queue and then in its dead-letter queue (at most 14 days
+    /// each), or a late redrive would be alerted twice. And longer by that than user state is kept (90 days, and a few until DynamoDB
+    /// deletes), since an outbox that could not be cleared is sent again with the user's next transaction, whenever that is.
     pub ledger_retention_days: u32,
+}
+
+/// Every environment variable of the alerter.
+#[must_use]
+pub fn variables() -> Vec<KnobRow> {
+    let required = [LEDGER_TABLE_NAME, ALERT_TOPIC_ARN];
+    let required = required.map(|(name, form)| KnobRow::required(name, form.to_owned(), form));
+    let text = |(name, default), meaning| KnobRow::text(name, default, METRIC_NAME_FORM, meaning);
+    let own = [
+        text(METRIC_NAMESPACE, "namespace of AnomalyCount and of the operational metrics"),
+        text(METRIC_SOURCE, "value of AnomalyCount's dimension `Source`"),
+        MAX_ALERTS_PER_BATCH.row(),
+        LEDGER_RETENTION_DAYS.row(),
+    ];
+    required.into_iter().chain(own).collect()
 }
 
 impl Config {
@@ -60,35 +78,33 @@ impl Config {
     /// # Errors
     /// [`EnvError`] names the variable and what it accepts.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
-        let ascii = "1 to 255 printable ASCII characters";
-        let printable = |text: &str| {
-            let fits = text.len() <= 255 && text.bytes().all(|c| c.is_ascii_graphic() || c == b' ');
-            fits.then(|| text.to_owned())
-        };
+        let metric_name =
+            |(name, default): (_, &str)| env.parsed_with(name, METRIC_NAME_FORM, default.to_owned(), metric_name);
         Ok(Self {
-            ledger_table_name: env.required(names::LEDGER_TABLE_NAME, "the name of the table of the alert ledger")?,
-            alert_topic_arn: env.required(names::ALERT_TOPIC_ARN, "the ARN of the topic of alerts")?,
-            metric_namespace: env.parsed_with(
-                names::METRIC_NAMESPACE,
-                ascii,
-                "AnomalyDetection".to_owned(),
-                printable,
-            )?,
-            metric_source: env.parsed_with(names::METRIC_SOURCE, ascii, "Detector".to_owned(), printable)?,
-            settings: Settings::from_env(env)?,
+            ledger_table_name: env.required(LEDGER_TABLE_NAME.0, LEDGER_TABLE_NAME.1)?,
+            alert_topic_arn: env.required(ALERT_TOPIC_ARN.0, ALERT_TOPIC_ARN.1)?,
+            metric_namespace: metric_name(METRIC_NAMESPACE)?,
+            metric_source: metric_name(METRIC_SOURCE)?,
+            settings: AlerterSettings::from_env(env)?,
         })
     }
 }
 
-impl Settings {
+/// The text, if CloudWatch accepts it.
+fn metric_name(text: &str) -> Option<String> {
+    let is_printable = text.bytes().all(|c| c.is_ascii_graphic() || c == b' ');
+    (text.len() <= 255 && is_printable).then(|| text.to_owned())
+}
+
+impl AlerterSettings {
     /// Reads the variables that have defaults.
     ///
     /// # Errors
     /// [`EnvError`] names the variable and what it accepts.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         Ok(Self {
-            singles_max: env.number(names::MAX_ALERTS_PER_BATCH, "1 to 100", 3, 1..=100)?,
-            ledger_retention_days: env.number(names::LEDGER_RETENTION_DAYS, "29 to 3650", 125, 29..=3_650)?,
+            singles_max: usize::try_from(env.knob(&MAX_ALERTS_PER_BATCH)?).unwrap_or(usize::MAX),
+            ledger_retention_days: env.knob(&LEDGER_RETENTION_DAYS)?,
         })
     }
 }
@@ -98,23 +114,23 @@ mod tests {
     use super::*;
 
     fn config(extra: (&'static str, &str)) -> Result<Config, EnvError> {
-        Config::from_env(&Env::from_pairs([(names::LEDGER_TABLE_NAME, "t"), (names::ALERT_TOPIC_ARN, "a"), extra]))
+        Config::from_env(&Env::from_pairs([("LEDGER_TABLE_NAME", "t"), ("ALERT_TOPIC_ARN", "a"), extra]))
     }
 
     #[test]
-    fn the_defaults_are_the_recipes() {
+    fn the_defaults_are_those_of_the_contract() {
         let config = config(("", "")).unwrap();
         assert_eq!((config.metric_namespace.as_str(), config.metric_source.as_str()), ("AnomalyDetection", "Detector"));
     }
 
     #[test]
-    fn what_is_missing_or_malformed_is_named() {
+    fn a_missing_or_malformed_variable_is_named() {
         for (name, value) in [
-            (names::LEDGER_TABLE_NAME, ""),
-            (names::ALERT_TOPIC_ARN, ""),
-            (names::METRIC_SOURCE, "Zürich"),
-            (names::MAX_ALERTS_PER_BATCH, "0"),
-            (names::LEDGER_RETENTION_DAYS, "28"),
+            ("LEDGER_TABLE_NAME", ""),
+            ("ALERT_TOPIC_ARN", ""),
+            ("METRIC_SOURCE", "Zürich"),
+            ("MAX_ALERTS_PER_BATCH", "0"),
+            ("LEDGER_RETENTION_DAYS", "28"),
         ] {
             assert!(config((name, value)).unwrap_err().to_string().starts_with(name), "{name}");
         }

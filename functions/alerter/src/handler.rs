@@ -1,9 +1,9 @@
-//! Lease, publish, count, complete.
+//! Claim, publish, count, complete.
 //!
-//! An alert is claimed in the ledger before it is published and completed after it is counted. A crash in between leaves a
-//! claim whose lease runs out, and the message comes again: nothing is lost. What remains is one window: SNS has taken an alert
-//! and we do not know it (its answer got lost), or cannot note it (a crash, or the ledger fails, before the alert is completed).
-//! Then it is published twice. SNS has no idempotency, so nobody can close that window.
+//! An alert is claimed in the ledger before it is published, and completed after it is counted. A crash in between leaves a claim
+//! whose lease runs out, and SQS redelivers the message: nothing is lost. One gap remains. If SNS accepted an alert and its response
+//! was lost, or a crash or the ledger keeps us from recording it, the alert is published twice. SNS has no idempotency for standard
+//! topics, so nothing can close that gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +11,21 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures_util::{StreamExt, stream};
 use lambda_kit::{Clock, Invocation, failures, telemetry::chain};
 
-use crate::config::Settings;
+use crate::config::AlerterSettings;
 use crate::ledger::{Claim, Lease, Ledger, LedgerError};
 use crate::message::{self, Alert, NotSqs, QueueMessage};
 use crate::metric_sink::MetricSink;
 use crate::publication;
 use crate::publisher::Publisher;
-use crate::summary::Summary;
+use crate::summary::AlerterSummary;
 
-/// Ledger calls under way at once.
+/// Ledger calls in flight at once.
 const LEDGER_CALLS_CONCURRENT_MAX: usize = 16;
-/// SNS messages in one call to the publisher: what is confirmed of one call stays confirmed if time runs out in the next.
+/// SNS messages in one call to the publisher. Messages confirmed by one call stay confirmed if time runs out in the next.
 const PUBLICATIONS_PER_CALL: usize = 10;
-/// No alert is claimed or published in the last four seconds: what is published has to be counted and completed.
+/// No alert is claimed or published in the last four seconds: published alerts have to be counted and completed.
 const PUBLISH_RESERVE_MS: i64 = 4_000;
-/// The metric has to answer two seconds before the end: if it does not, the ledger is still told what is published.
+/// The metric has to respond two seconds before the end. If it does not, the ledger can still record what was published.
 const METRIC_RESERVE_MS: i64 = 2_000;
 /// A lease outlives the invocation by this much, and is far shorter than the queue's visibility time-out.
 const LEASE_MARGIN_MS: i64 = 1_000;
@@ -34,21 +34,21 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// Why a whole batch fails.
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
-    /// The function has another trigger than an SQS queue.
+    /// The function's trigger is not an SQS queue.
     #[error(transparent)]
     NotSqs(#[from] NotSqs),
-    /// A message failed that has no id to be reported by.
-    #[error("a message without an id failed; the whole batch has to come again")]
+    /// A message failed that has no id to report.
+    #[error("a message without an id failed; the whole batch has to be redelivered")]
     Unreportable,
 }
 
-/// What the function answers, and what happened.
+/// The function's response, and what happened.
 #[derive(Debug)]
 pub struct Outcome {
     /// For Lambda.
     pub response: SqsBatchResponse,
-    /// For people.
-    pub summary: Summary,
+    /// For logs and metrics.
+    pub summary: AlerterSummary,
 }
 
 /// The handler over its ports: ledger `L`, publisher `P`, metric `M`, time `C`.
@@ -58,17 +58,17 @@ pub struct Alerter<L, P, M, C> {
     publisher: P,
     metric: M,
     clock: C,
-    settings: Settings,
+    settings: AlerterSettings,
 }
 
-/// The alerts of a batch, each once, with the indices of the messages that brought it.
+/// The alerts of a batch, each once, with the indices of the messages it came in.
 type Alerts = Vec<(Alert, Vec<usize>)>;
 
 /// What is known so far of one invocation.
 #[derive(Default)]
 struct Progress {
-    summary: Summary,
-    /// Indices of messages that have to come again.
+    summary: AlerterSummary,
+    /// Indices of the messages that SQS has to redeliver.
     failed: BTreeSet<usize>,
 }
 
@@ -86,17 +86,17 @@ impl Progress {
 }
 
 impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
-    /// An alerter.
-    pub const fn new(ledger: L, publisher: P, metric: M, clock: C, settings: Settings) -> Self {
+    /// The handler over these ports.
+    pub const fn new(ledger: L, publisher: P, metric: M, clock: C, settings: AlerterSettings) -> Self {
         Self { ledger, publisher, metric, clock, settings }
     }
 
     /// Handles one batch: `event` is Lambda's SQS event as JSON.
     ///
     /// # Errors
-    /// [`HandlerError`] if the batch as a whole has to come again, or is none.
+    /// [`HandlerError`] if `event` is not a batch, or if SQS has to redeliver the whole batch.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
-        let messages = message::open(event)?;
+        let messages = message::parse(event)?;
         let mut progress = Progress::default();
         progress.summary.messages = count(messages.len());
         let alerts = read(&messages, &mut progress);
@@ -109,7 +109,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         Ok(Outcome { response, summary: progress.summary })
     }
 
-    /// Claims every alert. Answers with those to publish, and those that only have to be counted.
+    /// Claims every alert. Returns those to publish, and those that only have to be counted.
     async fn claim(&self, alerts: Alerts, invocation: &Invocation, progress: &mut Progress) -> (Alerts, Alerts) {
         let lease = self.lease(invocation);
         let claims = stream::iter(&alerts)
@@ -135,7 +135,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         (fresh, published)
     }
 
-    /// Publishes; answers with the alerts of which that is confirmed.
+    /// Publishes. Returns the alerts that SNS confirmed.
     async fn publish(&self, fresh: Alerts, invocation: &Invocation, progress: &mut Progress) -> Alerts {
         if fresh.is_empty() {
             return fresh;
@@ -144,8 +144,8 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         let publications = publication::plan(&alerts, self.settings.singles_max);
         let mut confirmed = Vec::with_capacity(publications.len());
         for call in publications.chunks(PUBLICATIONS_PER_CALL) {
-            let answers = invocation.within(&self.clock, PUBLISH_RESERVE_MS, self.publisher.publish(call)).await;
-            confirmed.extend(answers.unwrap_or_else(|| vec![false; call.len()]));
+            let answered = invocation.within(&self.clock, PUBLISH_RESERVE_MS, self.publisher.publish(call)).await;
+            confirmed.extend(answered.unwrap_or_else(|| vec![false; call.len()]));
         }
         let confirmed: Vec<_> = publications.iter().zip(confirmed).filter(|(_, is_confirmed)| *is_confirmed).collect();
         progress.summary.publications = count(confirmed.len());
@@ -158,8 +158,8 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         published
     }
 
-    /// Counts and completes what is published. If only the counting fails, the ledger is told that it is published, so that
-    /// the next attempt counts and does not publish again.
+    /// Counts and completes published alerts. If only the counting fails, the ledger records them as published, so that the next
+    /// attempt counts them without publishing again.
     async fn settle(&self, new: &Alerts, old: &Alerts, invocation: &Invocation, progress: &mut Progress) {
         let total = u32::try_from(new.len() + old.len()).unwrap_or(u32::MAX);
         if total == 0 {
@@ -173,13 +173,13 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
             return;
         }
         if let Some(Err(error)) = counting {
-            tracing::warn!(error = %chain(&error), "Alerts are published and not counted; they come again to be counted.");
+            tracing::warn!(error = %chain(&error), "Alerts are published but not counted; they are redelivered to be counted.");
         }
         self.on_each(new.iter().chain(old), |id| self.ledger.mark_published(id, lease)).await;
         progress.fail_all(new.iter().chain(old).map(|(_, messages)| messages.as_slice()));
     }
 
-    /// Tells the ledger of each alert; answers with the messages of those where it failed.
+    /// Makes a ledger call for each alert. Returns the messages of those that failed.
     async fn on_each<'a, F: Future<Output = Result<(), LedgerError>>>(
         &self,
         alerts: impl Iterator<Item = &'a (Alert, Vec<usize>)>,
@@ -192,7 +192,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         let answers: Vec<_> = calls.buffered(LEDGER_CALLS_CONCURRENT_MAX).collect().await;
         let failed = answers.into_iter().filter_map(|(answer, messages)| {
             let error = answer.err()?;
-            tracing::warn!(error = %chain(&error), "The ledger could not be told of a published alert.");
+            tracing::warn!(error = %chain(&error), "The ledger could not record a published alert.");
             Some(messages)
         });
         failed.collect()
@@ -208,7 +208,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     }
 }
 
-/// Reads every message; an id that stands in several is one alert.
+/// Reads every message. Messages with the same id are one alert.
 fn read(messages: &[QueueMessage], progress: &mut Progress) -> Alerts {
     let mut alerts: Alerts = Vec::new();
     let mut index_of: BTreeMap<String, usize> = BTreeMap::new();
@@ -216,7 +216,7 @@ fn read(messages: &[QueueMessage], progress: &mut Progress) -> Alerts {
         let alert = match Alert::read(message) {
             Ok(alert) => alert,
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "A message is no alert; it goes to the dead-letter queue.");
+                tracing::warn!(error = %chain(&error), "A message is not an alert; it goes to the dead-letter queue.");
                 progress.summary.poison += 1;
                 progress.failed.insert(index);
                 continue;

@@ -1,32 +1,42 @@
-//! Port: what has been alerted. An id is claimed under a lease, then completed; a completed one is never alerted again.
+//! Port: the ledger of alerts. An id is claimed under a lease, then completed. A completed id is never alerted again.
 
 pub mod dynamodb;
+#[cfg(feature = "test-doubles")]
 pub mod memory;
 
+use std::error::Error;
+
 pub use dynamodb::DynamoDbLedger;
+#[cfg(feature = "test-doubles")]
 pub use memory::MemoryLedger;
 
-/// The answer to a claim.
+/// The outcome of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
-    /// Ours, to publish and count.
+    /// Ours: publish and count it.
     Granted,
-    /// Ours, published by an earlier attempt and not counted yet.
+    /// Ours: an earlier attempt published it but did not count it.
     GrantedPublished,
-    /// Done before.
+    /// Completed before.
     Completed,
-    /// Somebody else is at it, or was and crashed; the lease will run out.
+    /// Another invocation has it, or had it and crashed. Its lease will run out.
     Held,
 }
 
-/// The ledger did not answer, or refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the alert ledger failed to {action}: {reason}")]
+/// The ledger did not respond, or refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the alert ledger failed to {action}")]
 pub struct LedgerError {
-    /// What was tried.
-    pub action: &'static str,
-    /// What the ledger said.
-    pub reason: String,
+    action: &'static str,
+    #[source]
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl LedgerError {
+    /// `action` is what was tried, such as `claim`.
+    pub fn new(action: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { action, source: source.into() }
+    }
 }
 
 /// When a claim is made, and when it ends by itself.
@@ -34,9 +44,9 @@ pub struct LedgerError {
 pub struct Lease {
     /// Now, in ms since the epoch.
     pub now_ms: i64,
-    /// An unfinished claim can be taken over from then on.
+    /// From this time on, another invocation can take over an unfinished claim.
     pub until_ms: i64,
-    /// The entry can be forgotten from then on, in seconds since the epoch.
+    /// From this time on the entry can be forgotten, in seconds since the epoch.
     pub expires_at_seconds: i64,
 }
 
@@ -46,7 +56,7 @@ pub trait Ledger {
     /// Claims an id, if it is absent or its lease has run out.
     async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError>;
 
-    /// Notes that a claimed id is published, so that nobody publishes it again.
+    /// Records that a claimed id is published, so that it is not published again.
     async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError>;
 
     /// Ends the claim: published and counted.

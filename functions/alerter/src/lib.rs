@@ -1,8 +1,8 @@
 //! Anomaly messages → alert ledger → SNS and AnomalyCount.
 //!
-//! [`message`] reads what the queue brings, [`publication`] makes alerts of it that people and programs can read,
-//! [`handler`] claims, publishes, counts and completes. What it needs of the world stands in three ports, each beside its
-//! adapters: [`ledger`], [`publisher`] and [`metric_sink`].
+//! [`message`] reads alerts from Lambda's SQS event, [`publication`] turns them into texts for people and documents for programs,
+//! [`handler`] claims, publishes, counts and completes. It reaches the outside through three ports, each beside its adapters:
+//! [`ledger`], [`publisher`] and [`metric_sink`].
 
 pub mod config;
 pub mod handler;
@@ -13,6 +13,6 @@ pub mod publication;
 pub mod publisher;
 pub mod summary;
 
-pub use config::Config;
+pub use config::{AlerterSettings, Config};
 pub use handler::{Alerter, HandlerError, Outcome};
-pub use summary::Summary;
+pub use summary::AlerterSummary;

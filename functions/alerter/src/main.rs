@@ -1,5 +1,5 @@
-//! The alerter as a Lambda function: wiring and nothing else.
-// Three SDK clients inside streams inside the handler: the compiler's default depth for types of futures is not enough.
+//! The alerter as a Lambda function: wiring only.
+// Three SDK clients inside streams inside the handler: the futures' types are deeper than the compiler's default limit.
 #![recursion_limit = "256"]
 
 use std::sync::Mutex;

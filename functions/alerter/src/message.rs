@@ -1,28 +1,30 @@
-//! What the queue brings: Lambda's SQS event, and in each message an alert or something that is none.
+//! Lambda's SQS event and the alerts in its messages.
 
 use anomaly_core::{AnomalyMessage, MESSAGE_VERSION, Severity};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Longest body, in bytes. The detector's messages end at about 5 KB; a text of this many quotation marks, the worst there is,
-/// takes six times as many in SNS's message and still fits.
+/// Longest body, in bytes. The detector's messages have at most about 5 KB. The worst text, all quotation marks, takes six times its
+/// length in an SNS message and still fits.
 const BODY_BYTES_MAX: usize = 32 * 1024;
-/// Words by which a plain-text body is known for an alert: the recipe's contract.
+/// A plain-text body with these words is an alert: the plain-text contract.
 const PLAIN_TEXT_MARK: &str = "ANOMALY DETECTED";
+/// The message attribute `rule` of a plain-text alert. Filter policies may name it, so it stays.
+pub const PLAIN_TEXT_RULE: &str = "recipe";
 
-/// One SQS message; what cannot be read of it is absent.
+/// One SQS message. A field that cannot be read is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueMessage {
     /// SQS's id of this message, the same at every delivery.
     #[serde(default)]
     pub message_id: Option<String>,
-    /// What was sent.
+    /// The body, as it was sent.
     #[serde(default)]
     pub body: Option<String>,
 }
 
-/// The payload is no SQS event at all.
+/// The payload is not an SQS event at all.
 #[derive(Debug, thiserror::Error)]
 #[error("the event has no list of SQS messages: is the function's trigger an SQS queue?")]
 pub struct NotSqs(#[source] serde_json::Error);
@@ -33,25 +35,25 @@ struct Event<'a> {
     records: Vec<&'a RawValue>,
 }
 
-/// Takes an event apart, message by message, so that one that cannot be read costs nothing but itself.
+/// Parses an event message by message, so that a malformed message affects no other.
 ///
 /// # Errors
 /// [`NotSqs`] if there is no list of messages.
-pub fn open(event: &str) -> Result<Vec<QueueMessage>, NotSqs> {
+pub fn parse(event: &str) -> Result<Vec<QueueMessage>, NotSqs> {
     let event: Event<'_> = serde_json::from_str(event).map_err(NotSqs)?;
     Ok(event.records.into_iter().map(|json| serde_json::from_str(json.get()).unwrap_or_default()).collect())
 }
 
-/// Why a body is no alert. The message goes back to the queue, and from there to its dead-letter queue.
+/// Why a message is not an alert. It returns to the queue, and from there goes to the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnAlert {
-    /// There is no body or no message id.
+    /// The body or the message id is missing.
     #[error("the message has no body or no id")]
     Incomplete,
-    /// Longer than an alert can be, and than SNS takes.
+    /// Longer than an alert can be, and than SNS accepts.
     #[error("the body has {0} bytes; an alert has {BODY_BYTES_MAX} at most")]
     TooLarge(usize),
-    /// Neither JSON nor the recipe's words.
+    /// Neither an anomaly message nor the plain-text contract.
     #[error("the body is neither an anomaly message nor a text with \"{PLAIN_TEXT_MARK}\"")]
     Unknown(#[source] serde_json::Error),
     /// Written by newer code.
@@ -59,19 +61,19 @@ pub enum NotAnAlert {
     Version(u32),
 }
 
-/// An alert to be sent, whichever way it came.
+/// An alert to be published, from an anomaly message or a plain text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     /// Its identity in the ledger.
     pub id: String,
-    /// One line for people.
+    /// One line of text for people.
     pub text: String,
-    /// Its numbers; `None` for a plain text.
+    /// The anomaly message; `None` for a plain text.
     pub anomaly: Option<AnomalyMessage>,
 }
 
 impl Alert {
-    /// Reads a message. A plain text has no id of its own, so SQS's serves: it is the same at every delivery.
+    /// Reads a message. A plain text has no id of its own, so it takes SQS's message id, which is the same at every delivery.
     ///
     /// # Errors
     /// [`NotAnAlert`].
@@ -94,26 +96,26 @@ impl Alert {
         }
     }
 
-    /// How urgent. A plain text does not say; it crossed a threshold.
+    /// The severity. A plain text does not say; it crossed a threshold, so it is a warning.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.anomaly.as_ref().map_or(Severity::Warning, |anomaly| anomaly.severity)
     }
 
-    /// Which rule judged; `recipe` for a plain text.
+    /// The rule that judged. A plain text does not say; [`PLAIN_TEXT_RULE`] is what subscribers have always got for it.
     #[must_use]
     pub fn rule(&self) -> &'static str {
-        self.anomaly.as_ref().map_or("recipe", |anomaly| anomaly.rule.as_str())
+        self.anomaly.as_ref().map_or(PLAIN_TEXT_RULE, |anomaly| anomaly.rule.as_str())
     }
 
-    /// How far beyond usual, in standard deviations.
+    /// The score in standard deviations; `None` for a plain text.
     #[must_use]
     pub fn score(&self) -> Option<f64> {
         self.anomaly.as_ref().map(|anomaly| anomaly.score)
     }
 }
 
-/// The version that a body names, if it is one that this code does not know.
+/// The version that a body declares, if this code does not know it.
 fn newer_version(body: &str) -> Option<u32> {
     let value: serde_json::Value = serde_json::from_str(body).ok()?;
     let version = u32::try_from(value.get("version")?.as_u64()?).ok()?;
@@ -129,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn the_recipes_text_is_an_alert() {
+    fn a_text_of_the_plain_text_contract_is_an_alert() {
         let text = "ANOMALY DETECTED: User user001 has transaction of 9000.00 (avg: 1.00, stddev: 1.00, threshold: 3.50, count: 9)";
         let alert = read(text).unwrap();
-        assert_eq!((alert.id.as_str(), alert.text.as_str(), alert.rule()), ("sqs:m1", text, "recipe"));
+        assert_eq!((alert.id.as_str(), alert.text.as_str(), alert.rule()), ("sqs:m1", text, PLAIN_TEXT_RULE));
     }
 
     #[test]
-    fn what_is_neither_is_no_alert() {
+    fn a_body_of_neither_kind_is_not_an_alert() {
         for body in ["", "hello", "{}", r#"{"version":1}"#, "[1]"] {
             assert!(matches!(read(body), Err(NotAnAlert::Unknown(_))), "{body}");
         }
@@ -145,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn one_unreadable_message_costs_nothing_but_itself() {
-        let messages = open(r#"{"Records":[{"messageId":"a","body":"x"},7,{"messageId":5}]}"#).unwrap();
+    fn a_malformed_message_affects_no_other() {
+        let messages = parse(r#"{"Records":[{"messageId":"a","body":"x"},7,{"messageId":5}]}"#).unwrap();
         assert_eq!(messages.len(), 3);
         assert_eq!(messages[0].message_id.as_deref(), Some("a"));
         assert_eq!(messages[1], QueueMessage::default());
-        assert!(open("{}").is_err());
+        assert!(parse("{}").is_err());
     }
 }

@@ -1,15 +1,19 @@
 //! Port: where AnomalyCount is counted.
 
 pub mod cloudwatch;
+#[cfg(feature = "test-doubles")]
 pub mod memory;
 
+use std::error::Error;
+
 pub use cloudwatch::CloudWatchSink;
+#[cfg(feature = "test-doubles")]
 pub use memory::MemorySink;
 
-/// The metric was not taken, or not known to be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("AnomalyCount could not be put: {0}")]
-pub struct MetricError(pub String);
+/// The metric was not accepted, or it is not known whether it was.
+#[derive(Debug, thiserror::Error)]
+#[error("AnomalyCount could not be put")]
+pub struct MetricError(#[source] pub Box<dyn Error + Send + Sync>);
 
 /// What the handler needs of a metric.
 #[expect(async_fn_in_trait, reason = "one invocation at a time on one thread: its futures need not be Send")]

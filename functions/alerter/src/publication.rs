@@ -1,9 +1,9 @@
 //! Alerts as they reach subscribers.
 //!
-//! One SNS message carries two texts: `email` is for people, `default` is the JSON document that sqs, lambda and https
-//! subscribers get. An email subscription that receives more than 10 messages a second is suspended by SNS, so only the most
-//! severe few alerts of a batch travel alone; the rest share a digest. That keeps ordinary bursts far below the limit; a backlog of
-//! many batches in a second can still pass it. Nothing is dropped.
+//! One SNS message carries two texts: `email` is for people, `default` is the JSON document that sqs, lambda and https subscribers get.
+//! SNS suspends an email subscription that receives more than 10 messages a second, so only the few most severe alerts of a batch
+//! are published alone; the rest share a digest. Ordinary bursts stay far below the limit. A backlog of many batches in one second can
+//! still exceed it. Nothing is dropped.
 
 use anomaly_core::{AnomalyMessage, Severity};
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -11,13 +11,13 @@ use lambda_kit::batch::{Limits, chunks};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::message::Alert;
+use crate::message::{Alert, PLAIN_TEXT_RULE};
 
-/// The subject of every email: the recipe's.
+/// The subject of every email: a contract.
 pub const SUBJECT: &str = "Transaction Anomaly Alert";
-/// What one SNS message may have: 256 KB, less what subject and attributes take.
+/// Largest SNS message: 256 KB, less subject and attributes.
 pub const MESSAGE_BYTES_MAX: usize = 256_000 - 10_000;
-/// Alerts in one digest, each with what it takes alone; the rest is for what stands around them.
+/// Limits of one digest. Each alert counts with the size it would have alone; the last kilobyte is for the text around them.
 const DIGEST_LIMITS: Limits = Limits { entries_max: 1_000, bytes_max: MESSAGE_BYTES_MAX - 1_000 };
 
 /// One SNS message.
@@ -29,16 +29,16 @@ pub struct Publication {
     pub email: String,
     /// For programs: JSON.
     pub document: String,
-    /// Of the most severe alert in it.
+    /// The highest severity of the alerts in it.
     pub severity: Severity,
-    /// Of the first alert in it.
+    /// The rule of the first alert in it.
     pub rule: &'static str,
-    /// The greatest |score| in it.
+    /// The score with the greatest magnitude in it.
     pub score: Option<f64>,
 }
 
 impl Publication {
-    /// The text by protocol, as SNS takes it: `default` is what sqs, lambda and https subscribers get.
+    /// Both texts in SNS's JSON message structure, by protocol.
     #[must_use]
     pub fn message(&self) -> String {
         json!({ "default": self.document, "email": self.email }).to_string()
@@ -52,7 +52,7 @@ struct Document<'a> {
     anomaly: Option<&'a AnomalyMessage>,
 }
 
-/// Plans the publications of a batch: the `singles_max` most severe alerts alone, the rest in digests.
+/// Plans the publications of a batch: the `singles_max` most severe alerts alone, the rest in digests. Every alert is in exactly one.
 #[must_use]
 pub fn plan(alerts: &[&Alert], singles_max: usize) -> Vec<Publication> {
     let mut by_severity = alerts.to_vec();
@@ -60,7 +60,7 @@ pub fn plan(alerts: &[&Alert], singles_max: usize) -> Vec<Publication> {
         (b.severity(), magnitude(b)).partial_cmp(&(a.severity(), magnitude(a))).unwrap_or(std::cmp::Ordering::Equal)
     });
     let (singles, rest) = by_severity.split_at(singles_max.min(by_severity.len()));
-    // A digest of one is an alert.
+    // A digest of one would be just an alert.
     let (singles, rest) = if rest.len() == 1 { (by_severity.as_slice(), &[][..]) } else { (singles, rest) };
     let mut publications: Vec<Publication> = singles.iter().map(|alert| single(alert)).collect();
     publications.extend(digests(rest));
@@ -83,11 +83,12 @@ fn single(alert: &Alert) -> Publication {
 }
 
 fn document(alert: &Alert) -> Value {
-    // Strings, finite numbers and enums: there is nothing here that JSON cannot hold.
-    serde_json::to_value(Document { text: &alert.text, anomaly: alert.anomaly.as_ref() }).unwrap_or_default()
+    let value = serde_json::to_value(Document { text: &alert.text, anomaly: alert.anomaly.as_ref() });
+    debug_assert!(value.is_ok(), "JSON can hold strings, finite numbers and enums: {value:?}");
+    value.unwrap_or_default()
 }
 
-/// One alert in full.
+/// One alert with all details, as an email.
 fn email(alert: &Alert) -> String {
     match &alert.anomaly {
         Some(anomaly) => format!("{}\n\n{}", alert.text, details(anomaly)),
@@ -123,6 +124,7 @@ fn digests(alerts: &[&Alert]) -> impl Iterator<Item = Publication> {
 }
 
 fn digest(alerts: &[&Alert]) -> Publication {
+    debug_assert!(!alerts.is_empty(), "a digest has alerts");
     let of = |severity| alerts.iter().filter(|alert| alert.severity() == severity).count();
     let (critical, high, warning) = (of(Severity::Critical), of(Severity::High), of(Severity::Warning));
     let mut text = format!(
@@ -136,7 +138,7 @@ fn digest(alerts: &[&Alert]) -> Publication {
         email: text,
         document: json!({ "version": 1, "digest": documents }).to_string(),
         severity: alerts.iter().map(|alert| alert.severity()).max().unwrap_or(Severity::Warning),
-        rule: alerts.first().map_or("recipe", |alert| alert.rule()),
+        rule: alerts.first().map_or(PLAIN_TEXT_RULE, |alert| alert.rule()),
         score: alerts.iter().filter_map(|alert| alert.score()).max_by(|a, b| a.abs().total_cmp(&b.abs())),
     }
 }
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_severe_travel_alone_and_nothing_is_dropped() {
+    fn the_most_severe_are_published_alone_and_nothing_is_dropped() {
         let publications = planned(&[3.0, 40.0, 4.0, 12.0, 2.6], 2);
         assert_eq!(publications.len(), 3);
         assert_eq!(publications[0].score, Some(40.0));

@@ -1,8 +1,10 @@
 //! Port: where alerts are published.
 
+#[cfg(feature = "test-doubles")]
 pub mod memory;
 pub mod sns;
 
+#[cfg(feature = "test-doubles")]
 pub use memory::MemoryPublisher;
 pub use sns::SnsPublisher;
 
@@ -11,7 +13,7 @@ use crate::publication::Publication;
 /// What the handler needs of a publisher.
 #[expect(async_fn_in_trait, reason = "one invocation at a time on one thread: its futures need not be Send")]
 pub trait Publisher {
-    /// Publishes, and answers, for each in order, whether it is confirmed. One that is not may have been published all the
-    /// same.
+    /// Publishes. Returns, for each in order, whether it was confirmed. A publication that is not confirmed may still have been
+    /// published.
     async fn publish(&self, publications: &[Publication]) -> Vec<bool>;
 }

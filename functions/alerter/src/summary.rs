@@ -1,28 +1,30 @@
 //! What happened in one invocation: counted once, logged once, emitted once.
 
+use std::ops::AddAssign;
+
 use lambda_kit::metrics::Counts;
 
 /// The counts of one invocation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct AlerterSummary {
     /// SQS messages in the batch.
     pub messages: u64,
-    /// Bodies that are no alert.
+    /// Messages that are not alerts.
     pub poison: u64,
-    /// Alerts that were done before, or stood twice in the batch.
+    /// Alerts that were completed before, or are in the batch twice.
     pub suppressed: u64,
-    /// Alerts that somebody else has claimed.
+    /// Alerts that another invocation has claimed.
     pub held: u64,
     /// SNS messages confirmed.
     pub publications: u64,
     /// Alerts published.
     pub alerts: u64,
-    /// Alerts that have to come again for an infrastructure fault.
+    /// Alerts that have to be redelivered because of an infrastructure fault.
     pub failed: u64,
 }
 
-impl Summary {
-    /// As operational metrics.
+impl AlerterSummary {
+    /// The operational metrics.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts::new("alerter")
@@ -35,7 +37,7 @@ impl Summary {
             .with("AlertsFailed", self.failed)
     }
 
-    /// As the one log line of the invocation.
+    /// Writes the one log line of the invocation.
     pub fn log(&self, request_id: &str, duration_ms: i64) {
         tracing::info!(
             request_id,
@@ -49,5 +51,18 @@ impl Summary {
             publications = self.publications,
             "Published the alerts of a batch."
         );
+    }
+}
+
+/// Sums over several invocations.
+impl AddAssign for AlerterSummary {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.poison += other.poison;
+        self.suppressed += other.suppressed;
+        self.held += other.held;
+        self.publications += other.publications;
+        self.alerts += other.alerts;
+        self.failed += other.failed;
     }
 }

@@ -1,8 +1,8 @@
-//! User states that this process wrote last and nobody else is known to have written since: the warm path without reads.
+//! The warm cache: user states that this process wrote last. A cached user costs no read.
 //!
-//! A state is taken out for a batch and put back only when what the store holds is known. So after a failure, a conflict or a
-//! time-out it is simply not there, and the next batch reads. A cached state that somebody else has replaced meanwhile loses
-//! its conditional write and is folded anew from what the store returns.
+//! A state is taken out for a batch, and put back only if the stored item is known. After a failure, a conflict or a time-out the
+//! cache simply does not have it, and the next batch reads it. If another process has replaced the item meanwhile, the
+//! conditional write fails and the records are folded onto the item that the store returns.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -11,13 +11,13 @@ use lru::LruCache;
 
 use crate::window_store::StoredUser;
 
-/// Least recently used states go first. One takes about 2 KB.
+/// Evicts the least recently used state first. A state takes about 2 KB.
 #[derive(Debug)]
 pub(crate) struct Cache(Mutex<LruCache<String, StoredUser>>);
 
 impl Cache {
     pub(crate) fn new(users_max: NonZeroUsize) -> Self {
-        // `unbounded` and a bound of our own: a bounded one would allocate for all its users at start.
+        // `unbounded`, then a bound: a cache made with a bound allocates room for all its users at the start.
         let mut cache = LruCache::unbounded();
         cache.resize(users_max);
         Self(Mutex::new(cache))

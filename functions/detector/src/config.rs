@@ -1,171 +1,137 @@
-//! The detector's configuration: each environment variable named once. `template.yaml` sets the same names.
+//! The detector's configuration: each environment variable is declared once, with its range and default. `template.yaml` sets the
+//! same names; `variables` lists them for docs and tests.
 
 use std::num::NonZeroUsize;
+use std::ops::Bound;
 
-use anomaly_core::{Direction, Rule, RuleError, RuleKind, RuleSettings};
+use anomaly_core::{Knob, KnobRow, Rule, RuleSettings, knobs};
 use lambda_kit::{Env, EnvError};
 
-/// Names of the environment variables.
-pub mod names {
-    /// Table of user state.
-    pub const STATE_TABLE_NAME: &str = "STATE_TABLE_NAME";
-    /// Queue of anomaly messages.
-    pub const ANOMALY_QUEUE_URL: &str = "ANOMALY_QUEUE_URL";
-    /// Queue of rejected records.
-    pub const QUARANTINE_QUEUE_URL: &str = "QUARANTINE_QUEUE_URL";
-    /// `adaptive` or `plain`.
-    pub const RULE: &str = "RULE";
-    /// The 2.5 of "2.5 σ".
-    pub const SIGMAS: &str = "SIGMAS";
-    /// Window length in seconds.
-    pub const WINDOW_SECONDS: &str = "WINDOW_SECONDS";
-    /// Observations from which a transaction is judged.
-    pub const MIN_OBSERVATIONS: &str = "MIN_OBSERVATIONS";
-    /// Least standard deviation as a share of |mean|.
-    pub const STDDEV_FLOOR_RATIO: &str = "STDDEV_FLOOR_RATIO";
-    /// `up` or `both`.
-    pub const DIRECTION: &str = "DIRECTION";
-    /// How far an event time may be ahead of the arrival.
-    pub const MAX_CLOCK_SKEW_SECONDS: &str = "MAX_CLOCK_SKEW_SECONDS";
-    /// Days after which the state of a silent user is forgotten.
-    pub const STATE_RETENTION_DAYS: &str = "STATE_RETENTION_DAYS";
-    /// Retention of the stream.
-    pub const STREAM_RETENTION_HOURS: &str = "STREAM_RETENTION_HOURS";
-    /// User states kept warm.
-    pub const CACHE_USERS_MAX: &str = "CACHE_USERS_MAX";
-    /// Commits under way at once.
-    pub const COMMITS_CONCURRENT_MAX: &str = "COMMITS_CONCURRENT_MAX";
-    /// Namespace of the operational metrics.
-    pub const METRIC_NAMESPACE: &str = "METRIC_NAMESPACE";
-    /// All of them.
-    pub const ALL: [&str; 15] = [
-        STATE_TABLE_NAME,
-        ANOMALY_QUEUE_URL,
-        QUARANTINE_QUEUE_URL,
-        RULE,
-        SIGMAS,
-        WINDOW_SECONDS,
-        MIN_OBSERVATIONS,
-        STDDEV_FLOOR_RATIO,
-        DIRECTION,
-        MAX_CLOCK_SKEW_SECONDS,
-        STATE_RETENTION_DAYS,
-        STREAM_RETENTION_HOURS,
-        CACHE_USERS_MAX,
-        COMMITS_CONCURRENT_MAX,
-        METRIC_NAMESPACE,
-    ];
-}
+const STATE_TABLE_NAME: (&str, &str) = ("STATE_TABLE_NAME", "the name of the table of user state");
+const ANOMALY_QUEUE_URL: (&str, &str) = ("ANOMALY_QUEUE_URL", "the URL of the anomaly queue");
+const QUARANTINE_QUEUE_URL: (&str, &str) = ("QUARANTINE_QUEUE_URL", "the URL of the quarantine queue");
+const METRIC_NAMESPACE: (&str, &str) = ("METRIC_NAMESPACE", "AnomalyDetection");
 
-const SECONDS_PER_DAY: u32 = 86_400;
-const SECONDS_PER_HOUR: u32 = 3_600;
-/// A state outlives what could still be redelivered into it by this much.
-const RETENTION_MARGIN_SECONDS: u32 = SECONDS_PER_DAY;
+/// The clock skew that is allowed between a producer and Kinesis.
+const MAX_CLOCK_SKEW_SECONDS: Knob<u32> = Knob {
+    name: "MAX_CLOCK_SKEW_SECONDS",
+    default: 300,
+    min: Bound::Included(0),
+    max: Bound::Included(86_400),
+    meaning: "seconds that an event time may be ahead of its arrival; never more than a window",
+};
 
-/// Why the detector does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A variable is missing or malformed.
-    #[error(transparent)]
-    Env(#[from] EnvError),
-    /// The rule's knobs are out of range.
-    #[error("the rule's configuration is refused")]
-    Rule(#[from] RuleError),
-}
+/// 10,000 states take about 20 MB, which a function of 128 MB can spare.
+const CACHE_USERS_MAX: Knob<u32> = Knob {
+    name: "CACHE_USERS_MAX",
+    default: 10_000,
+    min: Bound::Included(1),
+    max: Bound::Unbounded,
+    meaning: "user states kept in memory, about 2 KB each",
+};
 
-/// Everything that can be set.
+const COMMITS_CONCURRENT_MAX: Knob<u32> = Knob {
+    name: "COMMITS_CONCURRENT_MAX",
+    default: 32,
+    min: Bound::Included(1),
+    max: Bound::Included(256),
+    meaning: "writes in flight at once",
+};
+
+/// The whole configuration.
 #[derive(Debug)]
 pub struct Config {
     /// The table of user state.
     pub state_table_name: String,
-    /// Where anomalies go.
+    /// Queue of anomaly messages.
     pub anomaly_queue_url: String,
-    /// Where rejected records go.
+    /// Queue of rejected records.
     pub quarantine_queue_url: String,
     /// Namespace of the operational metrics.
     pub metric_namespace: String,
-    /// What the protocol itself needs.
-    pub settings: Settings,
+    /// What the handler needs.
+    pub settings: DetectorSettings,
 }
 
 /// What the handler needs, whatever its ports are.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct DetectorSettings {
     /// The rule.
     pub rule: Rule,
-    /// How far an event time may be ahead of the arrival, in ms; a window at most.
+    /// How far an event time may be ahead of the arrival, in ms; at most a window.
     pub clock_skew_ms_max: i64,
-    /// How long a state is kept after its last change, in seconds: always beyond the stream's retention and the window, or a
-    /// redelivered record could be applied to a state that no longer knows it.
+    /// How long a state is kept after its last change, in seconds: see [`Rule::state_retention_seconds`].
     pub state_retention_seconds: u32,
-    /// User states kept warm.
+    /// User states kept in memory.
     pub cache_users_max: NonZeroUsize,
-    /// Commits under way at once.
+    /// Writes in flight at once.
     pub commits_concurrent_max: usize,
+}
+
+/// Every environment variable of the detector.
+#[must_use]
+pub fn variables() -> Vec<KnobRow> {
+    let required = [STATE_TABLE_NAME, ANOMALY_QUEUE_URL, QUARANTINE_QUEUE_URL];
+    let required = required.map(|(name, form)| KnobRow::required(name, form.to_owned(), form));
+    let own = [
+        MAX_CLOCK_SKEW_SECONDS.row(),
+        knobs::STATE_RETENTION_DAYS.row(),
+        knobs::STREAM_RETENTION_HOURS.row(),
+        CACHE_USERS_MAX.row(),
+        COMMITS_CONCURRENT_MAX.row(),
+        KnobRow::text(METRIC_NAMESPACE.0, METRIC_NAMESPACE.1, "a namespace", "namespace of the operational metrics"),
+    ];
+    required.into_iter().chain(knobs::rows()).chain(own).collect()
 }
 
 impl Config {
     /// Reads and validates the environment.
     ///
     /// # Errors
-    /// [`ConfigError`] names the variable and what it accepts.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+    /// [`EnvError`] names the variable and what it accepts.
+    pub fn from_env(env: &Env) -> Result<Self, EnvError> {
+        let required = |(name, form)| env.required(name, form);
         Ok(Self {
-            state_table_name: env.required(names::STATE_TABLE_NAME, "the name of the table of user state")?,
-            anomaly_queue_url: env.required(names::ANOMALY_QUEUE_URL, "the URL of the anomaly queue")?,
-            quarantine_queue_url: env.required(names::QUARANTINE_QUEUE_URL, "the URL of the quarantine queue")?,
-            metric_namespace: env.text(names::METRIC_NAMESPACE).unwrap_or("AnomalyDetection").to_owned(),
-            settings: Settings::from_env(env)?,
+            state_table_name: required(STATE_TABLE_NAME)?,
+            anomaly_queue_url: required(ANOMALY_QUEUE_URL)?,
+            quarantine_queue_url: required(QUARANTINE_QUEUE_URL)?,
+            metric_namespace: env.text(METRIC_NAMESPACE.0).unwrap_or(METRIC_NAMESPACE.1).to_owned(),
+            settings: DetectorSettings::from_env(env)?,
         })
     }
 }
 
-impl Settings {
+impl DetectorSettings {
     /// Reads the variables that have defaults.
     ///
     /// # Errors
-    /// [`ConfigError`] names the variable and what it accepts.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+    /// [`EnvError`] names the variable and what it accepts.
+    pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         let rule = Rule::new(rule_settings(env)?)?;
-        let skew = env.number(names::MAX_CLOCK_SKEW_SECONDS, "0 to 86400", 300, 0..=SECONDS_PER_DAY)?;
+        let days = env.knob(&knobs::STATE_RETENTION_DAYS)?;
+        let hours = env.knob(&knobs::STREAM_RETENTION_HOURS)?;
+        let skew_ms = i64::from(env.knob(&MAX_CLOCK_SKEW_SECONDS)?) * 1_000;
+        let cache_users_max = usize::try_from(env.knob(&CACHE_USERS_MAX)?).unwrap_or(usize::MAX);
         Ok(Self {
-            state_retention_seconds: state_retention_seconds(env, &rule)?,
-            // More than a window ahead, one record would make all that are on time late.
-            clock_skew_ms_max: (i64::from(skew) * 1_000).min(rule.window_length_ms()),
+            // A record more than a window ahead would make all records that are on time late.
+            clock_skew_ms_max: skew_ms.min(rule.window_length_ms()),
+            state_retention_seconds: rule.state_retention_seconds(days, hours),
             rule,
-            cache_users_max: env.number(names::CACHE_USERS_MAX, "1 or more", DEFAULT_CACHE_USERS_MAX, ..)?,
-            commits_concurrent_max: env.number(names::COMMITS_CONCURRENT_MAX, "1 to 256", 32, 1..=256)?,
+            cache_users_max: NonZeroUsize::new(cache_users_max).unwrap_or(NonZeroUsize::MIN),
+            commits_concurrent_max: usize::try_from(env.knob(&COMMITS_CONCURRENT_MAX)?).unwrap_or(usize::MAX),
         })
     }
 }
 
-/// About 20 MB: what a function of 128 MB can spare.
-const DEFAULT_CACHE_USERS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-
-fn state_retention_seconds(env: &Env, rule: &Rule) -> Result<u32, EnvError> {
-    let days: u32 = env.number(names::STATE_RETENTION_DAYS, "1 to 3650", 90, 1..=3_650)?;
-    let stream_hours: u32 = env.number(names::STREAM_RETENTION_HOURS, "24 to 8760", 24, 24..=8_760)?;
-    let redeliverable = stream_hours * SECONDS_PER_HOUR + rule.settings().window_seconds + RETENTION_MARGIN_SECONDS;
-    Ok((days * SECONDS_PER_DAY).max(redeliverable))
-}
-
 fn rule_settings(env: &Env) -> Result<RuleSettings, EnvError> {
-    let default = RuleSettings::default();
-    let observations_min = env.parsed_with(names::MIN_OBSERVATIONS, "3 to 1000", None, |text| {
-        text.parse().ok().filter(|count| (3..=1_000).contains(count)).map(Some)
-    })?;
+    let is_observations_set = env.text(knobs::MIN_OBSERVATIONS.name).is_some();
     Ok(RuleSettings {
-        kind: env.parsed_with(names::RULE, "adaptive or plain", default.kind, RuleKind::from_name)?,
-        sigmas: env.number(names::SIGMAS, "a number above 0, at most 6", default.sigmas, f64::MIN_POSITIVE..=6.0)?,
-        window_seconds: env.number(
-            names::WINDOW_SECONDS,
-            "60 (a minute) to 7776000 (90 days)",
-            default.window_seconds,
-            60..=7_776_000,
-        )?,
-        observations_min,
-        stddev_floor_ratio: env.number(names::STDDEV_FLOOR_RATIO, "0 to 1", default.stddev_floor_ratio, 0.0..=1.0)?,
-        direction: env.parsed_with(names::DIRECTION, "up or both", default.direction, Direction::from_name)?,
+        kind: env.choice(&knobs::RULE)?,
+        sigmas: env.knob(&knobs::SIGMAS)?,
+        window_seconds: env.knob(&knobs::WINDOW_SECONDS)?,
+        observations_min: is_observations_set.then(|| env.knob(&knobs::MIN_OBSERVATIONS)).transpose()?,
+        stddev_floor_ratio: env.knob(&knobs::STDDEV_FLOOR_RATIO)?,
+        direction: env.choice(&knobs::DIRECTION)?,
     })
 }
 
@@ -174,8 +140,8 @@ mod tests {
     use super::*;
 
     fn env(extra: &[(&str, &str)]) -> Env {
-        let required = [names::STATE_TABLE_NAME, names::ANOMALY_QUEUE_URL, names::QUARANTINE_QUEUE_URL];
-        let pairs = required.iter().map(|name| (*name, "x")).chain(extra.iter().copied());
+        let required = [STATE_TABLE_NAME, ANOMALY_QUEUE_URL, QUARANTINE_QUEUE_URL];
+        let pairs = required.iter().map(|(name, _)| (*name, "x")).chain(extra.iter().copied());
         Env::from_pairs(pairs)
     }
 
@@ -184,34 +150,34 @@ mod tests {
         let config = Config::from_env(&env(&[])).unwrap();
         assert_eq!(*config.settings.rule.settings(), RuleSettings::default());
         assert_eq!(config.settings.clock_skew_ms_max, 300_000);
-        assert_eq!(config.settings.state_retention_seconds, 90 * SECONDS_PER_DAY);
+        assert_eq!(config.settings.state_retention_seconds, 90 * 86_400);
         assert_eq!(config.metric_namespace, "AnomalyDetection");
     }
 
     #[test]
-    fn a_missing_name_stops_the_start() {
-        for missing in [names::STATE_TABLE_NAME, names::ANOMALY_QUEUE_URL, names::QUARANTINE_QUEUE_URL] {
+    fn a_missing_variable_stops_the_start() {
+        for (missing, form) in [STATE_TABLE_NAME, ANOMALY_QUEUE_URL, QUARANTINE_QUEUE_URL] {
             let error = Config::from_env(&env(&[(missing, "")])).unwrap_err();
-            assert!(error.to_string().starts_with(missing), "{error}");
+            assert_eq!(error.to_string(), format!("{missing} is not set: it must be {form}"));
         }
     }
 
     #[test]
     fn a_malformed_knob_stops_the_start_and_says_what_it_accepts() {
         for (name, value) in [
-            (names::RULE, "recipe"),
-            (names::SIGMAS, "0"),
-            (names::SIGMAS, "NaN"),
-            (names::WINDOW_SECONDS, "59"),
-            (names::SIGMAS, "6.5"),
-            (names::MIN_OBSERVATIONS, "2"),
-            (names::STDDEV_FLOOR_RATIO, "-1"),
-            (names::DIRECTION, "down"),
-            (names::MAX_CLOCK_SKEW_SECONDS, "-1"),
-            (names::STATE_RETENTION_DAYS, "0"),
-            (names::STREAM_RETENTION_HOURS, "1"),
-            (names::CACHE_USERS_MAX, "0"),
-            (names::COMMITS_CONCURRENT_MAX, "0"),
+            ("RULE", "tumbling"),
+            ("SIGMAS", "0"),
+            ("SIGMAS", "NaN"),
+            ("SIGMAS", "6.5"),
+            ("WINDOW_SECONDS", "59"),
+            ("MIN_OBSERVATIONS", "2"),
+            ("STDDEV_FLOOR_RATIO", "-1"),
+            ("DIRECTION", "down"),
+            ("MAX_CLOCK_SKEW_SECONDS", "-1"),
+            ("STATE_RETENTION_DAYS", "0"),
+            ("STREAM_RETENTION_HOURS", "1"),
+            ("CACHE_USERS_MAX", "0"),
+            ("COMMITS_CONCURRENT_MAX", "0"),
         ] {
             let error = Config::from_env(&env(&[(name, value)])).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name} is {value:?}: it must be ")), "{error}");
@@ -220,8 +186,7 @@ mod tests {
 
     #[test]
     fn a_state_outlives_the_stream_and_the_window() {
-        let config =
-            Config::from_env(&env(&[(names::WINDOW_SECONDS, "7776000"), (names::STREAM_RETENTION_HOURS, "168")]));
+        let config = Config::from_env(&env(&[("WINDOW_SECONDS", "7776000"), ("STREAM_RETENTION_HOURS", "168")]));
         assert!(config.unwrap().settings.state_retention_seconds > 7_776_000 + 168 * 3_600);
     }
 }

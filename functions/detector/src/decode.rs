@@ -1,43 +1,43 @@
-//! A batch as Lambda delivers it → transactions in their order, and what was rejected.
+//! A batch as Lambda delivers it → transactions in order, and rejects.
 
 use anomaly_core::{Position, RejectReason, SequenceNumber, Transaction};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use intake::aggregate::{self, Payload};
+use intake::record;
 
-use crate::aggregate::{self, Payload};
 use crate::envelope::{self, BadEnvelope, Envelope, NotKinesis};
-use crate::record;
 
-/// A batch with its payloads decoded from base64 and its aggregates opened. Transactions borrow from it.
+/// A batch whose payloads are decoded from base64 and whose aggregates are unpacked. Transactions borrow from it.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    envelopes: Vec<Result<Envelope<'a>, BadEnvelope<'a>>>,
-    payloads: Vec<Opened>,
+    records: Vec<Result<(Envelope<'a>, Unpacked), BadEnvelope<'a>>>,
 }
 
+/// The payload of one Kinesis record.
 #[derive(Debug)]
-enum Opened {
+enum Unpacked {
     Single(Vec<u8>),
     Aggregate(Vec<Vec<u8>>),
-    Bad(RejectReason, Vec<u8>),
+    Rejected(RejectReason, Vec<u8>),
 }
 
-/// An accepted record.
+/// An accepted user record.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record<'a> {
-    /// Which Kinesis record of the batch, from 0.
+pub struct UserRecord<'a> {
+    /// Index of its Kinesis record in the batch.
     pub index: usize,
     /// How it was delivered.
     pub envelope: &'a Envelope<'a>,
-    /// Its place in the shard.
+    /// Its position in the shard.
     pub position: Position,
-    /// As it came.
+    /// The payload, unchanged.
     pub payload: &'a [u8],
-    /// What it says.
+    /// The decoded payload.
     pub transaction: Transaction<'a>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> UserRecord<'a> {
     /// The same record, rejected after all.
     #[must_use]
     pub const fn reject(&self, reason: RejectReason) -> Rejected<'a> {
@@ -45,20 +45,20 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A rejected record with all that is known of it.
+/// A rejected record with everything known about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rejected<'a> {
-    /// Which Kinesis record of the batch, from 0.
+    /// Index of its Kinesis record in the batch.
     pub index: usize,
-    /// Why.
+    /// Why it was rejected.
     pub reason: RejectReason,
-    /// Its envelope, unless that is what is wrong.
+    /// Its envelope; `None` if that is invalid.
     pub envelope: Option<&'a Envelope<'a>>,
-    /// Its sequence number, if that is known.
+    /// Its sequence number, if it is known.
     pub sequence_number: Option<SequenceNumber>,
     /// Index within a KPL aggregate.
     pub sub_sequence: u32,
-    /// The payload, or the whole envelope as JSON if that is what is wrong.
+    /// The payload; the whole envelope as JSON if that is invalid.
     pub payload: &'a [u8],
 }
 
@@ -66,38 +66,41 @@ pub struct Rejected<'a> {
 #[derive(Debug, Default)]
 pub struct Decoded<'a> {
     /// In the order of the batch.
-    pub records: Vec<Record<'a>>,
+    pub records: Vec<UserRecord<'a>>,
     /// In the order of the batch.
     pub rejects: Vec<Rejected<'a>>,
 }
 
 impl<'a> Batch<'a> {
-    /// Opens Lambda's event.
+    /// Parses Lambda's event.
     ///
     /// # Errors
-    /// [`NotKinesis`] if it is none.
-    pub fn open(event: &'a str) -> Result<Self, NotKinesis> {
-        let envelopes = envelope::open(event)?;
-        let payloads = envelopes.iter().map(open_payload).collect();
-        Ok(Self { envelopes, payloads })
+    /// [`NotKinesis`] if it is not a Kinesis event.
+    pub fn parse(event: &'a str) -> Result<Self, NotKinesis> {
+        let unpacked = |envelope: Envelope<'a>| {
+            let payload = unpack(&envelope);
+            (envelope, payload)
+        };
+        let records = envelope::parse(event)?.into_iter().map(|envelope| envelope.map(unpacked));
+        Ok(Self { records: records.collect() })
     }
 
     /// Kinesis records in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.envelopes.len()
+        self.records.len()
     }
 
-    /// Whether there are none.
+    /// Whether the batch is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.envelopes.is_empty()
+        self.records.is_empty()
     }
 
-    /// The sequence numbers of the batch, `None` where an envelope has none.
+    /// The sequence numbers of the batch in order; `None` where an envelope has none.
     pub fn sequence_numbers(&self) -> impl Iterator<Item = Option<SequenceNumber>> {
-        self.envelopes.iter().map(|envelope| match envelope {
-            Ok(envelope) => Some(envelope.sequence_number),
+        self.records.iter().map(|record| match record {
+            Ok((envelope, _)) => Some(envelope.sequence_number),
             Err(bad) => bad.sequence_number,
         })
     }
@@ -106,9 +109,9 @@ impl<'a> Batch<'a> {
     #[must_use]
     pub fn decode(&self, clock_skew_ms_max: i64) -> Decoded<'_> {
         let mut decoded = Decoded { records: Vec::with_capacity(self.len()), rejects: Vec::new() };
-        for (index, (envelope, payload)) in self.envelopes.iter().zip(&self.payloads).enumerate() {
-            match envelope {
-                Ok(envelope) => decoded.decode_one(index, envelope, payload, clock_skew_ms_max),
+        for (index, record) in self.records.iter().enumerate() {
+            match record {
+                Ok((envelope, payload)) => decoded.decode_one(index, envelope, payload, clock_skew_ms_max),
                 Err(bad) => decoded.rejects.push(rejected_envelope(index, bad)),
             }
         }
@@ -116,20 +119,19 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn open_payload(envelope: &Result<Envelope<'_>, BadEnvelope<'_>>) -> Opened {
-    let Ok(envelope) = envelope else { return Opened::Aggregate(Vec::new()) };
+fn unpack(envelope: &Envelope<'_>) -> Unpacked {
     let Ok(payload) = STANDARD.decode(envelope.data.as_bytes()) else {
-        return Opened::Bad(RejectReason::EnvelopeInvalid, envelope.data.as_bytes().to_vec());
+        return Unpacked::Rejected(RejectReason::EnvelopeInvalid, envelope.data.as_bytes().to_vec());
     };
-    match aggregate::open(&payload) {
-        Payload::Single => Opened::Single(payload),
-        Payload::Aggregate(payloads) => Opened::Aggregate(payloads),
-        Payload::Corrupt => Opened::Bad(RejectReason::AggregateCorrupt, payload),
+    match aggregate::unpack(&payload) {
+        Payload::Single => Unpacked::Single(payload),
+        Payload::Aggregate(payloads) => Unpacked::Aggregate(payloads),
+        Payload::Corrupt => Unpacked::Rejected(RejectReason::AggregateCorrupt, payload),
     }
 }
 
 impl<'a> Decoded<'a> {
-    fn decode_one(&mut self, index: usize, envelope: &'a Envelope<'a>, opened: &'a Opened, clock_skew_ms_max: i64) {
+    fn decode_one(&mut self, index: usize, envelope: &'a Envelope<'a>, unpacked: &'a Unpacked, clock_skew_ms_max: i64) {
         let mut add = |sub_sequence, payload: &'a [u8]| match record::decode(
             payload,
             envelope.arrival_time_ms,
@@ -137,14 +139,16 @@ impl<'a> Decoded<'a> {
         ) {
             Ok(transaction) => {
                 let position = Position { sequence_number: envelope.sequence_number, sub_sequence };
-                self.records.push(Record { index, envelope, position, payload, transaction });
+                self.records.push(UserRecord { index, envelope, position, payload, transaction });
             }
             Err(reason) => self.rejects.push(rejected(index, envelope, sub_sequence, payload, reason)),
         };
-        match opened {
-            Opened::Single(payload) => add(0, payload),
-            Opened::Aggregate(payloads) => (0..).zip(payloads).for_each(|(sub, payload)| add(sub, payload)),
-            Opened::Bad(reason, payload) => self.rejects.push(rejected(index, envelope, 0, payload, *reason)),
+        match unpacked {
+            Unpacked::Single(payload) => add(0, payload),
+            Unpacked::Aggregate(payloads) => (0..).zip(payloads).for_each(|(sub, payload)| add(sub, payload)),
+            Unpacked::Rejected(reason, payload) => {
+                self.rejects.push(rejected(index, envelope, 0, payload, *reason));
+            }
         }
     }
 }

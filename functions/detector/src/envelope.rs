@@ -1,7 +1,7 @@
-//! Lambda's Kinesis event, taken apart so that one bad envelope costs one record and not the batch.
+//! Lambda's Kinesis event, parsed so that one invalid envelope costs one record and not the batch.
 //!
-//! The whole event is parsed at once, borrowed from the payload; only if that fails is it parsed again record by record, so
-//! that exactly the bad ones fall out.
+//! The whole event is parsed at once, borrowing from the payload. Only if that fails is it parsed again, record by record, so that
+//! exactly the invalid envelopes are rejected.
 
 use std::borrow::Cow;
 
@@ -11,36 +11,36 @@ use serde_json::value::RawValue;
 
 /// Milliseconds in the seconds that Lambda counts arrival times in.
 const MS_PER_SECOND: f64 = 1_000.0;
-/// Arrival times beyond the year 9999 are no times.
+/// Latest arrival time: the end of the year 9999.
 const ARRIVAL_SECONDS_MAX: f64 = 253_402_300_799.0;
 
-/// One record of a batch with what identifies it.
+/// One record of a batch with the fields that identify it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope<'a> {
     /// ARN of the stream.
     pub stream: Cow<'a, str>,
-    /// The shard it came from.
+    /// The shard it was read from.
     pub shard: ShardId,
-    /// Its place in the shard.
+    /// Its sequence number in the shard.
     pub sequence_number: SequenceNumber,
     /// The producer's partition key.
     pub partition_key: Cow<'a, str>,
-    /// When Kinesis took it, in ms since the epoch.
+    /// When Kinesis accepted it, in ms since the epoch.
     pub arrival_time_ms: i64,
     /// The payload, still base64.
     pub data: Cow<'a, str>,
 }
 
-/// An envelope that lacks what identifies a record.
+/// An envelope that lacks a field that identifies a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadEnvelope<'a> {
     /// The record as Lambda sent it.
     pub json: &'a str,
-    /// Its sequence number, if that much can be read.
+    /// Its sequence number, if it can be read.
     pub sequence_number: Option<SequenceNumber>,
 }
 
-/// The payload is no Kinesis event at all.
+/// The payload is not a Kinesis event at all.
 #[derive(Debug, thiserror::Error)]
 #[error("the event has no list of Kinesis records: is the function's trigger a Kinesis stream?")]
 pub struct NotKinesis(#[source] serde_json::Error);
@@ -74,18 +74,18 @@ struct WireKinesis<'a> {
     approximate_arrival_timestamp: f64,
 }
 
-/// Takes an event apart, in its order.
+/// Parses an event; the envelopes are in its order.
 ///
 /// # Errors
 /// [`NotKinesis`] if there is no list of records.
-pub fn open(payload: &str) -> Result<Vec<Result<Envelope<'_>, BadEnvelope<'_>>>, NotKinesis> {
+pub fn parse(payload: &str) -> Result<Vec<Result<Envelope<'_>, BadEnvelope<'_>>>, NotKinesis> {
     if let Ok(event) = serde_json::from_str::<Event<WireRecord<'_>>>(payload)
         && let Some(envelopes) = all_valid(event.records)
     {
         return Ok(envelopes.into_iter().map(Ok).collect());
     }
     let event: Event<&RawValue> = serde_json::from_str(payload).map_err(NotKinesis)?;
-    Ok(event.records.into_iter().map(|record| open_one(record.get())).collect())
+    Ok(event.records.into_iter().map(|record| parse_one(record.get())).collect())
 }
 
 fn all_valid(records: Vec<WireRecord<'_>>) -> Option<Vec<Envelope<'_>>> {
@@ -99,14 +99,14 @@ fn all_valid(records: Vec<WireRecord<'_>>) -> Option<Vec<Envelope<'_>>> {
     Some(envelopes)
 }
 
-fn open_one(json: &str) -> Result<Envelope<'_>, BadEnvelope<'_>> {
+fn parse_one(json: &str) -> Result<Envelope<'_>, BadEnvelope<'_>> {
     let record = serde_json::from_str::<WireRecord<'_>>(json).ok();
     record
         .and_then(|record| validate(record, None))
         .ok_or_else(|| BadEnvelope { json, sequence_number: sequence_number_of(json) })
 }
 
-/// `None` if a field does not have the form that Kinesis gives it. `neighbour` is the shard of the record before.
+/// `None` if a field does not have Kinesis's form. `neighbour` is the shard of the record before: a batch shares one.
 fn validate<'a>(record: WireRecord<'a>, neighbour: Option<&ShardId>) -> Option<Envelope<'a>> {
     let (shard, sequence_in_id) = record.event_id.0.split_once(':')?;
     let kinesis = record.kinesis;
@@ -126,7 +126,7 @@ fn validate<'a>(record: WireRecord<'a>, neighbour: Option<&ShardId>) -> Option<E
     })
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "within the range checked before it")]
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the range is checked first")]
 fn arrival_time_ms(seconds: f64) -> Option<i64> {
     (0.0..=ARRIVAL_SECONDS_MAX).contains(&seconds).then(|| (seconds * MS_PER_SECOND).round() as i64)
 }
@@ -150,24 +150,24 @@ mod tests {
     #[test]
     fn one_bad_envelope_costs_one_record() {
         let event = format!(r#"{{"Records":[{},{},{}]}}"#, record("10", "1.5"), r#"{"kinesis":{}}"#, record("11", "2"));
-        let opened = open(&event).unwrap();
-        assert_eq!(opened[0].as_ref().unwrap().arrival_time_ms, 1_500);
-        assert_eq!(opened[1], Err(BadEnvelope { json: r#"{"kinesis":{}}"#, sequence_number: None }));
-        assert_eq!(opened[2].as_ref().unwrap().sequence_number.to_string(), "11");
+        let parsed = parse(&event).unwrap();
+        assert_eq!(parsed[0].as_ref().unwrap().arrival_time_ms, 1_500);
+        assert_eq!(parsed[1], Err(BadEnvelope { json: r#"{"kinesis":{}}"#, sequence_number: None }));
+        assert_eq!(parsed[2].as_ref().unwrap().sequence_number.to_string(), "11");
     }
 
     #[test]
     fn a_bad_envelope_keeps_the_sequence_number_it_has() {
         let event = format!(r#"{{"Records":[{}]}}"#, record("10", "-1"));
-        let opened = open(&event).unwrap();
-        assert_eq!(opened[0].as_ref().unwrap_err().sequence_number, "10".parse().ok());
+        let parsed = parse(&event).unwrap();
+        assert_eq!(parsed[0].as_ref().unwrap_err().sequence_number, "10".parse().ok());
     }
 
     #[test]
-    fn what_is_no_kinesis_event_is_an_error() {
+    fn an_event_of_another_kind_is_an_error() {
         for payload in ["{}", "[]", r#"{"Records":1}"#, ""] {
-            assert!(open(payload).is_err(), "{payload}");
+            assert!(parse(payload).is_err(), "{payload}");
         }
-        assert!(open(r#"{"Records":[]}"#).unwrap().is_empty());
+        assert!(parse(r#"{"Records":[]}"#).unwrap().is_empty());
     }
 }

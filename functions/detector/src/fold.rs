@@ -1,38 +1,37 @@
-//! Applies one user's records of a batch to what is stored of the user.
+//! Applies one user's records of a batch to the user's stored state.
 
-use anomaly_core::{AnomalyMessage, Rule, Verdict};
+use anomaly_core::{AnomalyMessage, Origin, Rule, Verdict, VerdictCounts};
 
-use crate::decode::Record;
-use crate::summary::Tally;
+use crate::decode::UserRecord;
 use crate::window_store::StoredUser;
 
-/// Anomalies that may wait in one item. A message has at most about 5 KB (three ids of 256 characters, escaped), so the item
-/// ends below 270 KB of the 400 KB that DynamoDB allows.
+/// Anomalies that may wait in one item. A message has at most about 5 KB (three ids of 256 characters, escaped), so the item stays
+/// below 270 KB of the 400 KB that DynamoDB allows.
 pub const OUTBOX_ANOMALIES_MAX: usize = 50;
 
-/// What came of folding.
+/// The result of folding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fold {
-    /// State and outbox afterwards; version and times are still those of before.
+    /// The user with the new state and outbox; version and times are still the old ones.
     pub user: StoredUser,
-    /// How many of the records are in it. Fewer than all only if the outbox is full.
+    /// How many of the records are folded in. Fewer than all only if the outbox is full.
     pub taken: usize,
     /// Whether anything has to be written.
     pub is_changed: bool,
-    /// The verdicts.
-    pub tally: Tally,
+    /// The verdicts on the records taken.
+    pub verdicts: VerdictCounts,
 }
 
-/// Folds records, in their order, until they end or the outbox is full. What already waits in the outbox stays there.
+/// Folds records in order, until there are no more or the outbox is full. Anomalies that already wait in the outbox stay there.
 #[must_use]
-pub fn fold(stored: &StoredUser, records: &[&Record<'_>], rule: &Rule) -> Fold {
-    let mut fold = Fold { user: stored.clone(), taken: 0, is_changed: false, tally: Tally::default() };
+pub fn fold(stored: &StoredUser, records: &[&UserRecord<'_>], rule: &Rule) -> Fold {
+    let mut fold = Fold { user: stored.clone(), taken: 0, is_changed: false, verdicts: VerdictCounts::default() };
     for record in records {
         if fold.user.outbox.len() >= OUTBOX_ANOMALIES_MAX {
             break;
         }
         let verdict = fold.user.state.step(&record.envelope.shard, record.position, &record.transaction, rule);
-        fold.tally.count(&verdict);
+        fold.verdicts.count(&verdict);
         fold.user.outbox.extend(message(record, &verdict, rule));
         fold.taken += 1;
     }
@@ -40,8 +39,9 @@ pub fn fold(stored: &StoredUser, records: &[&Record<'_>], rule: &Rule) -> Fold {
     fold
 }
 
-fn message(record: &Record<'_>, verdict: &Verdict, rule: &Rule) -> Option<AnomalyMessage> {
-    let Verdict::Anomaly(assessment) = verdict else { return None };
-    let (envelope, kind) = (record.envelope, rule.settings().kind);
-    AnomalyMessage::new(&envelope.stream, &envelope.shard, record.position, &record.transaction, assessment, kind)
+fn message(record: &UserRecord<'_>, verdict: &Verdict, rule: &Rule) -> Option<AnomalyMessage> {
+    let Verdict::Anomaly(assessment, severity) = verdict else { return None };
+    let envelope = record.envelope;
+    let origin = Origin { stream: &envelope.stream, shard: &envelope.shard, position: record.position };
+    Some(AnomalyMessage::new(&origin, &record.transaction, (assessment, *severity), rule.settings().kind))
 }

@@ -1,27 +1,29 @@
 //! Kinesis batch → user state → anomaly messages.
 //!
-//! A data item flows one way: [`envelope`] takes Lambda's event apart, [`aggregate`] opens KPL aggregates, [`record`] makes
-//! transactions of payloads, [`fold`] applies them to a user's state, [`handler`] commits and sends by the protocol that
-//! ARCHITECTURE.md explains, [`quarantine`] takes what was rejected, [`summary`] says what happened.
+//! The modules follow a batch through the function: [`envelope`] parses Lambda's event, [`decode`] turns payloads into
+//! transactions or rejects, `group` splits them by user, `load` gets the users' states, [`fold`] applies a user's transactions,
+//! `commit` writes state and anomalies in one conditional write, `outbox` sends the anomalies, [`quarantine`] keeps the rejects,
+//! [`checkpoint`] says from where Lambda has to redeliver. [`handler`] calls them in this order; ARCHITECTURE.md explains the
+//! protocol. [`summary`] says what happened.
 //!
-//! What the protocol needs of the world stands in two ports, each beside its adapters: [`window_store`] and
-//! [`message_queue`].
+//! The protocol reaches the outside through two ports, each beside its adapters: [`window_store`] and [`message_queue`].
 
-pub mod aggregate;
 mod cache;
+pub mod checkpoint;
+mod commit;
 pub mod config;
 pub mod decode;
 pub mod envelope;
 pub mod fold;
+mod group;
 pub mod handler;
+mod load;
 pub mod message_queue;
+mod outbox;
 pub mod quarantine;
-pub mod record;
 pub mod summary;
 pub mod window_store;
-mod work;
 
-pub use config::Config;
+pub use config::{Config, DetectorSettings};
 pub use handler::{Detector, HandlerError, Outcome};
-pub use summary::Summary;
-pub use work::Unreportable;
+pub use summary::DetectorSummary;

@@ -1,4 +1,4 @@
-//! The detector as a Lambda function: wiring and nothing else.
+//! The detector as a Lambda function: wiring only.
 
 use anyhow::Context;
 use detector::message_queue::SqsQueue;

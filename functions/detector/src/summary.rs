@@ -3,104 +3,49 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use anomaly_core::{RejectReason, Severity, Verdict};
+use anomaly_core::{RejectReason, VerdictCounts};
 use lambda_kit::metrics::Counts;
 
-/// Verdicts, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Folded in, not judged.
-    pub warming_up: u64,
-    /// Folded in, usual.
-    pub normal: u64,
-    /// Anomalies by severity.
-    pub warning: u64,
-    /// See `warning`.
-    pub high: u64,
-    /// See `warning`.
-    pub critical: u64,
-    /// Applied before.
-    pub duplicates: u64,
-    /// Older than the window.
-    pub late: u64,
-}
-
-impl Tally {
-    /// Counts one verdict.
-    pub fn count(&mut self, verdict: &Verdict) {
-        let counter = match verdict {
-            Verdict::WarmingUp => &mut self.warming_up,
-            Verdict::Duplicate => &mut self.duplicates,
-            Verdict::Late => &mut self.late,
-            Verdict::Normal(assessment) | Verdict::Anomaly(assessment) => match assessment.severity {
-                None => &mut self.normal,
-                Some(Severity::Warning) => &mut self.warning,
-                Some(Severity::High) => &mut self.high,
-                Some(Severity::Critical) => &mut self.critical,
-            },
-        };
-        *counter += 1;
-    }
-
-    /// Anomalies of every severity.
-    #[must_use]
-    pub const fn anomalies(&self) -> u64 {
-        self.warning + self.high + self.critical
-    }
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.warming_up += other.warming_up;
-        self.normal += other.normal;
-        self.warning += other.warning;
-        self.high += other.high;
-        self.critical += other.critical;
-        self.duplicates += other.duplicates;
-        self.late += other.late;
-    }
-}
-
-/// The counts of one invocation. What is delivered again is counted again: these say what the function did, and only the
-/// ledger's AnomalyCount says how many anomalies there were.
+/// The counts of one invocation. Redelivered records are counted again: these counts say what the function did. How many anomalies
+/// there were is said only by the alerter's AnomalyCount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct DetectorSummary {
     /// Kinesis records in the batch.
     pub records: u64,
     /// Distinct users with an accepted record.
     pub users: u64,
-    /// Verdicts of what was committed.
-    pub tally: Tally,
+    /// Verdicts on the committed records.
+    pub verdicts: VerdictCounts,
     /// Rejected records by reason.
     pub rejected: BTreeMap<RejectReason, u64>,
-    /// Users whose state was warm.
+    /// Users whose state was in the cache.
     pub cache_hits: u64,
-    /// Users whose state was read.
+    /// Users whose state had to be read.
     pub cache_misses: u64,
-    /// Commits that found another version.
+    /// Conditional writes that found another version.
     pub state_conflicts: u64,
     /// Anomaly messages that the queue confirmed.
     pub anomalies_sent: u64,
     /// Writes that cleared a sent outbox.
     pub outboxes_cleared: u64,
-    /// Users with a record that has to come again.
+    /// Users with a record that has to be redelivered.
     pub users_failed: u64,
     /// Rejected records that the quarantine did not confirm.
     pub quarantine_failed: u64,
 }
 
-impl Summary {
-    /// As operational metrics.
+impl DetectorSummary {
+    /// The operational metrics.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let counts = Counts::new("detector")
             .with("Records", self.records)
-            .with("WarmingUp", self.tally.warming_up)
-            .with("AnomaliesWarning", self.tally.warning)
-            .with("AnomaliesHigh", self.tally.high)
-            .with("AnomaliesCritical", self.tally.critical)
-            .with("Duplicates", self.tally.duplicates)
-            .with("Late", self.tally.late)
+            .with("WarmingUp", self.verdicts.warming_up)
+            .with("AnomaliesWarning", self.verdicts.warning)
+            .with("AnomaliesHigh", self.verdicts.high)
+            .with("AnomaliesCritical", self.verdicts.critical)
+            .with("Duplicates", self.verdicts.duplicates)
+            .with("Late", self.verdicts.late)
             .with("CacheHits", self.cache_hits)
             .with("CacheMisses", self.cache_misses)
             .with("StateConflicts", self.state_conflicts)
@@ -112,18 +57,18 @@ impl Summary {
         self.rejected.iter().fold(counts, |counts, (reason, count)| counts.with(rejected_metric(*reason), *count))
     }
 
-    /// As the one log line of the invocation.
+    /// Writes the one log line of the invocation.
     pub fn log(&self, request_id: &str, duration_ms: i64) {
         tracing::info!(
             request_id,
             duration_ms,
             records = self.records,
             users = self.users,
-            verdicts.warming_up = self.tally.warming_up,
-            verdicts.normal = self.tally.normal,
-            verdicts.anomalies = self.tally.anomalies(),
-            verdicts.duplicates = self.tally.duplicates,
-            verdicts.late = self.tally.late,
+            verdicts.warming_up = self.verdicts.warming_up,
+            verdicts.normal = self.verdicts.normal,
+            verdicts.anomalies = self.verdicts.anomalies(),
+            verdicts.duplicates = self.verdicts.duplicates,
+            verdicts.late = self.verdicts.late,
             rejected = self.rejected.values().sum::<u64>(),
             cache.hits = self.cache_hits,
             cache.misses = self.cache_misses,
@@ -137,7 +82,26 @@ impl Summary {
     }
 }
 
-/// The metric of a reason; CloudWatch charges by metric, so there is none before the first such record.
+/// Sums over several invocations.
+impl AddAssign for DetectorSummary {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.users += other.users;
+        self.verdicts += other.verdicts;
+        for (reason, count) in other.rejected {
+            *self.rejected.entry(reason).or_default() += count;
+        }
+        self.cache_hits += other.cache_hits;
+        self.cache_misses += other.cache_misses;
+        self.state_conflicts += other.state_conflicts;
+        self.anomalies_sent += other.anomalies_sent;
+        self.outboxes_cleared += other.outboxes_cleared;
+        self.users_failed += other.users_failed;
+        self.quarantine_failed += other.quarantine_failed;
+    }
+}
+
+/// The metric of a reason. CloudWatch charges per metric, so none is emitted before the first such record.
 const fn rejected_metric(reason: RejectReason) -> &'static str {
     match reason {
         RejectReason::NotUtf8 => "RejectedNotUtf8",

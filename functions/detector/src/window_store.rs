@@ -1,32 +1,37 @@
 //! Port: where user state is kept between batches.
 
 pub mod dynamodb;
+#[cfg(feature = "test-doubles")]
 pub mod memory;
+
+use std::error::Error;
+use std::sync::Arc;
 
 use anomaly_core::codec::CodecError;
 use anomaly_core::{AnomalyMessage, Rule, UserState};
 
 pub use dynamodb::DynamoDbWindowStore;
+#[cfg(feature = "test-doubles")]
 pub use memory::MemoryWindowStore;
 
-/// A user as stored: one item, written as a whole.
+/// A stored user: one item, always written as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredUser {
-    /// What the rule remembers.
+    /// The state that the rule remembers.
     pub state: UserState,
-    /// Anomalies that are decided and perhaps not sent yet.
+    /// Anomalies that are decided but perhaps not sent yet.
     pub outbox: Vec<AnomalyMessage>,
-    /// The version in the store; `None` if the store has no item. The first version of an item is the time of its making in
-    /// ms, so that an item that was deleted and made anew never meets an old version of itself.
+    /// The version in the store; `None` if the store has no item. The first version of an item is its creation time in ms, so that
+    /// an item that is deleted and created again never has the version of its predecessor.
     pub version: Option<u64>,
     /// When it was written, in ms since the epoch.
     pub updated_at_ms: i64,
-    /// From then on it counts as absent, in seconds since the epoch.
+    /// From this time on the state counts as absent, in seconds since the epoch.
     pub expires_at_seconds: i64,
 }
 
 impl StoredUser {
-    /// A user of whom nothing is stored.
+    /// A user without an item.
     #[must_use]
     pub fn absent(rule: &Rule) -> Self {
         Self {
@@ -38,8 +43,8 @@ impl StoredUser {
         }
     }
 
-    /// The user as of now: an expired state is no state, though the item is still there (DynamoDB deletes late). What it had
-    /// not sent yet stays to be sent.
+    /// The user as of now: an expired state starts over, even if DynamoDB, which deletes late, still has the item. Anomalies in the
+    /// outbox are kept, since they still have to be sent.
     #[must_use]
     pub fn as_of(self, now_ms: i64, rule: &Rule) -> Self {
         if self.expires_at_seconds > now_ms / 1_000 {
@@ -49,10 +54,10 @@ impl StoredUser {
     }
 }
 
-/// What the store holds of a user.
+/// What the store has on a user.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Loaded {
-    /// Nothing.
+    /// No item.
     Absent,
     /// A readable item.
     Present(Box<StoredUser>),
@@ -60,42 +65,48 @@ pub enum Loaded {
     Corrupt(CorruptItem),
 }
 
-/// What is wrong with an item.
+/// Why an item cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CorruptItem {
     /// The state cannot be decoded.
     #[error("its state cannot be decoded")]
     State(#[from] CodecError),
-    /// An attribute is missing or has another type or form than it is written with.
+    /// An attribute is missing, or does not have the type or form it is written with.
     #[error("its attribute {0} is missing or malformed")]
     Attribute(&'static str),
 }
 
-/// The store did not answer, or refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the window store failed to {action}: {reason}")]
+/// The store did not respond, or refused. Cloned for each user of a failed call.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the window store failed to {action}")]
 pub struct StoreError {
-    /// What was tried.
-    pub action: &'static str,
-    /// What the store said.
-    pub reason: String,
+    action: &'static str,
+    #[source]
+    source: Arc<dyn Error + Send + Sync>,
+}
+
+impl StoreError {
+    /// `action` is what was tried: `read` or `write`.
+    pub fn new(action: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { action, source: Arc::from(source.into()) }
+    }
 }
 
 /// Why a commit did not happen, or may not have happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum CommitError {
-    /// The item has another version; this is what the store holds.
+    /// The item has another version: what the store has instead.
     Conflict(Loaded),
-    /// Not known to be written.
+    /// It is not known whether the item was written.
     Failed(StoreError),
 }
 
 /// What the commit protocol needs of a store.
 #[expect(async_fn_in_trait, reason = "one invocation at a time on one thread: its futures need not be Send")]
 pub trait WindowStore {
-    /// Reads users, in the order asked. May be stale: a stale read loses the conditional write.
+    /// Reads users; the results are in the order of `user_ids`. May be stale: a stale read loses the conditional write.
     async fn load(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>>;
 
-    /// Writes a user as `version` if the store still holds `replaced` (`None`: no item).
+    /// Writes `user` if the store still has version `replaced` (`None`: no item).
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError>;
 }

@@ -1,7 +1,7 @@
 //! KPL aggregates: whole ones, and each part of one that can be wrong.
 
 use anomaly_core::RejectReason::{AggregateCorrupt, MissingField, NotJson, NotUtf8};
-use detector::aggregate::pack;
+use intake::aggregate::pack;
 
 use super::Decision::Rejected;
 use super::{Decision, HOSTILE, folded, quarantined, run_with};
@@ -67,8 +67,8 @@ pub(super) fn rows() -> Vec<Row> {
 
 /// The user records of a payload; itself if it is none that can be opened.
 fn opened(payload: Vec<u8>) -> Vec<Vec<u8>> {
-    match detector::aggregate::open(&payload) {
-        detector::aggregate::Payload::Aggregate(records) => records,
+    match intake::aggregate::unpack(&payload) {
+        intake::aggregate::Payload::Aggregate(records) => records,
         _ => vec![payload],
     }
 }

@@ -33,7 +33,7 @@ fn full(payload: impl Fn(usize) -> StreamRecord) -> String {
 #[tokio::test]
 async fn an_empty_batch_is_no_failure_and_no_work() {
     let bench = DetectorBench::new();
-    assert_eq!(bench.handle(r#"{"Records":[]}"#).await, (None, detector::Summary::default()));
+    assert_eq!(bench.handle(r#"{"Records":[]}"#).await, (None, detector::DetectorSummary::default()));
     assert_eq!((bench.store.0.loads(), bench.store.0.commits()), (0, 0));
 }
 
@@ -41,7 +41,7 @@ async fn an_empty_batch_is_no_failure_and_no_work() {
 async fn a_full_batch_of_one_user_is_one_read_and_one_write() {
     let bench = DetectorBench::new();
     let (failed, summary) = bench.handle(&full(|index| transaction(index, "u", 100.0))).await;
-    assert_eq!((failed, summary.users, summary.tally.warming_up + summary.tally.normal), (None, 1, 10_000));
+    assert_eq!((failed, summary.users, summary.verdicts.warming_up + summary.verdicts.normal), (None, 1, 10_000));
     assert_eq!((bench.store.0.loads(), bench.store.0.commits()), (1, 1));
 }
 
@@ -50,10 +50,10 @@ async fn a_full_batch_of_ten_thousand_users_is_a_read_and_a_write_each() {
     let bench = DetectorBench::new();
     let event = full(|index| transaction(index, &format!("user{index}"), 100.0));
     let (failed, summary) = bench.handle(&event).await;
-    assert_eq!((failed, summary.users, summary.tally.warming_up), (None, 10_000, 10_000));
+    assert_eq!((failed, summary.users, summary.verdicts.warming_up), (None, 10_000, 10_000));
     assert_eq!((bench.store.0.loads(), bench.store.0.commits()), (10_000, 10_000));
     let (_, again) = bench.handle(&event).await;
-    assert_eq!((again.cache_hits, again.tally.duplicates), (10_000, 10_000));
+    assert_eq!((again.cache_hits, again.verdicts.duplicates), (10_000, 10_000));
     assert_eq!(bench.store.0.commits(), 10_000);
 }
 
@@ -73,7 +73,7 @@ async fn one_good_record_among_ten_thousand_bad_ones_is_folded() {
     let bench = DetectorBench::new();
     let payload = |index| if index == 5_000 { transaction(index, "u", 1.0) } else { record(index, "{") };
     let (failed, summary) = bench.handle(&full(payload)).await;
-    assert_eq!((failed, summary.tally.warming_up, bench.quarantine.take().len()), (None, 1, 9_999));
+    assert_eq!((failed, summary.verdicts.warming_up, bench.quarantine.take().len()), (None, 1, 9_999));
     assert!(matches!(bench.store.0.get("u"), Loaded::Present(_)));
 }
 
@@ -85,8 +85,8 @@ async fn a_batch_of_nothing_but_one_users_anomalies_sends_them_all() {
     let amount = |index: usize| 1_000.0 * 1.02_f64.powi(i32::try_from(index).unwrap());
     let records: Vec<_> = (20..1_020).map(|index| transaction(index, "u", amount(index))).collect();
     let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
-    assert_eq!((failed, summary.anomalies_sent), (None, summary.tally.anomalies()));
+    assert_eq!((failed, summary.anomalies_sent), (None, summary.verdicts.anomalies()));
     let ids: std::collections::BTreeSet<String> = bench.sent_ids().into_iter().collect();
-    assert_eq!(u64::try_from(ids.len()).unwrap(), summary.tally.anomalies());
+    assert_eq!(u64::try_from(ids.len()).unwrap(), summary.verdicts.anomalies());
     assert!(ids.len() > 50, "more than one outbox: {}", ids.len());
 }

@@ -125,7 +125,7 @@ async fn a_sequence_number_of_129_digits_is_later_than_all_shorter_ones_of_its_s
     let event = |envelope: Value| json!({ "Records": [envelope] }).to_string();
     bench.handle(&event(numbered(&"9".repeat(129)))).await;
     let (_, summary) = bench.handle(&event(numbered(&"9".repeat(128)))).await;
-    assert_eq!(summary.tally.duplicates, 1);
+    assert_eq!(summary.verdicts.duplicates, 1);
     let Loaded::Present(user) = bench.store.0.get("u") else { panic!("no state") };
     let bytes = anomaly_core::codec::encode(&user.state);
     assert_eq!(anomaly_core::codec::decode(&bytes), Ok(user.state), "it is stored");

@@ -223,6 +223,6 @@ async fn no_amount_blinds_the_detector() {
         bench.handle(&kinesis_event(&records)).await;
         let _ = bench.anomalies.take();
         let (_, summary) = bench.handle(&kinesis_event(&[transaction(60, "u", 1e12)])).await;
-        assert_eq!((summary.tally.anomalies(), bench.sent_ids().len()), (1, 1), "after {amount:e}");
+        assert_eq!((summary.verdicts.anomalies(), bench.sent_ids().len()), (1, 1), "after {amount:e}");
     }
 }

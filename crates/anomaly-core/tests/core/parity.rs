@@ -1,4 +1,4 @@
-//! Agreement with an independent exact-window reference of both rules (`tests/parity/README.md`).
+//! Agreement with an independent exact-window reference of both rules (`tests/data/parity/README.md`).
 //!
 //! The reference keeps every amount of the last 300 s; we keep 10-second panes. So a few verdicts near the threshold differ:
 //! the agreement reached is asserted, not assumed.
@@ -10,9 +10,9 @@ use anomaly_core::{
 };
 use serde::Deserialize;
 
-const INPUT: &str = include_str!("../../../../tests/parity/input.jsonl");
-const PLAIN: &str = include_str!("../../../../tests/parity/rolling_plain9.jsonl");
-const ADAPTIVE: &str = include_str!("../../../../tests/parity/rolling_tcorr_clamp_shrink10.jsonl");
+const INPUT: &str = include_str!("../../../../tests/data/parity/input.jsonl");
+const PLAIN: &str = include_str!("../../../../tests/data/parity/rolling_plain9.jsonl");
+const ADAPTIVE: &str = include_str!("../../../../tests/data/parity/rolling_tcorr_clamp_shrink10.jsonl");
 
 #[derive(Deserialize)]
 struct Reference {
@@ -43,7 +43,7 @@ fn flagged(settings: RuleSettings) -> BTreeMap<usize, Assessment> {
         let transaction = Transaction::validate(raw, arrival, 0).unwrap();
         let state = states.entry(transaction.user_id.to_string()).or_insert_with(|| UserState::new(&rule));
         let position = Position { sequence_number: i.to_string().parse().unwrap(), sub_sequence: 0 };
-        if let Verdict::Anomaly(assessment) = state.step(&shard, position, &transaction, &rule) {
+        if let Verdict::Anomaly(assessment, _) = state.step(&shard, position, &transaction, &rule) {
             flagged.insert(i, assessment);
         }
     }

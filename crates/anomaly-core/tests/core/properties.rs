@@ -201,7 +201,7 @@ proptest! {
         let rule = rule(kind);
         let mut state = UserState::new(&rule);
         for verdict in fold(&mut state, &deliver(&sketches), &rule) {
-            if let Verdict::Normal(a) | Verdict::Anomaly(a) = verdict {
+            if let Verdict::Normal(a) | Verdict::Anomaly(a, _) = verdict {
                 prop_assert!([a.baseline.mean, a.baseline.stddev, a.threshold, a.score].iter().all(|x| x.is_finite()));
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::event::event_bytes;
-use super::{Condition, Settings, StreamRecord};
+use super::{Condition, KinesisMappingSettings, StreamRecord};
 use crate::invoke::Invoked;
 use crate::response::{Reading, read};
 
@@ -21,7 +21,7 @@ pub(super) struct Batch {
 }
 
 /// A batch that is given up, and why.
-pub(super) type GivenUp = (Condition, Batch);
+pub(super) type Discarded = (Condition, Batch);
 
 #[derive(Debug, Default)]
 pub(super) struct Lane {
@@ -54,7 +54,7 @@ impl Lane {
 
     /// The batch to try now: what is open, else a new one if it is full, or has waited for the batching window. `is_last`:
     /// there is nothing more to wait for.
-    pub(super) fn next(&mut self, settings: &Settings, now_ms: i64, is_last: bool) -> Option<Batch> {
+    pub(super) fn next(&mut self, settings: &KinesisMappingSettings, now_ms: i64, is_last: bool) -> Option<Batch> {
         if self.open.is_empty() {
             let waited = self.buffered_since_ms.is_some_and(|since| now_ms - since >= settings.batching_window_ms);
             if self.buffered.len() >= settings.batch_size || waited || is_last {
@@ -65,7 +65,7 @@ impl Lane {
         self.open.pop_front()
     }
 
-    fn form(&mut self, settings: &Settings) {
+    fn form(&mut self, settings: &KinesisMappingSettings) {
         let mut bytes = 0;
         let fits = |record: &&StreamRecord| {
             bytes += event_bytes(record);
@@ -80,7 +80,7 @@ impl Lane {
     }
 
     /// Cuts off the records that are too old.
-    pub(super) fn expire(batch: &mut Batch, settings: &Settings, now_ms: i64) -> Option<GivenUp> {
+    pub(super) fn expire(batch: &mut Batch, settings: &KinesisMappingSettings, now_ms: i64) -> Option<Discarded> {
         let age_max_ms = settings.record_age_max_ms?;
         let is_old = |record: &&StreamRecord| now_ms - record.arrival_time_ms > age_max_ms;
         let old = batch.records.iter().take_while(is_old).count();
@@ -89,7 +89,12 @@ impl Lane {
     }
 
     /// Takes the outcome of a call; answers with the batch if it is given up.
-    pub(super) fn settle(&mut self, mut batch: Batch, invoked: &Invoked, settings: &Settings) -> Option<GivenUp> {
+    pub(super) fn settle(
+        &mut self,
+        mut batch: Batch,
+        invoked: &Invoked,
+        settings: &KinesisMappingSettings,
+    ) -> Option<Discarded> {
         let reading = match invoked {
             Invoked::NotInvoked(_) => {
                 self.open.push_front(batch);
@@ -111,7 +116,7 @@ impl Lane {
     }
 
     /// The whole batch failed: halves if bisecting, else one retry less.
-    fn fail(&mut self, mut batch: Batch, settings: &Settings) -> Option<GivenUp> {
+    fn fail(&mut self, mut batch: Batch, settings: &KinesisMappingSettings) -> Option<Discarded> {
         if settings.bisect_batch_on_function_error && batch.records.len() > 1 {
             let second = batch.records.split_off(batch.records.len() / 2);
             self.open.push_front(Batch { records: second, ..batch });
@@ -123,7 +128,7 @@ impl Lane {
 
     /// Everything before `index` succeeded. With bisecting on, a cut at the checkpoint is a bisection and costs no retry,
     /// unless it cuts nothing off: AWS does not say, and else such a batch would come for ever.
-    fn resume(&mut self, mut batch: Batch, index: usize, settings: &Settings) -> Option<GivenUp> {
+    fn resume(&mut self, mut batch: Batch, index: usize, settings: &KinesisMappingSettings) -> Option<Discarded> {
         batch.records.drain(..index);
         if settings.bisect_batch_on_function_error && index > 0 {
             self.open.push_front(batch);
@@ -132,7 +137,7 @@ impl Lane {
         self.retry(batch, settings)
     }
 
-    fn retry(&mut self, mut batch: Batch, settings: &Settings) -> Option<GivenUp> {
+    fn retry(&mut self, mut batch: Batch, settings: &KinesisMappingSettings) -> Option<Discarded> {
         if settings.retry_attempts_max.is_some_and(|max| batch.retries >= max) {
             return Some((Condition::RetryAttemptsExhausted, batch));
         }

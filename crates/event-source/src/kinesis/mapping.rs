@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use md5::{Digest, Md5};
 
 use super::event::event_json;
-use super::lane::{Batch, GivenUp, Lane};
+use super::lane::{Batch, Discarded, Lane};
 use super::{FailedBatch, OnFailure, Shard, SourceError, StreamRecord, StreamSource};
 use crate::invoke::Invoke;
 
@@ -14,7 +14,7 @@ const READ_AHEAD_BATCHES: usize = 2;
 
 /// The settings of a Kinesis event source mapping, in Lambda's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct KinesisMappingSettings {
     /// Most records in one event.
     pub batch_size: usize,
     /// How long records may wait for a batch to fill, in ms.
@@ -32,7 +32,7 @@ pub struct Settings {
 }
 
 /// Lambda's defaults, with partial responses.
-impl Default for Settings {
+impl Default for KinesisMappingSettings {
     fn default() -> Self {
         Self {
             batch_size: 100,
@@ -72,13 +72,19 @@ pub struct KinesisMapping<S, F, D> {
     source: S,
     function: F,
     destination: D,
-    settings: Settings,
+    settings: KinesisMappingSettings,
     readers: BTreeMap<String, Reader>,
 }
 
 impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
     /// A mapping that starts at the oldest record (`TRIM_HORIZON`).
-    pub const fn new(stream_arn: String, source: S, function: F, destination: D, settings: Settings) -> Self {
+    pub const fn new(
+        stream_arn: String,
+        source: S,
+        function: F,
+        destination: D,
+        settings: KinesisMappingSettings,
+    ) -> Self {
         Self { stream_arn, source, function, destination, settings, readers: BTreeMap::new() }
     }
 
@@ -148,7 +154,7 @@ impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
             let Some(mut batch) = lane.next(&self.settings, now_ms, reader.is_end) else { continue };
             if let Some(old) = Lane::expire(&mut batch, &self.settings, now_ms) {
                 step.records_done += old.1.records.len();
-                self.destination.give_up(failed_batch(&self.stream_arn, shard_id, old, now_ms)).await;
+                self.destination.discard(failed_batch(&self.stream_arn, shard_id, old, now_ms)).await;
             }
             if batch.records.is_empty() {
                 continue;
@@ -158,8 +164,8 @@ impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
             let invoked = self.function.invoke(&event).await;
             step.invocations += 1;
             let open_before = lane.open_records();
-            if let Some(given_up) = lane.settle(batch, &invoked, &self.settings) {
-                self.destination.give_up(failed_batch(&self.stream_arn, shard_id, given_up, now_ms)).await;
+            if let Some(discarded) = lane.settle(batch, &invoked, &self.settings) {
+                self.destination.discard(failed_batch(&self.stream_arn, shard_id, discarded, now_ms)).await;
             }
             step.records_done += before - (lane.open_records() - open_before);
         }
@@ -167,7 +173,7 @@ impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
     }
 }
 
-fn failed_batch(stream_arn: &str, shard_id: &str, (condition, batch): GivenUp, now_ms: i64) -> FailedBatch {
+fn failed_batch(stream_arn: &str, shard_id: &str, (condition, batch): Discarded, now_ms: i64) -> FailedBatch {
     let Batch { records, invoke_count, .. } = batch;
     FailedBatch {
         condition,
@@ -175,7 +181,7 @@ fn failed_batch(stream_arn: &str, shard_id: &str, (condition, batch): GivenUp, n
         stream_arn: stream_arn.to_owned(),
         shard_id: shard_id.to_owned(),
         records,
-        given_up_at_ms: now_ms,
+        discarded_at_ms: now_ms,
     }
 }
 

@@ -9,6 +9,9 @@ use super::{Read, Shard, SourceError, StreamRecord, StreamSource};
 /// Sequence numbers have 56 digits, as Kinesis's do: these, and a number.
 const SEQUENCE_PREFIX: &str = "49590338271490256608559692538361571";
 
+/// The ARN under which local runs and tests know a stream in memory.
+pub const LOCAL_STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/transactions";
+
 #[derive(Debug)]
 struct MemoryShard {
     shard: Shard,
@@ -135,7 +138,7 @@ impl StreamSource for MemoryStream {
     async fn read(&self, shard_id: &str, after: Option<&str>, limit: usize) -> Result<Read, SourceError> {
         let inner = self.inner.borrow();
         let shard = inner.shards.iter().find(|shard| shard.shard.id == shard_id);
-        let shard = shard.ok_or_else(|| SourceError(format!("there is no shard {shard_id}")))?;
+        let shard = shard.ok_or_else(|| SourceError(format!("there is no shard {shard_id}").into()))?;
         // Of numbers without leading zeros the longer one is the greater.
         let is_up_to = |number: &str, last: &str| (number.len(), number) <= (last.len(), last);
         let is_read = |record: &StreamRecord| after.is_some_and(|after| is_up_to(&record.sequence_number, after));

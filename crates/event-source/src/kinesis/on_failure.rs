@@ -39,7 +39,7 @@ pub struct FailedBatch {
     /// What was in it.
     pub records: Vec<StreamRecord>,
     /// When it was given up, in ms since the epoch.
-    pub given_up_at_ms: i64,
+    pub discarded_at_ms: i64,
 }
 
 impl FailedBatch {
@@ -54,7 +54,7 @@ impl FailedBatch {
                 "approximateInvokeCount": self.invoke_count,
             },
             "version": "1.0",
-            "timestamp": self.given_up_at_ms,
+            "timestamp": self.discarded_at_ms,
             "KinesisBatchInfo": {
                 "shardId": self.shard_id,
                 "startSequenceNumber": first.map(|record| &record.sequence_number),
@@ -83,17 +83,17 @@ impl FailedBatch {
 #[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]
 pub trait OnFailure {
     /// Takes a batch.
-    async fn give_up(&self, batch: FailedBatch);
+    async fn discard(&self, batch: FailedBatch);
 }
 
 /// No destination: what is given up is gone, as with a mapping that has none.
 impl OnFailure for () {
-    async fn give_up(&self, _batch: FailedBatch) {}
+    async fn discard(&self, _batch: FailedBatch) {}
 }
 
 /// Keeps what is given up.
 impl OnFailure for std::cell::RefCell<Vec<FailedBatch>> {
-    async fn give_up(&self, batch: FailedBatch) {
+    async fn discard(&self, batch: FailedBatch) {
         self.borrow_mut().push(batch);
     }
 }

@@ -1,5 +1,7 @@
 //! Port: the stream that is read.
 
+use std::error::Error;
+
 /// One record of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRecord {
@@ -31,10 +33,10 @@ pub struct Read {
     pub is_end: bool,
 }
 
-/// The stream did not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the stream could not be read: {0}")]
-pub struct SourceError(pub String);
+/// The stream did not respond.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream could not be read")]
+pub struct SourceError(#[source] pub Box<dyn Error + Send + Sync>);
 
 /// What the mapping needs of a stream.
 #[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]

@@ -8,14 +8,14 @@ use crate::response::{Reading, read};
 
 /// The settings of an SQS event source mapping, in Lambda's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct SqsMappingSettings {
     /// Most messages in one event.
     pub batch_size: usize,
     /// Whether the function's response is read.
     pub report_batch_item_failures: bool,
 }
 
-impl Default for Settings {
+impl Default for SqsMappingSettings {
     fn default() -> Self {
         Self { batch_size: 10, report_batch_item_failures: true }
     }
@@ -36,12 +36,12 @@ pub struct SqsMapping<Q, F> {
     queue_arn: String,
     source: Q,
     function: F,
-    settings: Settings,
+    settings: SqsMappingSettings,
 }
 
 impl<Q: QueueSource, F: Invoke> SqsMapping<Q, F> {
     /// A mapping.
-    pub const fn new(queue_arn: String, source: Q, function: F, settings: Settings) -> Self {
+    pub const fn new(queue_arn: String, source: Q, function: F, settings: SqsMappingSettings) -> Self {
         Self { queue_arn, source, function, settings }
     }
 

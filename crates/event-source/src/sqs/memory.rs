@@ -12,7 +12,7 @@ struct Held {
 
 /// A queue that lives as long as its value.
 #[derive(Debug)]
-pub struct MemoryQueue {
+pub struct MemorySqs {
     visibility_timeout_ms: i64,
     /// Deliveries after which a message goes to the dead-letter queue; `None`: it comes for ever.
     receive_count_max: Option<u32>,
@@ -26,7 +26,7 @@ struct Inner {
     sent: u64,
 }
 
-impl MemoryQueue {
+impl MemorySqs {
     /// An empty queue.
     #[must_use]
     pub fn new(visibility_timeout_ms: i64, receive_count_max: Option<u32>) -> Self {
@@ -72,7 +72,7 @@ impl MemoryQueue {
     }
 }
 
-impl QueueSource for MemoryQueue {
+impl QueueSource for MemorySqs {
     async fn receive(&self, messages_max: usize, now_ms: i64) -> Result<Vec<Received>, QueueError> {
         let mut inner = self.inner.borrow_mut();
         let is_dead = |held: &Held| {

@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 
 use event_source::Invoked;
-use event_source::kinesis::{Condition, FailedBatch, KinesisMapping, MemoryStream, Settings, event_json};
+use event_source::kinesis::{Condition, FailedBatch, KinesisMapping, KinesisMappingSettings, MemoryStream, event_json};
 use event_source::kinesis::{StreamRecord, StreamSource};
 
 use crate::{Script, failed, reported};
@@ -15,11 +15,11 @@ fn put(stream: &MemoryStream, names: &[&str]) -> Vec<String> {
 
 struct Run {
     calls: Vec<Vec<String>>,
-    given_up: Vec<FailedBatch>,
+    discarded: Vec<FailedBatch>,
 }
 
 /// Steps until nothing is open, at most `steps_max` times, the clock standing still.
-async fn drain(stream: MemoryStream, script: &Script, settings: Settings, steps_max: usize) -> Run {
+async fn drain(stream: MemoryStream, script: &Script, settings: KinesisMappingSettings, steps_max: usize) -> Run {
     let mut mapping = KinesisMapping::new(ARN.to_owned(), stream, script, RefCell::default(), settings);
     for _ in 0..steps_max {
         let step = mapping.step(2_000).await.unwrap();
@@ -27,11 +27,11 @@ async fn drain(stream: MemoryStream, script: &Script, settings: Settings, steps_
             break;
         }
     }
-    Run { calls: script.calls(), given_up: mapping.destination().take() }
+    Run { calls: script.calls(), discarded: mapping.destination().take() }
 }
 
-fn settings(batch_size: usize) -> Settings {
-    Settings { batch_size, ..Settings::default() }
+fn settings(batch_size: usize) -> KinesisMappingSettings {
+    KinesisMappingSettings { batch_size, ..KinesisMappingSettings::default() }
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_broken_report_brings_the_whole_batch_again() {
 async fn without_partial_responses_any_answer_is_success() {
     let stream = MemoryStream::new(1);
     let numbers = put(&stream, &["a", "b"]);
-    let settings = Settings { report_batch_item_failures: false, ..settings(2) };
+    let settings = KinesisMappingSettings { report_batch_item_failures: false, ..settings(2) };
     let run = drain(stream, &Script::new([reported(&[&numbers[0]])]), settings, 10).await;
     assert_eq!(run.calls.len(), 1);
 }
@@ -74,36 +74,38 @@ async fn without_partial_responses_any_answer_is_success() {
 async fn a_failed_batch_is_halved_in_order_and_costs_no_retry() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a", "b", "c", "d"]);
-    let settings = Settings { bisect_batch_on_function_error: true, retry_attempts_max: Some(0), ..settings(4) };
+    let settings =
+        KinesisMappingSettings { bisect_batch_on_function_error: true, retry_attempts_max: Some(0), ..settings(4) };
     // "c" is the poison: every batch with it fails.
     let ok = || Invoked::Responded(String::new());
     let script = Script::new([failed(), ok(), failed(), failed(), ok()]);
     let run = drain(stream, &script, settings, 20).await;
     assert_eq!(run.calls, [vec!["a", "b", "c", "d"], vec!["a", "b"], vec!["c", "d"], vec!["c"], vec!["d"]]);
-    assert_eq!(run.given_up.len(), 1);
-    assert_eq!(run.given_up[0].records[0].partition_key, "c");
+    assert_eq!(run.discarded.len(), 1);
+    assert_eq!(run.discarded[0].records[0].partition_key, "c");
 }
 
 #[tokio::test]
 async fn a_bisection_at_the_checkpoint_costs_no_retry_but_standing_still_does() {
     let stream = MemoryStream::new(1);
     let numbers = put(&stream, &["a", "b", "c"]);
-    let settings = Settings { bisect_batch_on_function_error: true, retry_attempts_max: Some(1), ..settings(3) };
+    let settings =
+        KinesisMappingSettings { bisect_batch_on_function_error: true, retry_attempts_max: Some(1), ..settings(3) };
     let script = Script::new([reported(&[&numbers[1]]), reported(&[&numbers[1]]), reported(&[&numbers[1]])]);
     let run = drain(stream, &script, settings, 20).await;
     assert_eq!(run.calls, [vec!["a", "b", "c"], vec!["b", "c"], vec!["b", "c"]]);
-    assert_eq!(run.given_up[0].condition, Condition::RetryAttemptsExhausted);
-    assert_eq!(run.given_up[0].invoke_count, 3);
+    assert_eq!(run.discarded[0].condition, Condition::RetryAttemptsExhausted);
+    assert_eq!(run.discarded[0].invoke_count, 3);
 }
 
 #[tokio::test]
 async fn retries_end_at_their_limit_and_the_next_batch_goes_on() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a", "b"]);
-    let settings = Settings { retry_attempts_max: Some(2), ..settings(1) };
+    let settings = KinesisMappingSettings { retry_attempts_max: Some(2), ..settings(1) };
     let run = drain(stream, &Script::new([failed(), failed(), failed()]), settings, 20).await;
     assert_eq!(run.calls, [vec!["a"], vec!["a"], vec!["a"], vec!["b"]]);
-    assert_eq!(run.given_up[0].condition, Condition::RetryAttemptsExhausted);
+    assert_eq!(run.discarded[0].condition, Condition::RetryAttemptsExhausted);
 }
 
 #[tokio::test]
@@ -113,30 +115,30 @@ async fn without_limits_a_batch_comes_for_ever_and_blocks_its_shard() {
     let run = drain(stream, &Script::new((0..50).map(|_| failed())), settings(1), 50).await;
     assert_eq!(run.calls.len(), 50);
     assert!(run.calls.iter().all(|call| call == &["a"]));
-    assert!(run.given_up.is_empty());
+    assert!(run.discarded.is_empty());
 }
 
 #[tokio::test]
 async fn a_throttled_call_costs_no_retry() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a"]);
-    let settings = Settings { retry_attempts_max: Some(0), ..settings(1) };
+    let settings = KinesisMappingSettings { retry_attempts_max: Some(0), ..settings(1) };
     let throttled = || Invoked::NotInvoked("throttled".to_owned());
     let run = drain(stream, &Script::new([throttled(), throttled()]), settings, 20).await;
     assert_eq!(run.calls.len(), 3);
-    assert!(run.given_up.is_empty());
+    assert!(run.discarded.is_empty());
 }
 
 #[tokio::test]
-async fn records_that_are_too_old_are_given_up_and_the_others_called() {
+async fn records_that_are_too_old_are_discarded_and_the_others_called() {
     let stream = MemoryStream::new(1);
     put(&stream, &["old"]);
     stream.put("new", Vec::new(), 1_500);
-    let settings = Settings { record_age_max_ms: Some(700), ..settings(2) };
+    let settings = KinesisMappingSettings { record_age_max_ms: Some(700), ..settings(2) };
     let run = drain(stream, &Script::default(), settings, 20).await;
     assert_eq!(run.calls, [vec!["new"]]);
-    assert_eq!(run.given_up[0].condition, Condition::RecordAgeExceeded);
-    assert_eq!(run.given_up[0].records[0].partition_key, "old");
+    assert_eq!(run.discarded[0].condition, Condition::RecordAgeExceeded);
+    assert_eq!(run.discarded[0].records[0].partition_key, "old");
 }
 
 #[tokio::test]
@@ -144,7 +146,7 @@ async fn batches_overlap_but_never_in_a_key() {
     let stream = MemoryStream::new(1);
     let names: Vec<String> = (0..40).map(|i| format!("user{}", i % 8)).collect();
     put(&stream, &names.iter().map(String::as_str).collect::<Vec<_>>());
-    let settings = Settings { parallelization_factor: 4, ..settings(100) };
+    let settings = KinesisMappingSettings { parallelization_factor: 4, ..settings(100) };
     let script = Script::default();
     let mut mapping = KinesisMapping::new(ARN.to_owned(), stream, &script, (), settings);
     let step = mapping.step(2_000).await.unwrap();
@@ -162,7 +164,7 @@ async fn a_small_batch_waits_for_the_batching_window() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a"]);
     let script = Script::default();
-    let settings = Settings { batching_window_ms: 5_000, ..settings(10) };
+    let settings = KinesisMappingSettings { batching_window_ms: 5_000, ..settings(10) };
     let mut mapping = KinesisMapping::new(ARN.to_owned(), stream, &script, (), settings);
     assert_eq!(mapping.step(10_000).await.unwrap().invocations, 0);
     assert_eq!(mapping.step(14_999).await.unwrap().invocations, 0);
@@ -218,7 +220,7 @@ fn metadata_says_where_the_records_are_and_a_payload_what_they_are() {
         stream_arn: ARN.to_owned(),
         shard_id: "shardId-000000000000".to_owned(),
         records: vec![record("5"), record("6")],
-        given_up_at_ms: 9,
+        discarded_at_ms: 9,
     };
     let metadata = batch.metadata();
     assert_eq!(metadata["requestContext"]["condition"], "RecordAgeExceeded");

@@ -1,21 +1,21 @@
 use event_source::Invoked;
-use event_source::sqs::{MemoryQueue, QueueSource, Settings, SqsMapping, Step};
+use event_source::sqs::{MemorySqs, QueueSource, SqsMapping, SqsMappingSettings, Step};
 
 use crate::{Script, failed, reported};
 
 const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:anomalies";
 const VISIBILITY_MS: i64 = 30_000;
 
-fn queue(bodies: &[&str], receive_count_max: Option<u32>) -> MemoryQueue {
-    let queue = MemoryQueue::new(VISIBILITY_MS, receive_count_max);
+fn queue(bodies: &[&str], receive_count_max: Option<u32>) -> MemorySqs {
+    let queue = MemorySqs::new(VISIBILITY_MS, receive_count_max);
     for body in bodies {
         queue.send((*body).to_owned(), 0);
     }
     queue
 }
 
-fn mapping(queue: MemoryQueue, script: &Script) -> SqsMapping<MemoryQueue, &Script> {
-    SqsMapping::new(ARN.to_owned(), queue, script, Settings::default())
+fn mapping(queue: MemorySqs, script: &Script) -> SqsMapping<MemorySqs, &Script> {
+    SqsMapping::new(ARN.to_owned(), queue, script, SqsMappingSettings::default())
 }
 
 /// Message ids are counted from 1.

@@ -7,6 +7,7 @@ use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_sdk_lambda::primitives::Blob;
 use event_source::kinesis::{Read, Shard, SourceError, StreamRecord, StreamSource};
 use event_source::{Invoke, Invoked};
+use lambda_kit::telemetry::chain;
 use serde_json::Value;
 
 /// Most records that GetRecords returns (API limit).
@@ -17,7 +18,7 @@ const GET_RECORDS_MAX: i32 = 10_000;
 pub(super) struct RemoteStream {
     client: aws_sdk_kinesis::Client,
     stream_arn: String,
-    /// Where the next read of a shard goes on: a page may be empty and still lead on.
+    /// Iterator of the next read, by shard: even an empty page has a next one.
     next: RefCell<HashMap<String, String>>,
 }
 
@@ -26,7 +27,7 @@ impl RemoteStream {
         Self { client, stream_arn: stream_arn.to_owned(), next: RefCell::default() }
     }
 
-    /// Where to read: where the last read ended, or else after the last record known.
+    /// The iterator to read from: where the last read ended, or else after the last known record.
     async fn iterator(&self, shard_id: &str, after: Option<&str>) -> Result<Option<String>, SourceError> {
         if let Some(next) = self.next.borrow_mut().remove(shard_id) {
             return Ok(Some(next));
@@ -92,18 +93,18 @@ fn record(record: &aws_sdk_kinesis::types::Record) -> StreamRecord {
     }
 }
 
-fn source_error(error: impl std::error::Error) -> SourceError {
-    SourceError(aws_sdk_kinesis::error::DisplayErrorContext(error).to_string())
+fn source_error(error: impl std::error::Error + Send + Sync + 'static) -> SourceError {
+    SourceError(Box::new(error))
 }
 
-/// What the function answered so far.
+/// The function's responses so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
-    /// Calls that ended in an error.
+pub(super) struct Responses {
+    /// Invocations that ended in an error.
     pub(super) errors: usize,
-    /// Sequence numbers that were reported.
+    /// The reported sequence numbers.
     pub(super) reported: Vec<String>,
-    /// Calls in a row that did not reach the function, and why the last one did not.
+    /// Invocations in a row that did not reach the function, and why the last one did not.
     pub(super) unreached: Option<(u32, String)>,
 }
 
@@ -112,7 +113,7 @@ pub(super) struct Seen {
 pub(super) struct RemoteFunction {
     client: aws_sdk_lambda::Client,
     function: String,
-    seen: RefCell<Seen>,
+    seen: RefCell<Responses>,
 }
 
 impl RemoteFunction {
@@ -127,7 +128,7 @@ impl RemoteFunction {
         Invoked::NotInvoked(reason)
     }
 
-    pub(super) fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Responses {
         self.seen.borrow().clone()
     }
 }
@@ -137,7 +138,7 @@ impl Invoke for RemoteFunction {
         let call = self.client.invoke().function_name(&self.function).payload(Blob::new(event));
         let answer = match call.send().await {
             Ok(answer) => answer,
-            Err(error) => return self.unreached(aws_sdk_lambda::error::DisplayErrorContext(error).to_string()),
+            Err(error) => return self.unreached(chain(&error)),
         };
         let payload =
             answer.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned()).unwrap_or_default();

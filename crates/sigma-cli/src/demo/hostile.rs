@@ -1,20 +1,20 @@
-//! What producers and networks do to a stream: bad records between good ones, retries, late arrivals.
+//! Hostile records, as producers and networks make them: bad records between good ones, retries, late arrivals.
 
-use crate::generator::Generated;
+use scenarios::Generated;
 
-/// Every so many transactions one hostile record follows; the kinds take turns.
+/// A hostile record follows every n-th transaction; the kinds take turns.
 const EVERY: u64 = 500;
 /// How late a late record is, in ms: twice the window.
 const LATE_MS: i64 = 600_000;
 
-/// Decides what follows a transaction.
+/// Decides which record follows a transaction.
 #[derive(Debug, Default)]
 pub(super) struct Hostility {
     seen: u64,
 }
 
 impl Hostility {
-    /// Records, with their keys, to put right after a transaction. None of them is a new transaction.
+    /// A record with its key, to put right after a transaction. It is never a new transaction.
     pub(super) fn after(&mut self, generated: &Generated, payload: &[u8]) -> Option<(String, Vec<u8>)> {
         self.seen += 1;
         if !self.seen.is_multiple_of(EVERY) {

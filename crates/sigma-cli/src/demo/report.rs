@@ -5,31 +5,31 @@ use std::path::Path;
 use std::time::Duration;
 
 use alerter::publication::{Publication, SUBJECT};
-use anyhow::Context;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::local::Local;
 use super::truth::Truth;
 use super::{Options, alert_counts};
+use crate::files;
 
 /// Alerts shown as they would reach an inbox.
 const INBOX_MAX: usize = 3;
 
 /// The figures. Counts are of the whole run; rates are from 0 to 1.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Summary {
+pub(super) struct DemoSummary {
     /// Transactions generated; hostile records come on top.
     records: u64,
     /// Distinct users.
     users: usize,
     /// Transactions that the generator made anomalous.
     injected: usize,
-    /// Anomalies that the rule finds in the transactions, computed apart from the pipeline.
+    /// Anomalies that the rule finds in the transactions, computed without the pipeline.
     anomalies: usize,
     /// Distinct alerts published.
     alerts_published: usize,
-    /// Anomaly messages that came again and were not published again.
+    /// Anomaly messages that were redelivered and not published again.
     alerts_suppressed: u64,
     /// Expected and never published.
     alerts_lost: usize,
@@ -45,7 +45,7 @@ pub(super) struct Summary {
     rejected: u64,
     /// Messages in quarantine.
     quarantined: u64,
-    /// Records that were known already.
+    /// Records that were applied before.
     duplicates: u64,
     /// Records older than the window.
     late: u64,
@@ -67,9 +67,9 @@ pub(super) struct Summary {
     batches: u64,
     /// Sum over batches of the distinct users in each.
     distinct_user_batches: u64,
-    /// Wall time of a detector batch, DynamoDB included.
+    /// Wall time of a detector batch, DynamoDB included: the median.
     batch_latency_ms_p50: f64,
-    /// See above.
+    /// The 99th percentile.
     batch_latency_ms_p99: f64,
     /// Wall time of the run.
     elapsed_seconds: f64,
@@ -78,7 +78,7 @@ pub(super) struct Summary {
     sigmas: f64,
 }
 
-impl Summary {
+impl DemoSummary {
     pub(super) fn new(
         options: &Options,
         local: &Local,
@@ -87,7 +87,8 @@ impl Summary {
         elapsed: Duration,
     ) -> Self {
         let counts = alert_counts(published);
-        let totals = local.totals.borrow();
+        let (totals, alerter) = (local.pipeline.detector.totals(), &local.pipeline.alerter);
+        let verdicts = totals.summary.verdicts;
         let found = counts.keys().filter(|id| truth.injected.contains(**id)).count();
         let quantile_ms = |quantile| ratio(totals.latency_us.value_at_quantile(quantile), 1_000);
         Self {
@@ -96,25 +97,25 @@ impl Summary {
             injected: truth.injected.len(),
             anomalies: truth.expected.len(),
             alerts_published: counts.len(),
-            alerts_suppressed: local.suppressed(),
+            alerts_suppressed: alerter.totals().suppressed,
             alerts_lost: truth.expected.iter().filter(|id| !counts.contains_key(id.as_str())).count(),
             alerts_doubled: counts.values().filter(|count| **count > 1).count(),
             alerts_invented: counts.keys().filter(|id| !truth.expected.contains(**id)).count(),
-            anomaly_count: local.anomaly_count(),
+            anomaly_count: alerter.anomaly_count(),
             publications: published.len(),
-            rejected: totals.rejected,
-            quarantined: local.quarantined(),
-            duplicates: totals.duplicates,
-            late: totals.late,
+            rejected: totals.summary.rejected.values().sum(),
+            quarantined: local.quarantined,
+            duplicates: verdicts.duplicates,
+            late: verdicts.late,
             precision: ratio(found, counts.len()),
             recall: ratio(found, truth.injected.len()),
-            dynamodb_reads: local.state_requests.reads(),
-            dynamodb_writes: local.state_requests.writes(),
-            dynamodb_outbox_clears: totals.outboxes_cleared,
-            dynamodb_ledger_writes: local.ledger_requests.writes(),
-            state_conflicts: totals.conflicts,
+            dynamodb_reads: local.pipeline.detector.requests().reads(),
+            dynamodb_writes: local.pipeline.detector.requests().writes(),
+            dynamodb_outbox_clears: totals.summary.outboxes_cleared,
+            dynamodb_ledger_writes: alerter.requests().writes(),
+            state_conflicts: totals.summary.state_conflicts,
             batches: totals.batches,
-            distinct_user_batches: totals.user_batches,
+            distinct_user_batches: totals.summary.users,
             batch_latency_ms_p50: quantile_ms(0.5),
             batch_latency_ms_p99: quantile_ms(0.99),
             elapsed_seconds: elapsed.as_secs_f64(),
@@ -134,7 +135,7 @@ impl Summary {
     }
 }
 
-/// `a` of `b`; 1 of nothing.
+/// `a` / `b`; 1 if `b` is 0.
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts of a demo are far below 2^52")]
 fn ratio<T: TryInto<u64>>(a: T, b: T) -> f64 {
     let number = |value: T| value.try_into().unwrap_or_default() as f64;
@@ -143,7 +144,7 @@ fn ratio<T: TryInto<u64>>(a: T, b: T) -> f64 {
 }
 
 /// The figures as a table.
-pub(super) fn table(summary: &Summary) -> Table {
+pub(super) fn table(summary: &DemoSummary) -> Table {
     let s = summary;
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -160,9 +161,9 @@ pub(super) fn table(summary: &Summary) -> Table {
         (
             "Lost, doubled, invented",
             format!("{}, {}, {}", s.alerts_lost, s.alerts_doubled, s.alerts_invented),
-            format!("against a plain fold: {} anomalies", s.anomalies),
+            format!("compared with a plain fold: {} anomalies", s.anomalies),
         ),
-        ("Duplicate records", s.duplicates.to_string(), "delivered again or retried; applied once".to_owned()),
+        ("Duplicate records", s.duplicates.to_string(), "redelivered or retried; applied once".to_owned()),
         ("Duplicate messages", s.alerts_suppressed.to_string(), "suppressed by the alert ledger".to_owned()),
         ("Late records", s.late.to_string(), "older than the window".to_owned()),
         ("Rejected records", s.rejected.to_string(), format!("{} messages in quarantine", s.quarantined)),
@@ -203,9 +204,6 @@ pub(super) fn inbox(published: &[Publication]) -> String {
 }
 
 /// Writes the figures as JSON.
-pub(super) fn write(summary: &Summary, path: &Path) -> anyhow::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.map_or(Ok(()), std::fs::create_dir_all).with_context(|| format!("no folder for {}", path.display()))?;
-    let json = serde_json::to_string_pretty(summary)?;
-    std::fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))
+pub(super) fn write(summary: &DemoSummary, path: &Path) -> anyhow::Result<()> {
+    files::write(path, &(serde_json::to_string_pretty(summary)? + "\n"))
 }

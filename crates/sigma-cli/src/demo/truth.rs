@@ -1,12 +1,13 @@
-//! What should come out: the rule applied to the transactions one by one, with nothing in between.
+//! The expected alerts: the rule applied to the transactions one by one, with nothing in between.
+//!
+//! A fold of its own on purpose, like those of the simulation and of the deployed tests: each checks another implementation of the
+//! path, so none shares code with it.
 
 use std::collections::{BTreeSet, HashMap};
 
-use anomaly_core::{AnomalyId, Position, RawTransaction, Rule, Text, Transaction, UserState, Verdict};
-use event_source::kinesis::Placed;
-
-use super::local::STREAM_ARN;
-use crate::generator::Generated;
+use anomaly_core::{AnomalyId, Origin, Position, RawTransaction, Rule, Text, Transaction, UserState, Verdict};
+use event_source::kinesis::{LOCAL_STREAM_ARN, Placed};
+use scenarios::Generated;
 
 /// Expected alerts and labels, by anomaly id.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Truth {
     users: HashMap<String, UserState>,
     /// Ids of the anomalies that the rule finds.
     pub(super) expected: BTreeSet<String>,
-    /// Ids that the injected transactions have, whether the rule finds them or not.
+    /// Ids of the injected transactions, whether the rule finds them or not.
     pub(super) injected: BTreeSet<String>,
 }
 
@@ -32,11 +33,11 @@ impl Truth {
     pub(super) fn add(&mut self, generated: &Generated, placed: &Placed) -> anyhow::Result<()> {
         let shard = placed.shard_id.parse()?;
         let position = Position { sequence_number: placed.sequence_number.parse()?, sub_sequence: 0 };
-        let id = AnomalyId::new(STREAM_ARN, &shard, position).to_string();
+        let id = AnomalyId::new(&Origin { stream: LOCAL_STREAM_ARN, shard: &shard, position }).to_string();
         let transaction = transaction(generated)?;
         let Self { rule, users, .. } = self;
         let state = users.entry(generated.user_id.clone()).or_insert_with(|| UserState::new(rule));
-        if let Verdict::Anomaly(_) = state.step(&shard, position, &transaction, rule) {
+        if let Verdict::Anomaly(..) = state.step(&shard, position, &transaction, rule) {
             self.expected.insert(id.clone());
         }
         if generated.kind.is_some() {
@@ -55,5 +56,5 @@ fn transaction(generated: &Generated) -> anyhow::Result<Transaction<'_>> {
         merchant_id: None,
     };
     Transaction::validate(raw, generated.timestamp, 0)
-        .map_err(|reason| anyhow::anyhow!("generated a bad record: {reason}"))
+        .map_err(|reason| anyhow::anyhow!("the generator made an invalid record: {reason}"))
 }

@@ -1,4 +1,4 @@
-//! The files that a replay writes while it reads.
+//! The files that `sigma replay` writes while it reads.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anomaly_core::RejectReason;
 use anyhow::Context;
+use backtest::InputRecord;
 use serde::Serialize;
 
-use super::input::Record;
+use crate::files;
 
-/// Bytes of a rejected record that are written: enough to see what is wrong with it.
+/// Most bytes of a rejected record that are written: enough to see what is wrong.
 const RAW_BYTES_MAX: usize = 4_096;
 
 /// A file with one JSON document a line.
@@ -23,14 +24,14 @@ pub(super) struct JsonLines {
 /// A line of `--rejects`.
 #[derive(Debug, Serialize)]
 pub(super) struct Reject<'a> {
-    /// Which record of the input, from 0.
+    /// Index of the record in the input, from 0.
     index: u64,
-    /// Its file.
+    /// Name of the file.
     file: &'a str,
     /// Line of the file, from 1.
     line: u64,
     reason: RejectReason,
-    /// As it came; what is not UTF-8 is replaced.
+    /// The record; bytes that are not UTF-8 are replaced.
     raw: String,
     /// Whether there was more of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -38,7 +39,7 @@ pub(super) struct Reject<'a> {
 }
 
 impl<'a> Reject<'a> {
-    pub(super) fn new(index: u64, reason: RejectReason, record: &Record<'a>) -> Self {
+    pub(super) fn new(index: u64, reason: RejectReason, record: &InputRecord<'a>) -> Self {
         let shown = record.raw.get(..RAW_BYTES_MAX).unwrap_or(record.raw);
         let raw = String::from_utf8_lossy(shown).trim().to_owned();
         Self { index, file: record.file, line: record.line, reason, is_truncated: shown.len() < record.raw.len(), raw }
@@ -47,7 +48,7 @@ impl<'a> Reject<'a> {
 
 impl JsonLines {
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
-        Ok(Self { writer: BufWriter::new(create(path)?), name: path.display().to_string() })
+        Ok(Self { writer: BufWriter::new(files::create(path)?), name: path.display().to_string() })
     }
 
     pub(super) fn write(&mut self, document: &impl Serialize) -> anyhow::Result<()> {
@@ -58,16 +59,4 @@ impl JsonLines {
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         self.writer.flush().with_context(|| format!("cannot write {}", self.name))
     }
-}
-
-/// Creates a file and the folders that it is in.
-fn create(path: &Path) -> anyhow::Result<File> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.map_or(Ok(()), std::fs::create_dir_all).with_context(|| format!("no folder for {}", path.display()))?;
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Writes a whole file.
-pub(super) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
-    create(path)?.write_all(content.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,8 +1,8 @@
-//! The figures for people: one column a rule.
+//! The figures for people: one column per rule.
 
+use backtest::BacktestSummary;
+use backtest::summary::{Delay, Quality, RuleSummary};
 use comfy_table::{CellAlignment, Table, presets};
-
-use super::summary::{Delay, Quality, RuleSummary, Summary};
 
 /// A row: its name, and its text for each rule.
 type Row = (&'static str, fn(&RuleSummary) -> String);
@@ -29,7 +29,7 @@ const ROWS: [Row; 12] = [
 const LABELLED_ROWS: usize = 4;
 
 /// The summary as text.
-pub(super) fn text(summary: &Summary) -> String {
+pub(super) fn text(summary: &BacktestSummary) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     let labels = summary.rules.iter().map(|rule| rule.label.clone());
@@ -51,8 +51,8 @@ pub(super) fn text(summary: &Summary) -> String {
     format!("{}\n{table}", heading(summary))
 }
 
-/// What was read, in a few lines.
-fn heading(summary: &Summary) -> String {
+/// The input in a few lines.
+fn heading(summary: &BacktestSummary) -> String {
     let input = &summary.input;
     let mut lines = vec![format!(
         "{} transactions of {} users from {} to {}, {} lines a second",
@@ -75,7 +75,7 @@ fn heading(summary: &Summary) -> String {
     }
     if input.out_of_order * 10 > input.transactions {
         lines.push(format!(
-            "{} transactions are older than the same user's before: sort the input by time, or most will be late",
+            "{} transactions are older than the one before them of the same user: sort the input by time, or most will be late",
             input.out_of_order
         ));
     }

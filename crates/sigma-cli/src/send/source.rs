@@ -1,4 +1,4 @@
-//! Where records come from: the lines of a file, or a scenario.
+//! The records to send: the lines of a file, or a scenario.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,40 +7,40 @@ use std::time::Duration;
 
 use anyhow::Context;
 use lambda_kit::{Clock, SystemClock};
+use scenarios::{Generated, Scenario, labelled_json};
 
 use super::Options;
-use crate::generator::{Generated, Scenario};
 use crate::progress::Progress;
 
-/// The key of a line that names no user: such a record is for the quarantine, whatever its shard.
+/// The key of a line without a user: such a record will be quarantined, whatever its shard.
 const KEY_WITHOUT_USER: &str = "unknown";
-/// A scenario's rate, unless another one is asked for; per second.
+/// A scenario's rate per second, unless the flag sets another.
 const SCENARIO_RATE: f64 = 10.0;
 
-/// One record and its place.
+/// One record to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct OutgoingRecord {
     /// Partition key.
     pub(super) key: String,
     pub(super) payload: Vec<u8>,
-    /// When it may be sent, from the beginning on.
+    /// When it may be sent, since the start.
     pub(super) due: Duration,
-    /// How much progress it is: bytes of a file, records of a scenario.
+    /// How much progress it makes: bytes of a file, records of a scenario.
     pub(super) read: u64,
-    /// Which one, from 1: the line of a file.
+    /// Its number, from 1: for a file, its line.
     pub(super) number: u64,
 }
 
-impl Record {
-    /// What counts towards the limits.
+impl OutgoingRecord {
+    /// The bytes that count towards the limits.
     pub(super) fn bytes(&self) -> usize {
         self.payload.len() + self.key.len()
     }
 }
 
-/// Records, and the progress towards their end if that is known.
+/// The records, and the progress if their end is known.
 pub(super) struct Source {
-    pub(super) records: Box<dyn Iterator<Item = anyhow::Result<Record>>>,
+    pub(super) records: Box<dyn Iterator<Item = anyhow::Result<OutgoingRecord>>>,
     pub(super) progress: Option<Progress>,
 }
 
@@ -64,8 +64,8 @@ fn file(path: &Path, options: &Options) -> anyhow::Result<Source> {
     Ok(Source { records: Box::new(lines(BufReader::new(file), rate)), progress: Some(progress) })
 }
 
-/// The lines that are not empty.
-fn lines(mut reader: impl BufRead, rate: Option<f64>) -> impl Iterator<Item = anyhow::Result<Record>> {
+/// The lines that are not blank.
+fn lines(mut reader: impl BufRead, rate: Option<f64>) -> impl Iterator<Item = anyhow::Result<OutgoingRecord>> {
     let (mut line_number, mut records, mut skipped) = (0, 0, 0);
     std::iter::from_fn(move || {
         loop {
@@ -82,7 +82,13 @@ fn lines(mut reader: impl BufRead, rate: Option<f64>) -> impl Iterator<Item = an
                 let due = due(records, rate);
                 records += 1;
                 let read = std::mem::take(&mut skipped);
-                return Some(Ok(Record { key: partition_key(&line), payload: line, due, read, number: line_number }));
+                return Some(Ok(OutgoingRecord {
+                    key: partition_key(&line),
+                    payload: line,
+                    due,
+                    read,
+                    number: line_number,
+                }));
             }
         }
     })
@@ -92,19 +98,20 @@ fn lines(mut reader: impl BufRead, rate: Option<f64>) -> impl Iterator<Item = an
 fn live(scenario: Scenario, options: &Options) -> anyhow::Result<Source> {
     let start_ms = SystemClock.now_ms();
     let rate = options.rate.unwrap_or(SCENARIO_RATE);
-    let progress = Progress::new("records", options.selection.records_expected(rate), options.output.quiet);
-    let generated = options.selection.generate(scenario, rate, start_ms)?;
+    let selection = options.selection.selection();
+    let progress = Progress::new("records", selection.records_expected(rate), options.output.quiet);
+    let generated = selection.generate(scenario, rate, start_ms)?;
     let records = (1..).zip(generated).map(move |(number, generated)| scheduled(&generated, start_ms, number));
     Ok(Source { records: Box::new(records), progress: Some(progress) })
 }
 
-fn scheduled(generated: &Generated, start_ms: i64, number: u64) -> anyhow::Result<Record> {
+fn scheduled(generated: &Generated, start_ms: i64, number: u64) -> anyhow::Result<OutgoingRecord> {
     let due_ms = u64::try_from(generated.timestamp - start_ms).unwrap_or_default();
-    let payload = generated.labelled_json()?;
-    Ok(Record { key: generated.user_id.clone(), payload, due: Duration::from_millis(due_ms), read: 1, number })
+    let payload = labelled_json(generated)?;
+    Ok(OutgoingRecord { key: generated.user_id.clone(), payload, due: Duration::from_millis(due_ms), read: 1, number })
 }
 
-/// When a record may be sent that has so many before it.
+/// When a record may be sent that has `before` records before it.
 fn due(before: u32, rate: Option<f64>) -> Duration {
     let seconds = rate.map_or(0.0, |rate| f64::from(before) / rate);
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::source::Record;
+use super::source::OutgoingRecord;
 
 /// Records in one PutRecords (API limit).
 const CALL_RECORDS_MAX: usize = 500;
@@ -18,12 +18,12 @@ const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    records: VecDeque<Record>,
+    records: VecDeque<OutgoingRecord>,
     bytes: usize,
 }
 
 /// Whether it is one large record.
-pub(super) fn is_large(call: &[Record]) -> bool {
+pub(super) fn is_large(call: &[OutgoingRecord]) -> bool {
     matches!(call, [record] if record.bytes() > RECORD_BYTES_USUAL_MAX)
 }
 
@@ -40,13 +40,13 @@ impl Waiting {
         self.records.len() < RECORDS_MAX && self.bytes < BYTES_MAX
     }
 
-    pub(super) fn push(&mut self, record: Record) {
+    pub(super) fn push(&mut self, record: OutgoingRecord) {
         self.bytes += record.bytes();
         self.records.push_back(record);
     }
 
     /// What was taken and refused, ahead of everything else.
-    pub(super) fn put_back(&mut self, records: Vec<Record>) {
+    pub(super) fn put_back(&mut self, records: Vec<OutgoingRecord>) {
         for record in records.into_iter().rev() {
             self.bytes += record.bytes();
             self.records.push_front(record);
@@ -54,7 +54,7 @@ impl Waiting {
     }
 
     /// Takes the next call: of each key only the first record, within the limits of a call.
-    pub(super) fn take_call(&mut self) -> Vec<Record> {
+    pub(super) fn take_call(&mut self) -> Vec<OutgoingRecord> {
         let mut call = Call::default();
         let mut keys = HashSet::new();
         let mut rest = VecDeque::with_capacity(self.records.len());
@@ -75,19 +75,19 @@ impl Waiting {
 
 #[derive(Default)]
 struct Call {
-    records: Vec<Record>,
+    records: Vec<OutgoingRecord>,
     bytes: usize,
     is_full: bool,
 }
 
 impl Call {
     /// The first record always has room, and a large one only as the first.
-    fn has_room(&self, record: &Record) -> bool {
+    fn has_room(&self, record: &OutgoingRecord) -> bool {
         let is_usual = record.bytes() <= RECORD_BYTES_USUAL_MAX;
         self.records.is_empty() || (is_usual && self.bytes + record.bytes() <= CALL_BYTES_MAX)
     }
 
-    fn push(&mut self, record: Record) {
+    fn push(&mut self, record: OutgoingRecord) {
         self.bytes += record.bytes();
         self.is_full = record.bytes() > RECORD_BYTES_USUAL_MAX || self.records.len() + 1 == CALL_RECORDS_MAX;
         self.records.push(record);
@@ -100,17 +100,17 @@ mod tests {
 
     use super::*;
 
-    fn record(number: u64, key: &str, bytes: usize) -> Record {
-        Record { key: key.to_owned(), payload: vec![0; bytes], due: Duration::ZERO, read: 1, number }
+    fn record(number: u64, key: &str, bytes: usize) -> OutgoingRecord {
+        OutgoingRecord { key: key.to_owned(), payload: vec![0; bytes], due: Duration::ZERO, read: 1, number }
     }
 
-    fn waiting(records: impl IntoIterator<Item = Record>) -> Waiting {
+    fn waiting(records: impl IntoIterator<Item = OutgoingRecord>) -> Waiting {
         let mut waiting = Waiting::default();
         records.into_iter().for_each(|record| waiting.push(record));
         waiting
     }
 
-    fn numbers(call: &[Record]) -> Vec<u64> {
+    fn numbers(call: &[OutgoingRecord]) -> Vec<u64> {
         call.iter().map(|record| record.number).collect()
     }
 

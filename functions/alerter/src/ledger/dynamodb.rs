@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -21,7 +21,7 @@ const CLAIM: &str = "SET #status = if_not_exists(#status, :claimed), leaseUntil 
 const IS_FREE: &str = "attribute_not_exists(id) OR (#status <> :completed AND leaseUntil < :now)";
 const SET_STATUS: &str = "SET #status = :status, leaseUntil = :until, expiresAt = :expires";
 
-/// The adapter.
+/// A ledger in one table. Each call is one conditional or plain UpdateItem: one write unit.
 #[derive(Debug, Clone)]
 pub struct DynamoDbLedger {
     client: Client,
@@ -29,7 +29,7 @@ pub struct DynamoDbLedger {
 }
 
 impl DynamoDbLedger {
-    /// A ledger in a table whose key is `id` (string).
+    /// A table whose partition key is `id` (string).
     #[must_use]
     pub const fn new(client: Client, table: String) -> Self {
         Self { client, table }
@@ -44,10 +44,10 @@ impl DynamoDbLedger {
     }
 
     async fn set_status(&self, id: &str, lease: Lease, status: &str, action: &'static str) -> Result<(), LedgerError> {
-        // The lease ends with the status: whoever comes next need not wait.
+        // The lease ends with the new status, so that the next attempt need not wait.
         let update = self.update(id, lease, lease.now_ms - 1).update_expression(SET_STATUS);
         let update = update.expression_attribute_values(":status", text(status));
-        update.send().await.map(drop).map_err(|error| failed(action, error))
+        update.send().await.map(drop).map_err(|error| LedgerError::new(action, error))
     }
 }
 
@@ -83,17 +83,13 @@ fn refused(error: SdkError<UpdateItemError>) -> Result<Claim, LedgerError> {
         Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
             Ok(if has_status(refusal.item(), COMPLETED) { Claim::Completed } else { Claim::Held })
         }
-        _ => Err(failed("claim", error)),
+        _ => Err(LedgerError::new("claim", error)),
     }
 }
 
 fn has_status(item: Option<&HashMap<String, AttributeValue>>, status: &str) -> bool {
     let stored = item.and_then(|item| item.get("status")).and_then(|value| value.as_s().ok());
     stored.is_some_and(|stored| stored == status)
-}
-
-fn failed(action: &'static str, error: SdkError<UpdateItemError>) -> LedgerError {
-    LedgerError { action, reason: DisplayErrorContext(error).to_string() }
 }
 
 fn text(value: &str) -> AttributeValue {

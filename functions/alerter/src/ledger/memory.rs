@@ -7,12 +7,12 @@ use lambda_kit::{Fault, Faults};
 
 use super::{Claim, Lease, Ledger, LedgerError};
 
-/// A ledger that lives as long as its value.
+/// A ledger in memory.
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
-    /// What claims meet.
+    /// Faults of the next claims.
     pub claim_faults: Faults,
-    /// What completions meet.
+    /// Faults of the next completions.
     pub complete_faults: Faults,
     entries: Mutex<BTreeMap<String, Entry>>,
 }
@@ -46,7 +46,7 @@ impl MemoryLedger {
 }
 
 fn injected(action: &'static str) -> LedgerError {
-    LedgerError { action, reason: "injected fault".to_owned() }
+    LedgerError::new(action, "injected fault")
 }
 
 impl Ledger for MemoryLedger {

@@ -1,8 +1,7 @@
-//! AnomalyCount as a CloudWatch metric, with the recipe's names. One datum a call and no time of its own: CloudWatch takes
-//! the time of arrival, which is never too old.
+//! AnomalyCount as a CloudWatch metric: namespace, name and dimension are a contract. Each call sends one datum without a time:
+//! CloudWatch then uses the time of arrival, which is never too old.
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::error::DisplayErrorContext;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 
 use super::{MetricError, MetricSink};
@@ -10,7 +9,7 @@ use super::{MetricError, MetricSink};
 const METRIC: &str = "AnomalyCount";
 const DIMENSION: &str = "Source";
 
-/// The adapter.
+/// One PutMetricData a call.
 #[derive(Debug, Clone)]
 pub struct CloudWatchSink {
     client: Client,
@@ -19,7 +18,7 @@ pub struct CloudWatchSink {
 }
 
 impl CloudWatchSink {
-    /// The metric of a namespace, with `source` as its one dimension.
+    /// The metric in a namespace, with `source` as the value of its one dimension.
     #[must_use]
     pub const fn new(client: Client, namespace: String, source: String) -> Self {
         Self { client, namespace, source }
@@ -35,6 +34,6 @@ impl MetricSink for CloudWatchSink {
             .value(f64::from(anomalies))
             .build();
         let call = self.client.put_metric_data().namespace(&self.namespace).metric_data(datum);
-        call.send().await.map(drop).map_err(|error| MetricError(DisplayErrorContext(error).to_string()))
+        call.send().await.map(drop).map_err(|error| MetricError(error.into()))
     }
 }

@@ -7,10 +7,10 @@ use lambda_kit::{Fault, Faults};
 
 use super::{MetricError, MetricSink};
 
-/// Adds up. Clones share it.
+/// A counter in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySink {
-    /// What additions meet.
+    /// Faults of the next additions.
     pub faults: Arc<Faults>,
     sum: Arc<AtomicU32>,
 }
@@ -29,6 +29,6 @@ impl MetricSink for MemorySink {
         if fault != Fault::Refused {
             self.sum.fetch_add(anomalies, Ordering::Relaxed);
         }
-        if fault == Fault::None { Ok(()) } else { Err(MetricError("injected fault".to_owned())) }
+        if fault == Fault::None { Ok(()) } else { Err(MetricError("injected fault".into())) }
     }
 }

@@ -7,16 +7,16 @@ use lambda_kit::{Fault, Faults};
 use super::Publisher;
 use crate::publication::Publication;
 
-/// Keeps what it is given. Clones share it.
+/// Keeps publications until they are taken. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryPublisher {
-    /// What publications meet, one by one.
+    /// Faults of the next publications.
     pub faults: Arc<Faults>,
     published: Arc<Mutex<Vec<Publication>>>,
 }
 
 impl MemoryPublisher {
-    /// Takes everything published so far.
+    /// Takes all publications so far, in order.
     #[must_use]
     pub fn take(&self) -> Vec<Publication> {
         std::mem::take(&mut *self.published.lock().unwrap_or_else(PoisonError::into_inner))

@@ -1,17 +1,19 @@
-//! The topic as SNS: PublishBatch, its limits, and its entries that fail one by one.
+//! SNS: PublishBatch with its limits, and entries that fail individually.
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::error::{BuildError, DisplayErrorContext};
+use aws_sdk_sns::error::BuildError;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use lambda_kit::batch::{Limits, chunks, confirm};
+use lambda_kit::telemetry::chain;
 
 use super::Publisher;
 use crate::publication::{MESSAGE_BYTES_MAX, Publication, SUBJECT};
 
-/// What one PublishBatch takes: 10 entries, 256 KB; less what subjects and attributes take.
+/// The limits of one PublishBatch: 10 entries, and 256 KB less subjects and attributes.
 const LIMITS: Limits = Limits { entries_max: 10, bytes_max: MESSAGE_BYTES_MAX };
 
-/// The adapter.
+/// A standard topic: ten messages a call, one call at a time. An entry that SNS refuses is sent up to three times; a call that fails
+/// is retried by the SDK.
 #[derive(Debug, Clone)]
 pub struct SnsPublisher {
     client: Client,
@@ -19,15 +21,15 @@ pub struct SnsPublisher {
 }
 
 impl SnsPublisher {
-    /// A standard topic.
+    /// The topic with an ARN.
     #[must_use]
     pub const fn new(client: Client, topic_arn: String) -> Self {
         Self { client, topic_arn }
     }
 
-    /// One call; answers with the indices that are confirmed.
-    async fn publish_once(&self, open: Vec<(usize, &Publication)>) -> Vec<usize> {
-        let entries = open.into_iter().filter_map(|(index, publication)| entry(index, publication).ok()).collect();
+    /// One call. Returns the indices that SNS confirmed.
+    async fn publish_once(&self, pending: Vec<(usize, &Publication)>) -> Vec<usize> {
+        let entries = pending.into_iter().filter_map(|(index, publication)| entry(index, publication).ok()).collect();
         let call = self.client.publish_batch().topic_arn(&self.topic_arn);
         match call.set_publish_batch_request_entries(Some(entries)).send().await {
             Ok(answer) => {
@@ -37,7 +39,7 @@ impl SnsPublisher {
                 answer.successful().iter().filter_map(|entry| entry.id()?.parse().ok()).collect()
             }
             Err(error) => {
-                tracing::warn!(error = %DisplayErrorContext(error), "A PublishBatch failed.");
+                tracing::warn!(error = %chain(&error), "A PublishBatch failed.");
                 Vec::new()
             }
         }
@@ -48,7 +50,7 @@ impl Publisher for SnsPublisher {
     async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
         let mut confirmed = Vec::with_capacity(publications.len());
         for chunk in chunks(publications, LIMITS, |publication| publication.message().len()) {
-            confirmed.extend(confirm(chunk, async |open| self.publish_once(open).await).await);
+            confirmed.extend(confirm(chunk, async |pending| self.publish_once(pending).await).await);
         }
         confirmed
     }

@@ -1,4 +1,4 @@
-//! A queue in memory, with faults on demand.
+//! A queue in memory, with faults on demand: for tests and local runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,16 +6,16 @@ use lambda_kit::{Fault, Faults};
 
 use super::MessageQueue;
 
-/// Keeps what it is sent until it is taken. Clones share it.
+/// Keeps messages until they are taken. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryQueue {
-    /// What messages meet, one by one.
+pub struct MemoryMessageQueue {
+    /// Faults of the next messages.
     pub faults: Arc<Faults>,
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
-impl MemoryQueue {
-    /// Takes all messages, in the order of their arrival.
+impl MemoryMessageQueue {
+    /// Takes all messages, in order of arrival.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.bodies.lock().unwrap_or_else(PoisonError::into_inner))
@@ -30,7 +30,7 @@ impl MemoryQueue {
     }
 }
 
-impl MessageQueue for MemoryQueue {
+impl MessageQueue for MemoryMessageQueue {
     async fn send(&self, bodies: &[String]) -> Vec<bool> {
         bodies.iter().map(|body| self.send_one(body)).collect()
     }

@@ -1,19 +1,20 @@
-//! The queue as SQS: SendMessageBatch, its limits, and its entries that fail one by one.
+//! SQS: SendMessageBatch with its limits, and entries that fail individually.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::{StreamExt, stream};
 use lambda_kit::batch::{Limits, chunks, confirm};
+use lambda_kit::telemetry::chain;
 
 use super::MessageQueue;
 
-/// What one SendMessageBatch takes: 10 entries, 1 MiB.
+/// The limits of one SendMessageBatch: 10 entries, 1 MiB.
 const LIMITS: Limits = Limits { entries_max: 10, bytes_max: 1024 * 1024 };
-/// SendMessageBatch calls under way at once.
+/// SendMessageBatch calls in flight at once.
 const CONCURRENT_MAX: usize = 4;
 
-/// The adapter.
+/// A standard queue: ten messages a call, four calls at once. An entry that SQS refuses is sent up to three times; a call that
+/// fails is retried by the SDK.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     client: Client,
@@ -21,18 +22,18 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// A standard queue.
+    /// The queue at a URL.
     #[must_use]
     pub const fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
-    /// One call; answers with the indices that are confirmed.
-    async fn send_once(&self, open: Vec<(usize, &String)>) -> Vec<usize> {
+    /// One call. Returns the indices that SQS confirmed.
+    async fn send_once(&self, pending: Vec<(usize, &String)>) -> Vec<usize> {
         let entry = |(index, body): (usize, &String)| {
             SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build().ok()
         };
-        let entries = open.into_iter().filter_map(entry).collect();
+        let entries = pending.into_iter().filter_map(entry).collect();
         match self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {
             Ok(answer) => {
                 for failed in answer.failed() {
@@ -41,7 +42,7 @@ impl SqsQueue {
                 answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect()
             }
             Err(error) => {
-                tracing::warn!(error = %DisplayErrorContext(error), "A SendMessageBatch failed.");
+                tracing::warn!(error = %chain(&error), "A SendMessageBatch failed.");
                 Vec::new()
             }
         }
@@ -50,7 +51,7 @@ impl SqsQueue {
 
 impl MessageQueue for SqsQueue {
     async fn send(&self, bodies: &[String]) -> Vec<bool> {
-        let send = |chunk| confirm(chunk, async |open| self.send_once(open).await);
+        let send = |chunk| confirm(chunk, async |pending| self.send_once(pending).await);
         let calls = stream::iter(chunks(bodies, LIMITS, String::len)).map(send);
         calls.buffered(CONCURRENT_MAX).concat().await
     }

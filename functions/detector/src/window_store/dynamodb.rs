@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anomaly_core::{Moments, UserState, codec};
+use anomaly_core::{AnomalyMessage, Moments, UserState, codec};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
@@ -29,16 +29,17 @@ const UPDATED_AT: &str = "updatedAt";
 
 /// Keys in one BatchGetItem (API limit).
 const BATCH_GET_KEYS_MAX: usize = 100;
-/// Times that BatchGetItem is asked for keys it did not answer for lack of capacity.
+/// How often BatchGetItem is asked for keys it leaves out for lack of capacity.
 const UNPROCESSED_ATTEMPTS_MAX: u32 = 4;
-/// Wait before the first such repetition; it doubles.
+/// Wait before the first such retry; it doubles.
 const UNPROCESSED_BACKOFF: Duration = Duration::from_millis(25);
-/// BatchGetItem calls under way at once.
+/// BatchGetItem calls in flight at once.
 const BATCH_GETS_CONCURRENT_MAX: usize = 4;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The adapter.
+/// User state in one table. Reads are eventually consistent, 100 keys a call and four calls at once: half a read unit a user. A
+/// write is one PutItem with a condition on the version: one write unit while the outbox is empty.
 #[derive(Debug, Clone)]
 pub struct DynamoDbWindowStore {
     client: Client,
@@ -46,20 +47,20 @@ pub struct DynamoDbWindowStore {
 }
 
 impl DynamoDbWindowStore {
-    /// A store in a table whose key is `userId` (string).
+    /// A table whose partition key is `userId` (string).
     #[must_use]
     pub const fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
-    /// Reads up to 100 users; those the table did not answer for are not in the result.
+    /// Reads up to 100 users. Those left out for lack of capacity are not in the result.
     async fn load_chunk(&self, user_ids: &[&str]) -> Result<HashMap<String, Loaded>, StoreError> {
         let mut loaded = HashMap::new();
         let mut wanted: Vec<Item> = user_ids.iter().map(|user_id| key(user_id)).collect();
         let mut absent: Vec<&str> = user_ids.to_vec();
         for attempt in 0..UNPROCESSED_ATTEMPTS_MAX {
             let (items, unprocessed) = self.batch_get(wanted).await?;
-            loaded.extend(items.into_iter().filter_map(|item| Some((user_id_of(&item)?, read(&item)))));
+            loaded.extend(items.into_iter().filter_map(|item| Some((user_id_of(&item)?, from_item(&item)))));
             wanted = unprocessed;
             if wanted.is_empty() {
                 break;
@@ -72,21 +73,24 @@ impl DynamoDbWindowStore {
         Ok(loaded)
     }
 
-    /// One call: the items found, and the keys to ask for again.
+    /// One call. Returns the items found, and the keys to ask for again.
     async fn batch_get(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).build();
-        let request = request.map_err(|error| failed("read", error.to_string()))?;
+        let request = request.map_err(|error| StoreError::new("read", error))?;
         let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
-        let answer = answer.map_err(|error| failed("read", DisplayErrorContext(error).to_string()))?;
+        let answer = answer.map_err(|error| StoreError::new("read", error))?;
         let items = answer.responses.and_then(|mut tables| tables.remove(&self.table));
         let unprocessed = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));
         Ok((items.unwrap_or_default(), unprocessed.map(|rest| rest.keys).unwrap_or_default()))
     }
 
-    async fn load_answered(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
+    /// Reads up to 100 users; the results are in the order of `user_ids`.
+    async fn load_each(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
         let answered = self.load_chunk(user_ids).await;
         let answer = |user_id: &&str| match &answered {
-            Ok(loaded) => loaded.get(*user_id).cloned().ok_or_else(|| failed("read", "throttled".to_owned())),
+            Ok(loaded) => {
+                loaded.get(*user_id).cloned().ok_or_else(|| StoreError::new("read", "no capacity for this key"))
+            }
             Err(error) => Err(error.clone()),
         };
         user_ids.iter().map(answer).collect()
@@ -95,12 +99,12 @@ impl DynamoDbWindowStore {
 
 impl WindowStore for DynamoDbWindowStore {
     async fn load(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
-        let chunks = stream::iter(user_ids.chunks(BATCH_GET_KEYS_MAX)).map(|chunk| self.load_answered(chunk));
+        let chunks = stream::iter(user_ids.chunks(BATCH_GET_KEYS_MAX)).map(|chunk| self.load_each(chunk));
         chunks.buffered(BATCH_GETS_CONCURRENT_MAX).concat().await
     }
 
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
-        let item = write(user_id, user).map_err(CommitError::Failed)?;
+        let item = to_item(user_id, user).map_err(CommitError::Failed)?;
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
         let request = match replaced {
             None => {
@@ -112,20 +116,16 @@ impl WindowStore for DynamoDbWindowStore {
                 .expression_attribute_values(":replaced", number(version)),
         };
         let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        // On the heap, since the future of a request has 6 KB, and those around it would be moved with it.
+        // On the heap: the future of a request has 6 KB, and the futures around it would be moved with it.
         Box::pin(request.send()).await.map(drop).map_err(commit_error)
     }
 }
 
 fn commit_error(error: SdkError<PutItemError>) -> CommitError {
     if let Some(PutItemError::ConditionalCheckFailedException(conflict)) = error.as_service_error() {
-        return CommitError::Conflict(conflict.item().map_or(Loaded::Absent, read));
+        return CommitError::Conflict(conflict.item().map_or(Loaded::Absent, from_item));
     }
-    CommitError::Failed(failed("write", DisplayErrorContext(error).to_string()))
-}
-
-const fn failed(action: &'static str, reason: String) -> StoreError {
-    StoreError { action, reason }
+    CommitError::Failed(StoreError::new("write", error))
 }
 
 fn key(user_id: &str) -> Item {
@@ -140,8 +140,8 @@ fn number(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(format!("{value}"))
 }
 
-/// A user as an item.
-fn write(user_id: &str, user: &StoredUser) -> Result<Item, StoreError> {
+/// The item of a user.
+fn to_item(user_id: &str, user: &StoredUser) -> Result<Item, StoreError> {
     let window = newest_window(&user.state);
     let stddev = (window.sum_squares / f64::from(window.count.saturating_sub(1).max(1))).sqrt();
     let mut item = key(user_id);
@@ -154,7 +154,7 @@ fn write(user_id: &str, user: &StoredUser) -> Result<Item, StoreError> {
     put(STDDEV, number(format!("{stddev:.2}")));
     put(UPDATED_AT, number(user.updated_at_ms));
     if !user.outbox.is_empty() {
-        let json = serde_json::to_string(&user.outbox).map_err(|error| failed("write", error.to_string()))?;
+        let json = serde_json::to_string(&user.outbox).map_err(|error| StoreError::new("write", error))?;
         put(OUTBOX, AttributeValue::S(json));
     }
     Ok(item)
@@ -164,7 +164,8 @@ fn newest_window(state: &UserState) -> Moments {
     state.window.newest_event_time_ms().map(|newest| state.window.before(newest)).unwrap_or_default()
 }
 
-fn read(item: &Item) -> Loaded {
+/// The user of an item; the inverse of [`to_item`].
+fn from_item(item: &Item) -> Loaded {
     match read_user(item) {
         Ok(user) => Loaded::Present(Box::new(user)),
         Err(corrupt) => Loaded::Corrupt(corrupt),
@@ -187,7 +188,7 @@ fn read_number<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<
     text.and_then(|text| text.parse().ok()).ok_or(CorruptItem::Attribute(name))
 }
 
-fn read_outbox(item: &Item) -> Result<Vec<anomaly_core::AnomalyMessage>, CorruptItem> {
+fn read_outbox(item: &Item) -> Result<Vec<AnomalyMessage>, CorruptItem> {
     let Some(value) = item.get(OUTBOX) else { return Ok(Vec::new()) };
     let json = value.as_s().map_err(|_| CorruptItem::Attribute(OUTBOX))?;
     serde_json::from_str(json).map_err(|_| CorruptItem::Attribute(OUTBOX))

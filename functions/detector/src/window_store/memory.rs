@@ -7,12 +7,12 @@ use lambda_kit::{Fault, Faults};
 
 use super::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
 
-/// A store that lives as long as its value.
+/// A store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryWindowStore {
-    /// What reads of a user meet.
+    /// Faults of the next reads, one a user.
     pub load_faults: Faults,
-    /// What commits meet.
+    /// Faults of the next commits.
     pub commit_faults: Faults,
     inner: Mutex<Inner>,
 }
@@ -25,12 +25,12 @@ struct Inner {
 }
 
 impl MemoryWindowStore {
-    /// Puts something into the store, whatever is there.
+    /// Replaces what the store has on a user.
     pub fn put(&self, user_id: &str, loaded: Loaded) {
         self.locked(|inner| inner.users.insert(user_id.to_owned(), loaded));
     }
 
-    /// What the store holds.
+    /// What the store has on a user.
     #[must_use]
     pub fn get(&self, user_id: &str) -> Loaded {
         self.locked(|inner| inner.held(user_id))
@@ -92,7 +92,7 @@ impl Inner {
 }
 
 fn injected(action: &'static str) -> StoreError {
-    StoreError { action, reason: "injected fault".to_owned() }
+    StoreError::new(action, "injected fault")
 }
 
 impl WindowStore for MemoryWindowStore {

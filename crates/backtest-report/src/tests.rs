@@ -1,0 +1,186 @@
+use std::collections::BTreeMap;
+
+use anomaly_core::{Direction, RejectReason, Severity};
+
+use super::*;
+use backtest::summary::{
+    Delay, Detection, Flag, Knobs, Point, Quality, RuleName, RuleSummary, ScoreHistogram, SweepPoint, Timeline,
+    UserCount, UserSeries,
+};
+
+const HOSTILE: &str = r#"</script></title><img src=x onerror="alert(1)">' onclick='x"#;
+
+fn quality(precision: f64, recall: f64) -> Quality {
+    let f1 = 2.0 * precision * recall / (precision + recall);
+    Quality { precision: Some(precision), recall: Some(recall), f1: Some(f1), ..Quality::default() }
+}
+
+fn sweep_point(sigmas: f64, alerts_per_1000: f64) -> SweepPoint {
+    SweepPoint {
+        sigmas,
+        alerts: 9,
+        alerts_per_1000,
+        alerts_per_day: alerts_per_1000 * 12.0,
+        users_alerted: 1,
+        quality: Some(quality(1.0 - 1.0 / (sigmas + 2.0), 1.0 / sigmas)),
+    }
+}
+
+fn point(event_time_ms: i64, amount: f64, severity: Option<Severity>) -> Point {
+    Point { event_time_ms, amount, mean: Some(20.0), threshold: Some(50.0), severity, label: Some(severity.is_some()) }
+}
+
+fn rule(label: &str) -> RuleSummary {
+    let knobs = Knobs {
+        sigmas: 2.5,
+        window_seconds: 300,
+        min_observations: 9,
+        stddev_floor_ratio: 0.05,
+        direction: Direction::Up,
+    };
+    let flag = Flag {
+        index: 7,
+        user_id: HOSTILE.to_owned(),
+        timestamp: 1_760_000_100_000,
+        amount: 9_120.0,
+        count: 84,
+        mean: 244.81,
+        stddev: 139.56,
+        threshold: 611.48,
+        score: 63.6,
+        severity: Severity::Critical,
+        rule: None,
+        label: None,
+        window_start: None,
+        window_end: None,
+    };
+    let points = vec![point(0, 10.0, None), point(60_000, 900.0, Some(Severity::High)), point(90_000, 12.0, None)];
+    RuleSummary {
+        label: label.to_owned(),
+        rule: RuleName::Adaptive,
+        knobs,
+        verdicts: anomaly_core::VerdictCounts { normal: 900, warning: 9, ..Default::default() },
+        alerts: 9,
+        alerts_per_day: 108.0,
+        alerts_per_1000: 9.0,
+        alerts_per_user: 1.0,
+        users_alerted: 1,
+        users_alerted_share: 0.5,
+        warming_up_share: 0.2,
+        detection: Some(Detection { quality: quality(0.5, 0.4), delay: Delay::default() }),
+        scores: ScoreHistogram {
+            start: -1.0,
+            width: 2.0,
+            judged: vec![500, 400, 9],
+            flagged: vec![0, 0, 9],
+            labelled: vec![0, 1, 5],
+        },
+        alerts_over_time: vec![4, 0, 5],
+        sweep: vec![sweep_point(2.5, 9.0), sweep_point(3.0, 4.0), sweep_point(3.5, 0.5)],
+        top_flags: vec![flag],
+        noisiest_users: vec![UserCount { user_id: HOSTILE.to_owned(), transactions: 1_000, alerts: 9 }],
+        series: vec![UserSeries {
+            user_id: HOSTILE.to_owned(),
+            transactions: 1_000,
+            alerts: 9,
+            flagged_left_out: 0,
+            points,
+        }],
+    }
+}
+
+fn summary(rules: Vec<RuleSummary>) -> BacktestSummary {
+    BacktestSummary {
+        version: 1,
+        tool: "sigma 0.1.0".to_owned(),
+        input: InputSummary {
+            source: HOSTILE.to_owned(),
+            transactions: 1_000,
+            users: 2,
+            lines: 1_003,
+            rejected: 3,
+            rejected_by_reason: BTreeMap::from([(RejectReason::NotJson, 3)]),
+            labelled: Some(6),
+            first_event_time_ms: Some(1_760_000_100_000),
+            last_event_time_ms: Some(1_760_000_400_000),
+            ..InputSummary::default()
+        },
+        timeline: Timeline {
+            start_ms: 1_760_000_100_000,
+            bin_ms: 100_000,
+            transactions: vec![300, 300, 400],
+            labelled: vec![1, 0, 5],
+        },
+        rules,
+        elapsed_seconds: 0.5,
+        lines_per_second: 2_006.0,
+    }
+}
+
+/// Elements of a class, in the figures whose id begins so.
+fn marks(page: &str, id: &str) -> usize {
+    let figures = page.split("<figure").filter(|figure| figure.contains(&format!(r#"id="{id}"#)));
+    let bodies = figures.map(|figure| figure.split("</figure>").next().unwrap());
+    bodies.map(|figure| figure.matches(r#"class="mark""#).count() + figure.matches(r#"class="mark "#).count()).sum()
+}
+
+#[test]
+fn each_value_is_a_mark_and_a_row() {
+    let page = render(&summary(vec![rule("adaptive 2.5σ"), rule("plain 3σ")]));
+    for (id, expected) in [("timeline-0", 3), ("scores-1", 3), ("series-0-0", 3), ("alerts-by-sigmas", 6)] {
+        assert_eq!(marks(&page, id), expected, "{id}");
+    }
+    assert_eq!(marks(&page, "precision-by-recall"), 6);
+    assert!(page.contains("The values (3)") && page.contains("The values (6)"));
+}
+
+#[test]
+fn what_users_supply_is_text_and_never_markup() {
+    let page = render(&summary(vec![rule(HOSTILE)]));
+    assert_eq!(page.matches("<script>").count(), 1);
+    assert_eq!(page.matches("</script>").count(), 1);
+    assert!(!page.contains("<img") && !page.contains(r#"onerror=""#));
+    assert!(page.contains("&lt;/script&gt;"));
+}
+
+#[test]
+fn nothing_is_fetched_and_only_the_named_script_runs() {
+    let page = render(&summary(vec![rule("adaptive 2.5σ")]));
+    assert!(page.contains("default-src 'none'") && page.contains("script-src 'sha256-"));
+    for loader in ["http://", "https://", "src=", "url(", "@import", "<link", "<iframe", "unsafe-eval"] {
+        assert!(!page.replace(&html! { (HOSTILE) }.into_string(), "").contains(loader), "{loader}");
+    }
+}
+
+#[test]
+fn the_advice_names_the_threshold_that_is_quieter() {
+    let page = render(&summary(vec![rule("adaptive 2.5σ")]));
+    assert!(page.contains("adaptive 2.5σ gives <strong>9</strong> alerts per 1,000"), "{page}");
+    assert!(page.contains("σ = 3.5 gives <strong>0.5</strong>"));
+    assert!(page.contains("<strong>20\u{a0}%</strong> of the transactions could not be judged"));
+    assert!(page.contains("<strong>3</strong> records are no transactions (3 not-json)"));
+}
+
+#[test]
+fn an_empty_replay_has_a_report_too() {
+    let empty =
+        BacktestSummary { input: InputSummary::default(), timeline: Timeline::default(), ..summary(Vec::new()) };
+    assert!(render(&empty).contains("<strong>0</strong> transactions"));
+    let silent = RuleSummary {
+        alerts: 0,
+        sweep: Vec::new(),
+        series: Vec::new(),
+        scores: ScoreHistogram {
+            judged: Vec::new(),
+            flagged: Vec::new(),
+            labelled: Vec::new(),
+            start: 0.0,
+            width: 1.0,
+        },
+        alerts_over_time: Vec::new(),
+        detection: None,
+        ..rule("plain 2.5σ")
+    };
+    let page = render(&BacktestSummary { timeline: Timeline::default(), ..summary(vec![silent]) });
+    assert!(page.contains("gives no alert here") && !page.contains("NaN"));
+}

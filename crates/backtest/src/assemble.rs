@@ -1,0 +1,211 @@
+//! From the engine's counts to the summary.
+
+use super::engine::{ALERTS_FROM, Engine, LABELLED, TRANSACTIONS};
+use super::summary::{
+    Detection, Flag, InputSummary, Quality, RuleSummary, SweepPoint, Timeline, UserCount, UserSeries,
+};
+use super::track::{Counts, Track};
+
+const MS_PER_DAY: f64 = 86_400_000.0;
+
+/// What the rates of all rules divide by.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    transactions: u64,
+    users: u64,
+    days: f64,
+    /// `None` without a label.
+    labelled: Option<u64>,
+}
+
+impl Engine {
+    /// Fills in what the engine counted of the input; what the reader knows is there already.
+    pub(crate) fn count_input(&self, input: &mut InputSummary) {
+        let totals = &self.totals;
+        input.lines = totals.records;
+        input.transactions = totals.transactions;
+        input.rejected = totals.rejected.values().sum();
+        input.rejected_by_reason.clone_from(&totals.rejected);
+        input.users = count(self.users.len());
+        (input.first_event_time_ms, input.last_event_time_ms) = (totals.first_event_time_ms, totals.last_event_time_ms);
+        input.out_of_order = totals.out_of_order;
+        input.labelled = input.labelled.map(|_| totals.labelled);
+    }
+
+    /// Transactions over time.
+    pub(crate) fn timeline(&self, input: &InputSummary) -> Timeline {
+        let (start_ms, bin_ms) = self.bins.start_and_width_ms();
+        let labelled = input.labelled.map(|_| self.bins.series(LABELLED)).unwrap_or_default();
+        Timeline { start_ms, bin_ms, transactions: self.bins.series(TRANSACTIONS), labelled }
+    }
+
+    /// The shown rules. `is_swept` if the others are to be their sweeps.
+    pub(crate) fn rules(&self, input: &InputSummary, is_swept: bool) -> Vec<RuleSummary> {
+        let ids = self.users.ids();
+        let base = Base::new(input);
+        let shown = self.tracks.iter().enumerate().filter(|(_, track)| track.detail.is_some());
+        shown.map(|(place, track)| self.rule(place, track, &ids, base, is_swept)).collect()
+    }
+
+    fn rule(&self, place: usize, track: &Track, ids: &[&str], base: Base, is_swept: bool) -> RuleSummary {
+        let (spec, verdicts) = (&track.spec, track.counts.verdicts);
+        let (alerts, users_alerted) = (verdicts.anomalies(), track.counts.users_alerted());
+        let detail = track.detail.as_deref();
+        let delay = detail.map(|detail| detail.delays.summary(self.totals.episodes)).unwrap_or_default();
+        let mut scores = detail.map(|detail| detail.scores.clone()).unwrap_or_default();
+        if base.labelled.is_none() {
+            scores.labelled.clear();
+        }
+        RuleSummary {
+            label: spec.label.clone(),
+            rule: spec.rule,
+            knobs: spec.knobs,
+            verdicts,
+            alerts,
+            alerts_per_day: base.per_day(alerts),
+            alerts_per_1000: base.per_1000(alerts),
+            alerts_per_user: ratio(alerts, base.users),
+            users_alerted,
+            users_alerted_share: ratio(users_alerted, base.users),
+            warming_up_share: ratio(verdicts.warming_up, base.transactions),
+            detection: base.quality(&track.counts).map(|quality| Detection { quality, delay }),
+            scores,
+            alerts_over_time: self.bins.series(ALERTS_FROM + place),
+            sweep: if is_swept { self.sweep(track, base) } else { Vec::new() },
+            top_flags: top_flags(track, ids),
+            noisiest_users: self.noisiest_users(track, ids),
+            series: self.series(track, ids),
+        }
+    }
+
+    /// All tracks that differ from this one in their sigmas alone, by these.
+    fn sweep(&self, shown: &Track, base: Base) -> Vec<SweepPoint> {
+        let mut points: Vec<_> = self.tracks.iter().filter(|track| track.spec.rule == shown.spec.rule).collect();
+        points.sort_by(|a, b| a.spec.knobs.sigmas.total_cmp(&b.spec.knobs.sigmas));
+        let point = |track: &Track| {
+            let alerts = track.counts.verdicts.anomalies();
+            SweepPoint {
+                sigmas: track.spec.knobs.sigmas,
+                alerts,
+                alerts_per_1000: base.per_1000(alerts),
+                alerts_per_day: base.per_day(alerts),
+                users_alerted: track.counts.users_alerted(),
+                quality: base.quality(&track.counts),
+            }
+        };
+        points.into_iter().map(point).collect()
+    }
+
+    fn noisiest_users(&self, track: &Track, ids: &[&str]) -> Vec<UserCount> {
+        let mut noisiest: Vec<(usize, u32)> =
+            track.counts.alerts.iter().copied().enumerate().filter(|(_, alerts)| *alerts > 0).collect();
+        noisiest.sort_by_key(|(user, alerts)| (std::cmp::Reverse(*alerts), *user));
+        noisiest.truncate(RuleSummary::NOISIEST_USERS_MAX);
+        let named = |(user, alerts): (usize, u32)| UserCount {
+            user_id: ids.get(user).copied().unwrap_or_default().to_owned(),
+            transactions: self.transactions_of(user),
+            alerts: u64::from(alerts),
+        };
+        noisiest.into_iter().map(named).collect()
+    }
+
+    fn series(&self, track: &Track, ids: &[&str]) -> Vec<UserSeries> {
+        let Some(detail) = &track.detail else { return Vec::new() };
+        let mut busiest: Vec<usize> = detail.series.users().collect();
+        busiest.sort_by_key(|user| (std::cmp::Reverse(self.transactions_of(*user)), *user));
+        busiest.truncate(RuleSummary::SERIES_MAX);
+        let alerts = |user: usize| track.counts.alerts.get(user).copied().map_or(0, u64::from);
+        let series = busiest.into_iter().filter_map(|user| {
+            detail.series.of(user, ids.get(user).copied()?, self.transactions_of(user), alerts(user))
+        });
+        series.collect()
+    }
+
+    fn transactions_of(&self, user: usize) -> u64 {
+        self.users.get(user).map_or(0, |user| user.transactions)
+    }
+}
+
+fn top_flags(track: &Track, ids: &[&str]) -> Vec<Flag> {
+    let top = track.detail.as_ref().map(|detail| detail.top.sorted()).unwrap_or_default();
+    top.iter().map(|flagged| flagged.named(ids.get(flagged.user).copied().unwrap_or_default(), None)).collect()
+}
+
+impl Counts {
+    fn users_alerted(&self) -> u64 {
+        count(self.alerts.iter().filter(|alerts| **alerts > 0).count())
+    }
+}
+
+impl Base {
+    fn new(input: &InputSummary) -> Self {
+        let span = input.last_event_time_ms.zip(input.first_event_time_ms).map_or(0, |(last, first)| last - first);
+        let days = (float(u64::try_from(span).unwrap_or_default()) / MS_PER_DAY).max(1.0);
+        Self { transactions: input.transactions, users: input.users, days, labelled: input.labelled }
+    }
+
+    fn per_day(&self, alerts: u64) -> f64 {
+        float(alerts) / self.days
+    }
+
+    fn per_1000(&self, alerts: u64) -> f64 {
+        1_000.0 * ratio(alerts, self.transactions)
+    }
+
+    fn quality(&self, counts: &Counts) -> Option<Quality> {
+        let (labelled, alerts, true_alerts) = (self.labelled?, counts.verdicts.anomalies(), counts.true_alerts);
+        let false_alerts = alerts.saturating_sub(true_alerts);
+        let missed = labelled.saturating_sub(true_alerts);
+        let share = |part: u64, whole: u64| (whole > 0).then(|| ratio(part, whole));
+        Some(Quality {
+            true_alerts,
+            false_alerts,
+            missed,
+            precision: share(true_alerts, alerts),
+            recall: share(true_alerts, labelled),
+            f1: share(2 * true_alerts, alerts + labelled),
+            false_alerts_per_1000: self.per_1000(false_alerts),
+        })
+    }
+}
+
+/// `part` of `whole`; 0 of nothing.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { float(part) / float(whole) }
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a ratio needs no more than 53 bits")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use anomaly_core::VerdictCounts;
+
+    use super::*;
+
+    #[test]
+    fn quality_is_counted_by_transactions() {
+        let base = Base { transactions: 1_000, users: 10, days: 2.0, labelled: Some(8) };
+        let verdicts = VerdictCounts { warning: 3, high: 2, critical: 1, ..VerdictCounts::default() };
+        let quality = base.quality(&Counts { verdicts, alerts: Vec::new(), true_alerts: 4 }).unwrap();
+        assert_eq!((quality.true_alerts, quality.false_alerts, quality.missed), (4, 2, 4));
+        assert_eq!((quality.precision, quality.recall), (Some(4.0 / 6.0), Some(0.5)));
+        // 2PR / (P + R) = 2 · 2/3 · 1/2 / (7/6) = 4/7.
+        assert!((quality.f1.unwrap() - 4.0 / 7.0).abs() < 1e-15);
+        assert_eq!((quality.false_alerts_per_1000, base.per_day(6)), (2.0, 3.0));
+    }
+
+    #[test]
+    fn what_divides_by_nothing_is_left_out() {
+        let base = Base { transactions: 5, users: 1, days: 1.0, labelled: Some(0) };
+        let quality = base.quality(&Counts::default()).unwrap();
+        assert_eq!((quality.precision, quality.recall, quality.f1), (None, None, None));
+        assert_eq!(Base { labelled: None, ..base }.quality(&Counts::default()), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! What the report draws of a rule: scores, the most remarkable flags, delays, and some users over time.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use anomaly_core::{Assessment, Severity};
+use hdrhistogram::Histogram;
+
+use super::flagged::Flagged;
+use super::seen::Seen;
+use super::series::Series;
+use super::summary::{Delay, RuleSummary, ScoreHistogram};
+
+const SCORES_START: f64 = -5.0;
+const SCORES_WIDTH: f64 = 0.25;
+/// From −5 to 15 standard deviations.
+const SCORES_BINS: usize = 80;
+
+/// Everything about one rule that is more than a count.
+#[derive(Debug)]
+pub(crate) struct Detail {
+    pub(crate) scores: ScoreHistogram,
+    pub(crate) top: Top,
+    pub(crate) delays: Delays,
+    pub(crate) series: Series,
+}
+
+impl Detail {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let bins = || vec![0; SCORES_BINS];
+        let scores = ScoreHistogram {
+            start: SCORES_START,
+            width: SCORES_WIDTH,
+            judged: bins(),
+            flagged: bins(),
+            labelled: bins(),
+        };
+        Ok(Self { scores, top: Top::default(), delays: Delays::new()?, series: Series::default() })
+    }
+
+    /// Counts the score of a judged transaction.
+    pub(crate) fn judge(&mut self, label: Option<bool>, assessment: Option<&Assessment>, severity: Option<Severity>) {
+        let Some(assessment) = assessment else { return };
+        let bin = bin(assessment.score);
+        let count = |counts: &mut Vec<u64>, counts_it: bool| {
+            if let Some(count) = counts.get_mut(bin).filter(|_| counts_it) {
+                *count += 1;
+            }
+        };
+        count(&mut self.scores.judged, true);
+        count(&mut self.scores.flagged, severity.is_some());
+        count(&mut self.scores.labelled, label == Some(true));
+    }
+
+    /// Adds a transaction to its user's series, if that is recorded.
+    pub(crate) fn record(&mut self, seen: &Seen<'_>, assessment: Option<&Assessment>, severity: Option<Severity>) {
+        if let Some(recorder) = seen.arrival.recorder {
+            self.series.record(recorder, seen, assessment, severity);
+        }
+    }
+}
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates: what is below the first bin is in it"
+)]
+fn bin(score: f64) -> usize {
+    (((score - SCORES_START) / SCORES_WIDTH) as usize).min(SCORES_BINS - 1)
+}
+
+/// The flags with the highest scores.
+#[derive(Debug, Default)]
+pub(crate) struct Top(BinaryHeap<Reverse<ByScore>>);
+
+#[derive(Debug)]
+struct ByScore(Flagged);
+
+impl Top {
+    pub(crate) fn add(&mut self, flagged: &Flagged) {
+        self.0.push(Reverse(ByScore(*flagged)));
+        if self.0.len() > RuleSummary::TOP_FLAGS_MAX {
+            self.0.pop();
+        }
+    }
+
+    /// Highest first.
+    pub(crate) fn sorted(&self) -> Vec<Flagged> {
+        let mut sorted: Vec<&ByScore> = self.0.iter().map(|reverse| &reverse.0).collect();
+        sorted.sort_by(|a, b| b.cmp(a));
+        sorted.into_iter().map(|by_score| by_score.0).collect()
+    }
+}
+
+/// By |score|; of equal ones the earlier is the higher.
+impl Ord for ByScore {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let score = |flagged: &Flagged| flagged.assessment.score.abs();
+        score(&self.0).total_cmp(&score(&other.0)).then(other.0.index.cmp(&self.0.index))
+    }
+}
+
+impl PartialOrd for ByScore {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByScore {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for ByScore {}
+
+/// How long episodes lasted until they were detected.
+#[derive(Debug)]
+pub(crate) struct Delays {
+    transactions: Histogram<u64>,
+    ms: Histogram<u64>,
+}
+
+impl Delays {
+    fn new() -> anyhow::Result<Self> {
+        // Ten thousand years in ms; three significant digits.
+        let histogram = || Histogram::new_with_bounds(1, 315_576_000_000_000, 3);
+        Ok(Self { transactions: histogram()?, ms: histogram()? })
+    }
+
+    pub(crate) fn add(&mut self, transactions: u64, ms: i64) {
+        self.transactions.saturating_record(transactions);
+        self.ms.saturating_record(u64::try_from(ms).unwrap_or_default());
+    }
+
+    /// Over `episodes`, detected or not.
+    pub(crate) fn summary(&self, episodes: u64) -> Delay {
+        let quantile = |histogram: &Histogram<u64>, quantile| {
+            (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile))
+        };
+        Delay {
+            episodes,
+            episodes_detected: self.transactions.len(),
+            transactions_median: quantile(&self.transactions, 0.5),
+            transactions_p90: quantile(&self.transactions, 0.9),
+            ms_median: quantile(&self.ms, 0.5),
+            ms_p90: quantile(&self.ms, 0.9),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The input of a backtest: files of JSON or CSV, plain or gzip, one after the other as one sequence of records.
+//!
+//! A record borrows from the reader's buffer, so a valid one needs no allocation. An invalid one is a reject, with the detector's
+//! reason; only a file that cannot be read is an error.
+
+pub mod columns;
+mod csv;
+mod json;
+mod lines;
+mod source;
+pub mod time;
+
+use std::path::Path;
+
+use anomaly_core::{RejectReason, Transaction};
+use anyhow::Context;
+pub use columns::ColumnNames;
+use csv::CsvReader;
+use json::JsonReader;
+use source::{Opened, Sources};
+pub use time::TimeFormat;
+
+use super::summary::Columns;
+
+/// The format of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputFormat {
+    /// Detected from the name and the first character of each file.
+    #[default]
+    Auto,
+    /// The stream's records, one a line or concatenated.
+    Jsonl,
+    /// Comma-separated, or similar, with a header.
+    Csv,
+}
+
+/// How to read the input. The default detects everything.
+#[derive(Debug, Clone, Default)]
+pub struct ReaderSettings {
+    /// The format of the files.
+    pub format: InputFormat,
+    /// Columns of a CSV, and the field of the label.
+    pub columns: ColumnNames,
+    /// The form of the times in a CSV.
+    pub time_format: TimeFormat,
+}
+
+/// A transaction or a reject, with its place and its bytes.
+#[derive(Debug)]
+pub struct InputRecord<'a> {
+    /// Name of the file.
+    pub file: &'a str,
+    /// Line of the file, from 1.
+    pub line: u64,
+    /// Whether it is a row of a CSV.
+    pub is_row: bool,
+    /// The unchanged bytes. For a CSV, the fields of a rejected row joined by commas; empty for a valid row.
+    pub raw: &'a [u8],
+    /// Whether it is labelled as anomalous; `None` if the input has no label.
+    pub label: Option<bool>,
+    /// The transaction, or why it is rejected.
+    pub outcome: Result<Transaction<'a>, RejectReason>,
+}
+
+/// All files of the input as one sequence of records.
+#[derive(Debug)]
+pub struct Reader {
+    sources: Sources,
+    settings: ReaderSettings,
+    current: Option<Current>,
+    /// InputFormat of the first file.
+    format: Option<&'static str>,
+    columns: Option<Columns>,
+    has_label: bool,
+}
+
+#[derive(Debug)]
+enum Current {
+    Json(JsonReader),
+    Csv(Box<CsvReader>),
+}
+
+impl Reader {
+    /// A reader of a file, a folder (its files in the order of their names), or standard input (`-`).
+    ///
+    /// # Errors
+    /// If there is nothing to read at `path`.
+    pub fn open(path: &Path, settings: ReaderSettings) -> anyhow::Result<Self> {
+        let sources = Sources::find(path)?;
+        Ok(Self { sources, settings, current: None, format: None, columns: None, has_label: false })
+    }
+
+    /// The next record; `None` at the end of the last file.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or its columns are not known.
+    pub fn next_record(&mut self) -> anyhow::Result<Option<InputRecord<'_>>> {
+        while !self.advance()? {
+            self.current = None;
+            let Some(opened) = self.sources.open_next()? else { return Ok(None) };
+            let name = opened.name.clone();
+            self.begin(opened).with_context(|| name)?;
+        }
+        Ok(match &mut self.current {
+            Some(Current::Json(reader)) => Some(reader.record(self.sources.current())),
+            Some(Current::Csv(reader)) => Some(reader.record(self.sources.current())),
+            None => None,
+        })
+    }
+
+    /// Moves to the next record of the current file; false at its end.
+    fn advance(&mut self) -> anyhow::Result<bool> {
+        let advanced = match &mut self.current {
+            None => return Ok(false),
+            Some(Current::Json(reader)) => reader.advance(),
+            Some(Current::Csv(reader)) => reader.advance(),
+        };
+        advanced.with_context(|| format!("{} cannot be read", self.sources.current()))
+    }
+
+    fn begin(&mut self, mut opened: Opened) -> anyhow::Result<()> {
+        let format = opened.format(self.settings.format)?;
+        self.format.get_or_insert(format.name());
+        self.current = Some(match format {
+            InputFormat::Csv => {
+                let reader = CsvReader::new(opened.reader, &self.settings)?;
+                self.columns.get_or_insert_with(|| reader.columns().clone());
+                self.has_label |= reader.columns().label.is_some();
+                Current::Csv(Box::new(reader))
+            }
+            InputFormat::Jsonl | InputFormat::Auto => {
+                let reader = JsonReader::new(opened.reader, self.settings.columns.label.as_deref())?;
+                self.has_label |= reader.has_label();
+                Current::Json(reader)
+            }
+        });
+        Ok(())
+    }
+
+    /// `jsonl` or `csv`: that of the first file.
+    #[must_use]
+    pub const fn format(&self) -> Option<&'static str> {
+        self.format
+    }
+
+    /// The columns of the first CSV.
+    #[must_use]
+    pub const fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
+    }
+
+    /// Whether any file so far has a label.
+    #[must_use]
+    pub const fn has_label(&self) -> bool {
+        self.has_label
+    }
+
+    /// Bytes to read, as they are stored; `None` for standard input.
+    #[must_use]
+    pub const fn bytes_total(&self) -> Option<u64> {
+        self.sources.bytes_total()
+    }
+
+    /// Bytes read so far, as they are stored.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.sources.bytes_read()
+    }
+
+    /// Files opened so far.
+    #[must_use]
+    pub const fn files(&self) -> u64 {
+        self.sources.files_opened()
+    }
+}
+
+impl InputFormat {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! JSON records, one a line, or one after the other without anything between them as Firehose writes them.
+//!
+//! A line is decoded as the detector decodes a payload. It is taken apart only if it is no record, `}{` stands in it, and one of
+//! the parts is a transaction; so a line with one record has the detector's verdict, whatever is wrong with it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use anomaly_core::{EVENT_TIME_MS_MAX, RejectReason, Text, Transaction};
+use intake::record::decode;
+use memchr::memmem;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+
+use super::InputRecord;
+use super::columns::{is_label_name, truth};
+use super::lines::{Lines, Piece};
+use super::source::Content;
+
+/// One file of JSON records.
+#[derive(Debug)]
+pub(crate) struct JsonReader {
+    lines: Lines,
+    label: Option<String>,
+    current: Range<usize>,
+    /// Records of a line that was taken apart.
+    pending: VecDeque<Range<usize>>,
+    is_part: bool,
+    /// The rest of a record that is too large comes next.
+    is_skipping: bool,
+}
+
+/// A text that was taken apart.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Parts {
+    /// Records, and what is none between them.
+    ranges: VecDeque<Range<usize>>,
+    /// Where a record begins that does not end.
+    rest: Option<usize>,
+}
+
+impl JsonReader {
+    /// `label` names the field of the label; without it, the first record is looked at for one.
+    pub(crate) fn new(content: Content, label: Option<&str>) -> std::io::Result<Self> {
+        let mut lines = Lines::new(content);
+        let label = label.map(str::to_owned).or(label_field(lines.peek()?));
+        Ok(Self { lines, label, current: 0..0, pending: VecDeque::new(), is_part: false, is_skipping: false })
+    }
+
+    pub(crate) const fn has_label(&self) -> bool {
+        self.label.is_some()
+    }
+
+    /// Moves to the next record; false at the end.
+    pub(crate) fn advance(&mut self) -> anyhow::Result<bool> {
+        loop {
+            self.is_part = !self.pending.is_empty();
+            if let Some(part) = self.pending.pop_front() {
+                self.current = part;
+                return Ok(true);
+            }
+            match self.lines.next()? {
+                None => return Ok(false),
+                Some(Piece::Long(range)) if self.is_skipping => self.skip(range, false),
+                Some(Piece::Line(range)) if self.is_skipping => self.skip(range, true),
+                Some(Piece::Long(range)) => self.take_apart_long(range),
+                Some(Piece::Line(range)) => self.current = range,
+            }
+            let is_blank = self.lines.get(self.current.clone()).trim_ascii().is_empty();
+            if self.pending.is_empty() && !is_blank {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// A buffer of records without ends of lines: what is complete is pending, the rest stays open. What fills the buffer alone
+    /// is too large to be a record; the rest of it is skipped.
+    fn take_apart_long(&mut self, range: Range<usize>) {
+        self.current = range.end..range.end;
+        let parts = take_apart(self.lines.get(range.clone()), range.start);
+        self.is_skipping = parts.ranges.is_empty();
+        self.lines.consume_to(parts.rest.filter(|_| !self.is_skipping).unwrap_or(range.end));
+        self.pending = if self.is_skipping { VecDeque::from([range]) } else { parts.ranges };
+    }
+
+    /// The end of a line ends what is skipped; so does what looks like the beginning of another record.
+    fn skip(&mut self, range: Range<usize>, is_line: bool) {
+        let next = memmem::find(self.lines.get(range.clone()), b"}{").map(|found| range.start + found + 1);
+        self.is_skipping = !is_line && next.is_none();
+        let next = next.unwrap_or(range.end);
+        self.current = if is_line { next..range.end } else { next..next };
+        if !is_line {
+            self.lines.consume_to(next);
+        }
+    }
+
+    /// The record that was moved to.
+    pub(crate) fn record<'a>(&'a mut self, file: &'a str) -> InputRecord<'a> {
+        let whole = self.lines.get(self.current.clone());
+        let outcome = decode_line(whole);
+        let may_be_several = matches!(outcome, Err(RejectReason::NotJson | RejectReason::RecordTooLarge));
+        if !may_be_several || self.is_part || memmem::find(whole, b"}{").is_none() {
+            return self.placed(file, whole, outcome);
+        }
+        let mut parts = take_apart(whole, self.current.start);
+        parts.ranges.extend(parts.rest.map(|rest| rest..self.current.end));
+        if !parts.ranges.iter().any(|range| decode_line(self.lines.get(range.clone())).is_ok()) {
+            return self.placed(file, whole, outcome);
+        }
+        self.current = parts.ranges.pop_front().unwrap_or(self.current.clone());
+        self.pending = parts.ranges;
+        let first = self.lines.get(self.current.clone());
+        self.placed(file, first, decode_line(first))
+    }
+
+    fn placed<'a>(
+        &self,
+        file: &'a str,
+        raw: &'a [u8],
+        outcome: Result<Transaction<'a>, RejectReason>,
+    ) -> InputRecord<'a> {
+        let label = match (&self.label, &outcome) {
+            (Some(field), Ok(_)) => Some(label_of(raw, field)),
+            (Some(_), Err(_)) => Some(false),
+            (None, _) => None,
+        };
+        InputRecord { file, line: self.lines.ended.max(1), is_row: false, raw, label, outcome }
+    }
+}
+
+/// The arrival time is not known; no event time counts as ahead of it.
+fn decode_line(line: &[u8]) -> Result<Transaction<'_>, RejectReason> {
+    decode(line, EVENT_TIME_MS_MAX, 0)
+}
+
+/// Takes concatenated JSON values apart. What is no value lasts until the next `{"`. `offset` is added to every place.
+fn take_apart(text: &[u8], offset: usize) -> Parts {
+    let mut parts = Parts::default();
+    let mut start = 0;
+    while let Some(rest) = text.get(start..).filter(|rest| !rest.trim_ascii().is_empty()) {
+        let mut values = Deserializer::from_slice(rest).into_iter::<&RawValue>();
+        let mut end = start;
+        let error = loop {
+            let before = end;
+            match values.next() {
+                Some(Ok(_)) => {
+                    end = start + values.byte_offset();
+                    parts.ranges.push_back(offset + before..offset + end);
+                }
+                Some(Err(error)) => break error,
+                None => return parts,
+            }
+        };
+        if error.is_eof() {
+            parts.rest = Some(offset + end);
+            return parts;
+        }
+        let after = text.get(end + 1..).unwrap_or_default();
+        start = memmem::find(after, b"{\"").map_or(text.len(), |found| end + 1 + found);
+        parts.ranges.push_back(offset + end..offset + start);
+    }
+    parts
+}
+
+/// The field of the first record that is usually a label.
+fn label_field(start: &[u8]) -> Option<String> {
+    let mut records = Deserializer::from_slice(start).into_iter::<serde_json::Map<String, serde_json::Value>>();
+    let first = records.next()?.ok()?;
+    first.keys().find(|name| is_label_name(name)).cloned()
+}
+
+/// What the label of a valid record says; a record without one is not labelled.
+fn label_of(raw: &[u8], field: &str) -> bool {
+    if let Some(scalar) = flat_scalar(raw, field) {
+        return truth(scalar);
+    }
+    let mut reader = Deserializer::from_slice(raw);
+    let value = FieldOf(field).deserialize(&mut reader);
+    value.ok().flatten().is_some_and(|json| truth(json.get().trim_matches('"')))
+}
+
+/// The number or word of a field, found without parsing again (which takes as long as decoding the record). In a valid record
+/// without nesting and escapes the name in quotes with a colon behind it stands where the field is, and nowhere else.
+fn flat_scalar<'r>(raw: &'r [u8], field: &str) -> Option<&'r str> {
+    if memchr::memchr(b'\\', raw).is_some() || memchr::memchr_iter(b'{', raw).count() != 1 {
+        return None;
+    }
+    let mut names = memmem::find_iter(raw, field);
+    let found = names.next().filter(|_| names.next().is_none())?;
+    let is_quoted = raw.get(found.checked_sub(1)?) == Some(&b'"');
+    let value = raw.get(found + field.len()..)?.strip_prefix(b"\":").filter(|_| is_quoted)?;
+    let end = memchr::memchr2(b',', b'}', value)?;
+    let scalar = value.get(..end)?;
+    let is_plain = scalar.first().is_some_and(u8::is_ascii_alphanumeric);
+    is_plain.then(|| std::str::from_utf8(scalar).ok()).flatten()
+}
+
+/// Finds the JSON text of one field of an object.
+struct FieldOf<'f>(&'f str);
+
+impl<'de> DeserializeSeed<'de> for FieldOf<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FieldOf<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            if name == self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::input::lines::BUFFER_BYTES;
+
+    const GOOD: &str = r#"{"userId":"u","amount":1.5,"timestamp":7}"#;
+
+    fn outcomes(content: impl Into<Vec<u8>>) -> Vec<(u64, Option<RejectReason>)> {
+        let mut reader = JsonReader::new(Box::new(Cursor::new(content.into())), None).unwrap();
+        let mut outcomes = Vec::new();
+        while reader.advance().unwrap() {
+            let record = reader.record("");
+            outcomes.push((record.line, record.outcome.err()));
+        }
+        outcomes
+    }
+
+    #[test]
+    fn records_come_one_a_line_or_one_after_the_other() {
+        let three = [(1, None), (2, None), (3, None)];
+        assert_eq!(outcomes(format!("{GOOD}\n{GOOD}\r\n{GOOD}")), three);
+        assert_eq!(outcomes(format!("\n{GOOD}\n\n")), [(2, None)]);
+        assert_eq!(outcomes(GOOD.repeat(3)), [(1, None); 3]);
+        assert_eq!(outcomes(format!("{GOOD}{GOOD}\n{GOOD}\n")), [(1, None), (1, None), (2, None)]);
+    }
+
+    #[test]
+    fn a_bad_record_between_others_costs_nothing_else() {
+        let bad = Some(RejectReason::NotJson);
+        let truncated = r#"{"userId":"u","amount":1,"#;
+        assert_eq!(outcomes(format!("{GOOD}\n{truncated}\n{GOOD}")), [(1, None), (2, bad), (3, None)]);
+        let garbage = format!("{GOOD}{GOOD}garbage{GOOD}{truncated}{GOOD}{truncated}");
+        assert_eq!(outcomes(garbage), [None, None, bad, None, bad, None, bad].map(|outcome| (1, outcome)));
+    }
+
+    #[test]
+    fn a_line_with_one_record_has_the_detectors_verdict() {
+        for line in [format!("{GOOD} trailing"), r#"{"userId":"}{","amount":NaN,"n":{"a":1}}"#.to_owned()] {
+            assert_eq!(outcomes(line), [(1, Some(RejectReason::NotJson))]);
+        }
+        assert_eq!(outcomes(r#"{"userId":"}{","amount":1,"timestamp":1}"#), [(1, None)]);
+    }
+
+    #[test]
+    fn a_file_without_ends_of_lines_may_be_larger_than_the_buffer() {
+        let records = 3 * BUFFER_BYTES / GOOD.len();
+        let outcomes = outcomes(GOOD.repeat(records));
+        assert_eq!(outcomes.len(), records);
+        assert!(outcomes.iter().all(|(_, outcome)| outcome.is_none()));
+    }
+
+    #[test]
+    fn a_record_that_fills_the_buffer_is_too_large() {
+        let large = format!(r#"{{"userId":"{}"}}"#, "x".repeat(BUFFER_BYTES));
+        let outcomes = outcomes(format!("{GOOD}\n{large}\n{GOOD}\n"));
+        assert_eq!(outcomes.first(), Some(&(1, None)));
+        assert_eq!(outcomes.get(1).unwrap().1, Some(RejectReason::RecordTooLarge));
+        assert_eq!(outcomes.last(), Some(&(3, None)));
+        assert_eq!(outcomes.len(), 3);
+    }
+
+    #[test]
+    fn the_label_is_found_by_its_name() {
+        let labelled = |label: &str| format!(r#"{{"userId":"u","amount":1,"timestamp":1,"is_fraud":{label}}}"#);
+        for (label, expected) in [("1", true), ("true", true), ("\"yes\"", true), ("0", false), ("null", false)] {
+            let mut reader = JsonReader::new(Box::new(Cursor::new(labelled(label))), None).unwrap();
+            assert!(reader.advance().unwrap());
+            assert_eq!(reader.record("").label, Some(expected), "{label}");
+        }
+    }
+
+    #[test]
+    fn only_the_field_itself_is_the_label() {
+        for (record, expected) in [
+            (r#"{"userId":"label","amount":1,"timestamp":1,"label":1}"#, true),
+            (r#"{"userId":"u","amount":1,"timestamp":1,"note":{"label":1},"label":0}"#, false),
+            (r#"{"userId":"u","amount":1,"timestamp":1,"note":{"label":1}}"#, false),
+            (r#"{"userId":"\"label\":1,","amount":1,"timestamp":1}"#, false),
+            (r#"{"userId":"label","amount":1,"timestamp":1}"#, false),
+            (r#"{"userId":"u","amount":1,"timestamp":1,"xlabel":1}"#, false),
+            (r#"{"userId":"u","amount":1,"timestamp":1,"label" : 1}"#, true),
+            (r#"{"userId":"u","amount":1,"timestamp":1,"label":1.0 }"#, true),
+            (r#"{"userId":"u","label":[1],"amount":1,"timestamp":1}"#, false),
+        ] {
+            assert_eq!(label_of(record.as_bytes(), "label"), expected, "{record}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The findings of a backtest, as data: the file that `--summary` writes, and the only source of the report.
+//!
+//! Everything in it is bounded: bins, points and lists have fixed maxima, whatever the size of the input. Times are event times in
+//! ms since the epoch. Within a version fields are only ever added.
+
+use std::collections::BTreeMap;
+
+use anomaly_core::{Direction, RejectReason, Severity, VerdictCounts};
+use serde::{Deserialize, Serialize};
+
+/// The version that this code writes and reads.
+pub const SUMMARY_VERSION: u32 = 1;
+
+/// A whole backtest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BacktestSummary {
+    /// [`SUMMARY_VERSION`].
+    pub version: u32,
+    /// The tool that wrote it, such as `sigma 0.1.0`.
+    pub tool: String,
+    /// The input.
+    pub input: InputSummary,
+    /// Transactions over time. Every rule's alerts are counted in the same bins.
+    pub timeline: Timeline,
+    /// One entry for each combination of rule and sigmas, in the order of the command line.
+    pub rules: Vec<RuleSummary>,
+    /// Wall time of reading and judging.
+    pub elapsed_seconds: f64,
+    /// Lines read per second of it.
+    pub lines_per_second: f64,
+}
+
+/// The input of a backtest.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputSummary {
+    /// As it was named on the command line; `-` is standard input.
+    pub source: String,
+    /// `jsonl` or `csv`; of a folder, that of its first file.
+    pub format: String,
+    /// The columns of a CSV that were used.
+    pub columns: Option<Columns>,
+    /// How many files were read.
+    pub files: u64,
+    /// How many bytes were read, as they are stored.
+    pub bytes: u64,
+    /// Records read: transactions and rejects.
+    pub lines: u64,
+    /// Records that are transactions.
+    pub transactions: u64,
+    /// Records that are not transactions.
+    pub rejected: u64,
+    /// Rejected records by reason.
+    pub rejected_by_reason: BTreeMap<RejectReason, u64>,
+    /// Distinct users of the transactions.
+    pub users: u64,
+    /// The earliest event time.
+    pub first_event_time_ms: Option<i64>,
+    /// The latest event time.
+    pub last_event_time_ms: Option<i64>,
+    /// Transactions that are older than the one before them of the same user. Many of them mean that the input is not sorted.
+    pub out_of_order: u64,
+    /// Transactions that the label marks as anomalous; `None` without a label.
+    pub labelled: Option<u64>,
+}
+
+/// The columns of a CSV, by their names in its header.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    /// The user's id.
+    pub user: String,
+    /// The amount.
+    pub amount: String,
+    /// The event time.
+    pub time: String,
+    /// The transaction's id.
+    pub id: Option<String>,
+    /// Whether it is anomalous.
+    pub label: Option<String>,
+}
+
+/// Counts over time, in bins of equal width without gaps; at most [`Timeline::BINS_MAX`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Start of the first bin.
+    pub start_ms: i64,
+    /// Width of a bin.
+    pub bin_ms: i64,
+    /// Transactions in each bin.
+    pub transactions: Vec<u64>,
+    /// Labelled ones among them; empty without a label.
+    pub labelled: Vec<u64>,
+}
+
+impl Timeline {
+    /// Most bins.
+    pub const BINS_MAX: usize = 240;
+}
+
+/// One rule's findings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleSummary {
+    /// Name for people, unique in the summary, such as `adaptive 2.5σ`.
+    pub label: String,
+    /// Which rule.
+    pub rule: RuleName,
+    /// Its settings.
+    pub knobs: Knobs,
+    /// Verdicts. For `tumbling`, `normal` counts transactions in windows that were judged, and the severities count windows with an
+    /// alert.
+    pub verdicts: VerdictCounts,
+    /// Alerts of every severity. For `tumbling`, windows with an alert.
+    pub alerts: u64,
+    /// Alerts per day of event time, over the span of the input and at least one day.
+    pub alerts_per_day: f64,
+    /// Alerts per 1,000 transactions.
+    pub alerts_per_1000: f64,
+    /// Alerts per user of the input.
+    pub alerts_per_user: f64,
+    /// Users with at least one alert.
+    pub users_alerted: u64,
+    /// `users_alerted` as a share of all users, 0 to 1.
+    pub users_alerted_share: f64,
+    /// Share of the transactions that could not be judged for lack of observations, 0 to 1.
+    pub warming_up_share: f64,
+    /// How well alerts and labels agree; `None` without a label.
+    pub detection: Option<Detection>,
+    /// Distribution of the scores of judged transactions.
+    pub scores: ScoreHistogram,
+    /// Alerts in each bin of the timeline.
+    pub alerts_over_time: Vec<u64>,
+    /// The same rule with other sigmas, in ascending order, its own included. Each runs through the input with states of its own, so
+    /// nothing is extrapolated. With a label this is the precision-recall curve. Empty if it was not asked for.
+    pub sweep: Vec<SweepPoint>,
+    /// The most remarkable flagged transactions, highest |score| first; at most [`RuleSummary::TOP_FLAGS_MAX`].
+    pub top_flags: Vec<Flag>,
+    /// Users with the most alerts, descending; at most [`RuleSummary::NOISIEST_USERS_MAX`].
+    pub noisiest_users: Vec<UserCount>,
+    /// Busy users with their transactions, busiest first; at most [`RuleSummary::SERIES_MAX`].
+    pub series: Vec<UserSeries>,
+}
+
+impl RuleSummary {
+    /// Most entries of `top_flags`.
+    pub const TOP_FLAGS_MAX: usize = 50;
+    /// Most entries of `noisiest_users`.
+    pub const NOISIEST_USERS_MAX: usize = 20;
+    /// Most users with a series.
+    pub const SERIES_MAX: usize = 8;
+}
+
+/// A rule that a backtest can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleName {
+    /// The detector's default.
+    Adaptive,
+    /// mean + σ·s of the prior window.
+    Plain,
+    /// The tumbling window that the detector replaces, faults included. Not in the detector.
+    Tumbling,
+}
+
+impl RuleName {
+    /// Every rule.
+    pub const ALL: [Self; 3] = [Self::Adaptive, Self::Plain, Self::Tumbling];
+
+    /// The name on the command line and in the summary.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Adaptive => "adaptive",
+            Self::Plain => "plain",
+            Self::Tumbling => "tumbling",
+        }
+    }
+}
+
+/// The settings of a rule, under the names of the detector's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Knobs {
+    /// `SIGMAS`.
+    pub sigmas: f64,
+    /// `WINDOW_SECONDS`.
+    pub window_seconds: u32,
+    /// `MIN_OBSERVATIONS`.
+    pub min_observations: u32,
+    /// `STDDEV_FLOOR_RATIO`; 0 for `tumbling`, which has none.
+    pub stddev_floor_ratio: f64,
+    /// `DIRECTION`.
+    pub direction: Direction,
+}
+
+/// Alerts compared with labels. Rates are from 0 to 1, and `None` where they would divide by zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// Precision and recall.
+    pub quality: Quality,
+    /// How soon fraud is detected.
+    pub delay: Delay,
+}
+
+/// Precision, recall and their counts, by transactions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Flagged and labelled.
+    pub true_alerts: u64,
+    /// Flagged and not labelled.
+    pub false_alerts: u64,
+    /// Labelled and not flagged, for whatever reason.
+    pub missed: u64,
+    /// Share of the flagged transactions that are labelled.
+    pub precision: Option<f64>,
+    /// Share of the labelled transactions that are flagged.
+    pub recall: Option<f64>,
+    /// Harmonic mean of both.
+    pub f1: Option<f64>,
+    /// False alerts per 1,000 transactions.
+    pub false_alerts_per_1000: f64,
+}
+
+/// How long it takes from the first labelled transaction of an episode to the first flagged labelled one. An episode is a
+/// user's labelled transactions with at most [`Delay::EPISODE_GAP_MS`] between each and the next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delay {
+    /// Episodes in the input.
+    pub episodes: u64,
+    /// Episodes with a flagged labelled transaction.
+    pub episodes_detected: u64,
+    /// The user's transactions after the first labelled one, up to the first flagged labelled one: 0 if the first was flagged. The median
+    /// over detected episodes.
+    pub transactions_median: Option<u64>,
+    /// The 90th percentile of the same.
+    pub transactions_p90: Option<u64>,
+    /// The event time that the same takes, in ms; median.
+    pub ms_median: Option<u64>,
+    /// The 90th percentile of the same.
+    pub ms_p90: Option<u64>,
+}
+
+impl Delay {
+    /// A day.
+    pub const EPISODE_GAP_MS: i64 = 24 * 60 * 60 * 1_000;
+}
+
+/// Judged transactions by score, in bins of equal width. The first and last bins also hold everything beyond them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScoreHistogram {
+    /// Start of the first bin, in standard deviations.
+    pub start: f64,
+    /// Width of a bin, in standard deviations.
+    pub width: f64,
+    /// Judged transactions in each bin.
+    pub judged: Vec<u64>,
+    /// Flagged ones among them. `adaptive` needs more than its sigmas while there are few observations, so that bins around
+    /// the threshold can hold both.
+    pub flagged: Vec<u64>,
+    /// Labelled ones among them; empty without a label.
+    pub labelled: Vec<u64>,
+}
+
+/// The rule with other sigmas.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SweepPoint {
+    /// `SIGMAS`.
+    pub sigmas: f64,
+    /// Alerts.
+    pub alerts: u64,
+    /// Alerts per 1,000 transactions.
+    pub alerts_per_1000: f64,
+    /// Alerts per day of event time, over the span of the input and at least one day.
+    pub alerts_per_day: f64,
+    /// Users with at least one alert.
+    pub users_alerted: u64,
+    /// How well alerts and labels agree; `None` without a label.
+    pub quality: Option<Quality>,
+}
+
+/// A flagged transaction: a line of `--flags-out`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Flag {
+    /// Index of the record in the input, from 0; rejects count too.
+    pub index: u64,
+    /// The user's id.
+    pub user_id: String,
+    /// Event time.
+    pub timestamp: i64,
+    /// The amount.
+    pub amount: f64,
+    /// Observations in the baseline.
+    pub count: u32,
+    /// Mean of the baseline.
+    pub mean: f64,
+    /// Standard deviation of the baseline.
+    pub stddev: f64,
+    /// The threshold that was crossed.
+    pub threshold: f64,
+    /// (amount − mean) / stddev.
+    pub score: f64,
+    /// How far beyond usual the amount is.
+    pub severity: Severity,
+    /// The rule's label, if there are several rules.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
+    /// Whether the transaction is labelled as anomalous, if there is a label.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<bool>,
+    /// Only for `tumbling`: start of the window; this is its largest amount.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub window_start: Option<i64>,
+    /// Only for `tumbling`: end of the window.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub window_end: Option<i64>,
+}
+
+/// A user with counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCount {
+    /// The user's id.
+    pub user_id: String,
+    /// Transactions in the input.
+    pub transactions: u64,
+    /// Alerts of this rule.
+    pub alerts: u64,
+}
+
+/// A busy user's transactions over time, thinned out: at most [`UserSeries::POINTS_MAX`] usual ones, every n-th, and all
+/// flagged ones up to [`UserSeries::FLAGGED_MAX`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserSeries {
+    /// The user's id.
+    pub user_id: String,
+    /// Transactions in the input.
+    pub transactions: u64,
+    /// Alerts of this rule.
+    pub alerts: u64,
+    /// Flagged transactions that are not among the points.
+    pub flagged_left_out: u64,
+    /// By event time.
+    pub points: Vec<Point>,
+}
+
+impl UserSeries {
+    /// Most usual points.
+    pub const POINTS_MAX: usize = 600;
+    /// Most flagged points.
+    pub const FLAGGED_MAX: usize = 300;
+}
+
+/// One transaction of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Event time.
+    pub event_time_ms: i64,
+    /// The amount.
+    pub amount: f64,
+    /// Mean of the baseline; `None` while warming up, and for usual transactions of `tumbling`.
+    pub mean: Option<f64>,
+    /// The threshold; see `mean`. With `direction` `both`, the one on the amount's side of the mean.
+    pub threshold: Option<f64>,
+    /// The severity if it was flagged.
+    pub severity: Option<Severity>,
+    /// Whether it is labelled as anomalous, if there is a label.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<bool>,
+}

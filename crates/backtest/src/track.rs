@@ -1,0 +1,194 @@
+//! One rule's pass through the input, with a state of its own for every user.
+
+use anomaly_core::{Position, Rule, SequenceNumber, ShardId, UserState, Verdict, VerdictCounts};
+
+use super::detail::Detail;
+use super::flagged::Flagged;
+use super::seen::Seen;
+use super::summary::{Knobs, RuleName};
+use super::tumbling::{Closed, Tumbling};
+
+/// The shard that a backtest pretends to read.
+const SHARD: &str = "shardId-000000000000";
+
+/// Which rule a track runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Spec {
+    /// Name for people.
+    pub(crate) label: String,
+    /// Which rule.
+    pub(crate) rule: RuleName,
+    /// Its settings.
+    pub(crate) knobs: Knobs,
+    /// How long the state of a silent user is kept, in ms of event time.
+    pub(crate) state_retention_ms: i64,
+}
+
+/// A rule, its states and its findings.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) spec: Spec,
+    judge: Judge,
+    pub(crate) counts: Counts,
+    /// `None` for tracks that only count.
+    pub(crate) detail: Option<Box<Detail>>,
+}
+
+#[derive(Debug)]
+enum Judge {
+    Core(Box<Core>),
+    Tumbling(Tumbling),
+}
+
+/// The counts of every track.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts {
+    pub(crate) verdicts: VerdictCounts,
+    /// Alerts by user.
+    pub(crate) alerts: Vec<u32>,
+    pub(crate) true_alerts: u64,
+}
+
+impl Track {
+    pub(crate) fn new(spec: Spec, rule: Option<Rule>, detail: Option<Box<Detail>>) -> anyhow::Result<Self> {
+        let judge = match rule {
+            Some(rule) => Judge::Core(Box::new(Core::new(rule, spec.state_retention_ms)?)),
+            None => Judge::Tumbling(Tumbling::new(spec.knobs)),
+        };
+        Ok(Self { spec, judge, counts: Counts::default(), detail })
+    }
+
+    /// Judges a transaction. Returns what is flagged by it.
+    pub(crate) fn add(&mut self, seen: &Seen<'_>) -> anyhow::Result<Option<Flagged>> {
+        if let Some(detail) = &mut self.detail
+            && let Some(recorder) = seen.arrival.recorder.filter(|_| seen.arrival.is_recorder_new)
+        {
+            detail.series.pass(recorder, seen.arrival.user);
+        }
+        match &mut self.judge {
+            Judge::Core(core) => {
+                let verdict = core.step(seen)?;
+                Ok(self.count(seen, &verdict))
+            }
+            Judge::Tumbling(tumbling) => {
+                let (is_late, closed) = tumbling.add(seen);
+                self.counts.verdicts.late += u64::from(is_late);
+                if let Some(detail) = &mut self.detail {
+                    detail.record(seen, None, None);
+                }
+                Ok(closed.and_then(|closed| self.close(&closed, seen.arrival.recorder)))
+            }
+        }
+    }
+
+    fn count(&mut self, seen: &Seen<'_>, verdict: &Verdict) -> Option<Flagged> {
+        self.counts.verdicts.count(verdict);
+        let (assessment, severity) = match verdict {
+            Verdict::Normal(assessment) => (Some(assessment), None),
+            Verdict::Anomaly(assessment, severity) => (Some(assessment), Some(*severity)),
+            Verdict::WarmingUp | Verdict::Duplicate | Verdict::Late => (None, None),
+        };
+        if let Some(detail) = &mut self.detail {
+            detail.judge(seen.label, assessment, severity);
+            detail.record(seen, assessment, severity);
+        }
+        let flagged = Flagged {
+            index: seen.index,
+            user: seen.arrival.user,
+            event_time_ms: seen.transaction.event_time_ms,
+            amount: seen.transaction.amount,
+            label: seen.label,
+            assessment: *assessment?,
+            severity: severity?,
+            window: None,
+        };
+        self.counts.flag(&flagged);
+        Some(flagged)
+    }
+
+    fn close(&mut self, closed: &Closed, recorder: Option<usize>) -> Option<Flagged> {
+        self.counts.count_window(closed);
+        let largest = &closed.largest;
+        let flagged = closed.flagged();
+        if let Some(detail) = self.detail.as_mut().filter(|_| closed.is_judged) {
+            detail.judge(largest.label, Some(&closed.assessment), closed.severity);
+            if let Some(flagged) = &flagged {
+                detail.series.record_window(recorder, flagged);
+            }
+        }
+        self.counts.flag(flagged.as_ref()?);
+        flagged
+    }
+
+    /// Ends the input. Returns what is flagged by that. `recorder` is that of a user.
+    pub(crate) fn finish(&mut self, recorder: impl Fn(usize) -> Option<usize>) -> Vec<Flagged> {
+        let Judge::Tumbling(tumbling) = &mut self.judge else { return Vec::new() };
+        let closed = tumbling.finish();
+        closed.iter().filter_map(|closed| self.close(closed, recorder(closed.user))).collect()
+    }
+}
+
+impl Counts {
+    /// Counts the transactions of a window: at most one is flagged.
+    fn count_window(&mut self, closed: &Closed) {
+        let usual = u64::from(closed.count) - u64::from(closed.severity.is_some());
+        *(if closed.is_judged { &mut self.verdicts.normal } else { &mut self.verdicts.warming_up }) += usual;
+        if let Some(severity) = closed.severity {
+            self.verdicts.count_anomaly(severity);
+        }
+    }
+
+    fn flag(&mut self, flagged: &Flagged) {
+        if self.alerts.len() <= flagged.user {
+            self.alerts.resize(flagged.user + 1, 0);
+        }
+        if let Some(alerts) = self.alerts.get_mut(flagged.user) {
+            *alerts += 1;
+        }
+        self.true_alerts += u64::from(flagged.label == Some(true));
+    }
+}
+
+/// The detector's rule: the same step on the same state.
+#[derive(Debug)]
+struct Core {
+    rule: Rule,
+    state_retention_ms: i64,
+    shard: ShardId,
+    /// The upper half of the last index, as a number and as a sequence number.
+    sequence: (u64, SequenceNumber),
+    #[expect(
+        clippy::vec_box,
+        reason = "a state has a kilobyte; growing would copy them all and need twice the memory"
+    )]
+    states: Vec<Box<UserState>>,
+}
+
+impl Core {
+    fn new(rule: Rule, state_retention_ms: i64) -> anyhow::Result<Self> {
+        Ok(Self { rule, state_retention_ms, shard: SHARD.parse()?, sequence: (0, "0".parse()?), states: Vec::new() })
+    }
+
+    fn step(&mut self, seen: &Seen<'_>) -> anyhow::Result<Verdict> {
+        let position = self.position(seen.index)?;
+        let user = seen.arrival.user;
+        while self.states.len() <= user {
+            self.states.push(Box::new(UserState::new(&self.rule)));
+        }
+        let Some(state) = self.states.get_mut(user) else { return Ok(Verdict::WarmingUp) };
+        // The detector forgets a user who was silent for so long.
+        if seen.arrival.silence_ms >= self.state_retention_ms {
+            **state = UserState::new(&self.rule);
+        }
+        Ok(state.step(&self.shard, position, seen.transaction, &self.rule))
+    }
+
+    /// Records of one shard in their order: 2³² of them share a sequence number, so that one is made rarely.
+    fn position(&mut self, index: u64) -> anyhow::Result<Position> {
+        let (high, low) = (index >> 32, index & u64::from(u32::MAX));
+        if high != self.sequence.0 {
+            self.sequence = (high, high.to_string().parse()?);
+        }
+        Ok(Position { sequence_number: self.sequence.1, sub_sequence: u32::try_from(low)? })
+    }
+}

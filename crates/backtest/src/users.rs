@@ -1,0 +1,155 @@
+//! Who there is in the input, and what is known of each user whatever the rule.
+
+use hashbrown::HashMap;
+
+use super::summary::Delay;
+
+/// Users whose transactions are recorded while they come: many more than are shown, since who is busiest is known at the end.
+pub(crate) const RECORDED_USERS_MAX: usize = 64;
+
+/// A user by number, in the order of their first transactions.
+pub(crate) type UserNumber = usize;
+
+/// Everybody so far.
+#[derive(Debug, Default)]
+pub(crate) struct Users {
+    numbers: HashMap<Box<str>, UserNumber>,
+    known: Vec<User>,
+    recorded: Vec<UserNumber>,
+    /// From so many transactions on a user takes the place of the quietest of the recorded.
+    recorded_from: u64,
+}
+
+/// One user.
+#[derive(Debug, Default)]
+pub(crate) struct User {
+    pub(crate) transactions: u64,
+    pub(crate) newest_event_time_ms: i64,
+    /// Where the user's transactions are recorded.
+    pub(crate) recorder: Option<usize>,
+    pub(crate) episode: Option<Episode>,
+}
+
+/// Labelled transactions of a user that belong together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Episode {
+    pub(crate) first_ms: i64,
+    last_ms: i64,
+    /// The user's transactions since the first.
+    pub(crate) transactions: u64,
+    /// Bit n: track n has flagged a labelled transaction of it.
+    pub(crate) detected: u64,
+}
+
+/// What a transaction is to its user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) user: UserNumber,
+    /// Event time since the user's newest transaction; negative if it is older, 0 for the first.
+    pub(crate) silence_ms: i64,
+    /// Where it is recorded.
+    pub(crate) recorder: Option<usize>,
+    /// Whether the recorder has just passed to this user.
+    pub(crate) is_recorder_new: bool,
+    /// Whether it begins an episode.
+    pub(crate) begins_episode: bool,
+}
+
+impl Users {
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(crate) fn get(&self, user: UserNumber) -> Option<&User> {
+        self.known.get(user)
+    }
+
+    pub(crate) fn get_mut(&mut self, user: UserNumber) -> Option<&mut User> {
+        self.known.get_mut(user)
+    }
+
+    /// Ids by number.
+    pub(crate) fn ids(&self) -> Vec<&str> {
+        let mut ids = vec![""; self.known.len()];
+        for (id, number) in &self.numbers {
+            if let Some(slot) = ids.get_mut(*number) {
+                *slot = id;
+            }
+        }
+        ids
+    }
+
+    /// Takes note of a transaction.
+    pub(crate) fn arrive(&mut self, user_id: &str, event_time_ms: i64, label: Option<bool>) -> Arrival {
+        let number = self.number(user_id, event_time_ms);
+        let recorded_from = if self.recorded.len() < RECORDED_USERS_MAX { 0 } else { self.recorded_from };
+        let mut user = User::default();
+        let user = self.known.get_mut(number).unwrap_or(&mut user);
+        user.transactions += 1;
+        let silence_ms = event_time_ms - user.newest_event_time_ms;
+        user.newest_event_time_ms = user.newest_event_time_ms.max(event_time_ms);
+        let begins_episode = label.is_some_and(|label| user.continue_episode(event_time_ms, label));
+        let is_recorder_new = user.recorder.is_none() && user.transactions >= recorded_from;
+        if is_recorder_new {
+            self.record(number);
+        }
+        let recorder = self.known.get(number).and_then(|user| user.recorder);
+        Arrival { user: number, silence_ms, recorder, is_recorder_new, begins_episode }
+    }
+
+    fn number(&mut self, user_id: &str, event_time_ms: i64) -> UserNumber {
+        if let Some(number) = self.numbers.get(user_id) {
+            return *number;
+        }
+        let number = self.known.len();
+        self.numbers.insert(user_id.into(), number);
+        self.known.push(User { newest_event_time_ms: event_time_ms, ..User::default() });
+        number
+    }
+
+    /// Gives a user a recorder: a free one, or that of the quietest. Only who has twice as many transactions gets it, so that
+    /// equals do not take it from each other for ever, and what a busy user misses of its beginning is little.
+    fn record(&mut self, user: UserNumber) {
+        let transactions = |users: &Self, user: &UserNumber| users.known.get(*user).map_or(0, |user| user.transactions);
+        let recorder = if self.recorded.len() < RECORDED_USERS_MAX {
+            self.recorded.push(user);
+            self.recorded.len() - 1
+        } else {
+            let quietest =
+                (0..self.recorded.len()).min_by_key(|slot| self.recorded.get(*slot).map(|u| transactions(self, u)));
+            let slot = quietest.unwrap_or_default();
+            let before = self.recorded.get_mut(slot).map(|recorded| std::mem::replace(recorded, user));
+            if let Some(before) = before.and_then(|before| self.known.get_mut(before)) {
+                before.recorder = None;
+            }
+            slot
+        };
+        if let Some(user) = self.known.get_mut(user) {
+            user.recorder = Some(recorder);
+        }
+        let quietest = self.recorded.iter().map(|user| transactions(self, user)).min();
+        self.recorded_from = 2 * quietest.unwrap_or_default() + 16;
+    }
+}
+
+impl User {
+    /// Answers whether a new episode begins.
+    fn continue_episode(&mut self, event_time_ms: i64, is_labelled: bool) -> bool {
+        if let Some(episode) = &mut self.episode {
+            episode.transactions += 1;
+            if !is_labelled {
+                return false;
+            }
+            let is_same = event_time_ms.saturating_sub(episode.last_ms) <= Delay::EPISODE_GAP_MS;
+            episode.last_ms = event_time_ms;
+            if is_same {
+                return false;
+            }
+        }
+        if is_labelled {
+            self.episode =
+                Some(Episode { first_ms: event_time_ms, last_ms: event_time_ms, transactions: 0, detected: 0 });
+        }
+        is_labelled
+    }
+}

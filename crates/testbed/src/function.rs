@@ -1,0 +1,17 @@
+//! A handler as Lambda's mapping calls it.
+
+use event_source::Invoked;
+use lambda_kit::{Clock, Invocation};
+use serde::Serialize;
+
+/// Time that a function has, in ms.
+const TIMEOUT_MS: i64 = 60_000;
+
+pub(crate) fn invocation(clock: &impl Clock) -> Invocation {
+    Invocation { request_id: "local".to_owned(), deadline_ms: clock.now_ms() + TIMEOUT_MS }
+}
+
+/// The response of a function as Lambda gets it.
+pub(crate) fn responded(response: &impl Serialize) -> Invoked {
+    serde_json::to_string(response).map_or_else(|error| Invoked::Failed(error.to_string()), Invoked::Responded)
+}

@@ -1,0 +1,20 @@
+//! A local AWS that is small enough to live in a process: the embedded DynamoDB, and the pipeline from a stream in memory to
+//! published alerts.
+//!
+//! The handlers, the DynamoDB adapters, the SDK and the event source mappings are the real ones. Only the stream, the queues, SNS
+//! and CloudWatch are in memory. [`DetectorSide`] ends at the queue of anomalies, [`AlerterSide`] begins there, [`Pipeline`] is both. The
+//! demo, the backtest through the handlers, the latency benchmark and the tests all run on these.
+//!
+//! The simulation does not: there time itself, and every effect of a port, is simulated.
+#![recursion_limit = "256"]
+
+mod alerter_side;
+mod detector_side;
+pub mod dynamodb;
+mod function;
+mod pipeline;
+
+pub use alerter_side::{AlerterSide, QueueOptions};
+pub use detector_side::{DetectorSide, DetectorTotals, StreamOptions};
+pub use dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_table};
+pub use pipeline::{Pipeline, PipelineOptions, PipelineStep};

@@ -1,0 +1,129 @@
+"""The deployed stack: template.yaml by way of `sam deploy`, and what the tests do with it."""
+
+import datetime
+import json
+
+import boto3
+from botocore.config import Config
+
+from emulator import REGION, ROOT_KEY
+from local import run
+
+NAME = "demo"
+# The emulator refuses AWS::CloudWatch::AnomalyDetector; 0 leaves it and its alarm out. tests/deployed/template checks both.
+PARAMETERS = {"AnomalyBandWidth": "0"}
+# The emulator answers in milliseconds. What takes longer has failed, and a retry would hide it.
+CLIENT = Config(retries={"total_max_attempts": 1}, read_timeout=60)
+
+
+class Stack:
+    """One deployment. Its clients act as the account's root user unless they are given other credentials."""
+
+    def __init__(self, emulator):
+        self.emulator = emulator
+        self.outputs = {}
+
+    def deploy(self, **parameters):
+        """`sam deploy` as a user runs it, with samconfig.toml for the rest."""
+        overrides = [f"{name}={value}" for name, value in (PARAMETERS | parameters).items()]
+        command = ["sam", "deploy", "--stack-name", NAME, "--region", REGION, "--no-confirm-changeset", "--no-progressbar"]
+        run([*command, "--parameter-overrides", *overrides], self.emulator.environment(), "sam.log")
+        outputs = self.description()["Outputs"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+    def delete(self):
+        """`sam delete` as a user runs it."""
+        command = ["sam", "delete", "--stack-name", NAME, "--region", REGION, "--no-prompts"]
+        run(command, self.emulator.environment(), "sam.log")
+
+    def description(self):
+        """The stack as CloudFormation describes it."""
+        return self.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"][0]
+
+    def resources(self):
+        """Physical ids by logical id."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=NAME)
+        summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
+        return {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in summaries}
+
+    def client(self, service, **credentials):
+        """A boto3 client at the emulator."""
+        keys = credentials or {"aws_access_key_id": ROOT_KEY, "aws_secret_access_key": ROOT_KEY}
+        certificate = str(self.emulator.certificate)
+        return boto3.client(
+            service, region_name=REGION, endpoint_url=self.emulator.url, verify=certificate, config=CLIENT, **keys
+        )
+
+    def put(self, *records):
+        """Puts (partition key, data) pairs in their order with PutRecord; returns the sequence numbers."""
+        kinesis, stream = self.client("kinesis"), self.outputs["StreamName"]
+        answers = [kinesis.put_record(StreamName=stream, PartitionKey=key, Data=data) for key, data in records]
+        return [answer["SequenceNumber"] for answer in answers]
+
+    def records(self):
+        """Everything in the stream by shard, oldest first."""
+        kinesis, stream = self.client("kinesis"), self.outputs["StreamName"]
+        shards = [shard["ShardId"] for shard in kinesis.list_shards(StreamName=stream)["Shards"]]
+        return {shard: list(shard_records(kinesis, stream, shard)) for shard in shards}
+
+    def items(self, table):
+        """A whole table by its key, attributes as plain values."""
+        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs[table])
+        items = [item for page in pages for item in page["Items"]]
+        key = {"StateTableName": "userId", "LedgerTableName": "id"}[table]
+        return {item[key]["S"]: {name: plain(value) for name, value in item.items()} for item in items}
+
+    def messages(self, queue_url):
+        """Takes every message from a queue, as JSON."""
+        sqs, taken = self.client("sqs"), []
+        while batch := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+            taken += [json.loads(message["Body"]) for message in batch]
+            for message in batch:
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return taken
+
+    def anomaly_count(self):
+        """The sum of AnomalyCount in the hours around now."""
+        now, hour = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(hours=1)
+        points = self.client("cloudwatch").get_metric_statistics(
+            Namespace="AnomalyDetection", MetricName="AnomalyCount", Dimensions=[{"Name": "Source", "Value": "Detector"}],
+            StartTime=now - hour, EndTime=now + hour, Period=60, Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    def is_drained(self):
+        """Whether the alerter has taken and finished everything in the anomaly queue."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        queue = self.outputs["AnomalyQueueUrl"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return all(int(answer[name]) == 0 for name in names)
+
+    def log_lines(self, output, since_ms, text):
+        """Lines of a log group since then that hold the text."""
+        events = self.client("logs").filter_log_events(logGroupName=self.outputs[output], startTime=since_ms)["events"]
+        return [event["message"] for event in events if text in event["message"]]
+
+    def environment_of(self, output):
+        """The environment variables of the deployed function."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=self.outputs[output])
+        return configuration["Environment"]["Variables"]
+
+    def configure(self, output, variables, **settings):
+        """Gives the deployed function another environment; new instances have it, warm ones end."""
+        functions, function = self.client("lambda"), self.outputs[output]
+        functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables}, **settings)
+        functions.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+
+def shard_records(kinesis, stream, shard):
+    """The records of a shard from the oldest to the newest at the time of the call."""
+    iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    batch = kinesis.get_records(ShardIterator=iterator["ShardIterator"])
+    while batch["Records"]:
+        yield from batch["Records"]
+        batch = kinesis.get_records(ShardIterator=batch["NextShardIterator"])
+
+
+def plain(value):
+    """{"S": "x"} as "x"; numbers stay the text that they are."""
+    return next(iter(value.values()))

@@ -1,0 +1,129 @@
+"""Calls of the deployed functions fail in every way while transactions flow. Afterwards nothing tells that they did."""
+
+import base64
+import itertools
+
+import pytest
+
+from local import until
+from reference import Reference
+from transactions import bad, wave
+
+USERS = ["fanny", "felix", "flora", "franz", "frida", "fritz"]
+WAVES = 5
+# Polls without a record, five a second, after which the delivery ends: longer than it takes to put a wave.
+IDLE_POLLS = 25
+# Seconds for a wave to be applied, and for everything to be alerted: a message that failed comes again after 18.
+APPLIED_SECONDS, ALERTED_SECONDS = 120, 240
+# A claim in the ledger; its other calls tell it that an alert is published or completed.
+CLAIM, NOTE = "contains(UpdateExpression, 'if_not_exists')", "!contains(UpdateExpression, 'if_not_exists')"
+# What refuses a call, delays it, or lets it take effect and loses the answer.
+REFUSED = ("throttled", "failed", "reset")
+ANY = (*REFUSED, "slow", "unanswered")
+
+
+def inject(faults, number):
+    """What happens from this wave on. Not here: answers of SNS and CloudWatch that get lost, which nobody can make up for."""
+    faults.add("dynamodb", "PutItem", *ANY)
+    if number == 0:
+        faults.add("dynamodb", "BatchGetItem", *ANY)
+        return
+    faults.add("sqs", "SendMessageBatch", *ANY)
+    faults.add("dynamodb", "UpdateItem", *ANY, body=CLAIM)
+    faults.add("sns", "PublishBatch", *REFUSED, "slow")
+    faults.add("cloudwatch", "PutMetricData", *REFUSED, "slow")
+    if number == 1:
+        # Two, since a third could make the function give up a call, and then an alert is published that the ledger does not know.
+        faults.add("dynamodb", "UpdateItem", "reset", "unanswered", body=NOTE)
+        faults.add("dynamodb", "PutItem", "too late")
+        faults.add("sqs", "SendMessageBatch", "too late")
+
+
+def records_of(number):
+    """A wave of every user, mixed, with two bad records."""
+    waves = [wave(user, number, anomaly=number > 0) for user in USERS]
+    mixed = [record for records in itertools.zip_longest(*waves) for record in records if record]
+    return [bad("fanny"), *mixed, bad(USERS[number])]
+
+
+def states(stack):
+    """The stored state of each user, as bytes."""
+    items = stack.items("StateTableName")
+    return {user: items[user]["state"] for user in USERS if user in items}
+
+
+class Flow:
+    """The waves, each put when the one before is applied, and what came of them."""
+
+    def __init__(self, stack, subscribers, faults, delivery):
+        self.counted_before, self.known_before = stack.anomaly_count(), set(stack.items("LedgerTableName"))
+        stack.messages(stack.outputs["QuarantineQueueUrl"])
+        subscribers.forget()
+        for number in range(WAVES):
+            inject(faults, number)
+            stack.put(*records_of(number))
+            self.reference = Reference(stack, USERS)
+            until(f"wave {number}", APPLIED_SECONDS, lambda: delivery.runs() and states(stack) == self.reference.states)
+        self.delivered = delivery.result()
+        until("all faults to be injected", ALERTED_SECONDS, faults.are_spent)
+        self.injected = faults.injected()
+        faults.clear()
+        until("the anomaly queue to be empty", ALERTED_SECONDS, stack.is_drained)
+
+
+@pytest.fixture(scope="module")
+def flow(stack, subscribers, faults, mapping, sigma_running):
+    delivery = sigma_running("deliver", "--mapping", mapping, "--json", "--idle-polls", IDLE_POLLS)
+    return Flow(stack, subscribers, faults, delivery)
+
+
+def test_every_service_failed_in_every_way(flow):
+    kinds = {}
+    for (service, _, kind), count in flow.injected.items():
+        assert count > 0
+        kinds.setdefault(service, set()).add(kind)
+    assert kinds == {
+        "dynamodb": {*ANY, "too late"}, "sqs": {*ANY, "too late"}, "sns": {*REFUSED, "slow"}, "cloudwatch": {*REFUSED, "slow"},
+    }
+
+
+def test_batches_failed_and_came_again_and_none_was_discarded(flow):
+    assert flow.delivered["partial_failures"] > 0
+    assert (flow.delivered["function_errors"], flow.delivered["discarded"], flow.delivered["records_open"]) == (0, 0, 0)
+
+
+def test_the_reference_has_every_anomaly_that_was_sent(flow):
+    assert {user: len(ids) for user, ids in flow.reference.anomalies.items()} == dict.fromkeys(USERS, WAVES - 1)
+
+
+def test_every_state_is_that_of_a_plain_fold_to_the_byte(flow, stack):
+    assert states(stack) == flow.reference.states
+
+
+def test_no_anomaly_waits_in_an_outbox_or_a_dead_letter_queue(flow, stack):
+    items = stack.items("StateTableName")
+    assert [user for user in USERS if "outbox" in items[user]] == []
+    assert stack.messages(stack.outputs["AnomalyDeadLetterQueueUrl"]) == []
+
+
+def test_every_anomaly_was_published_once_and_nothing_else(flow, subscribers):
+    expected = len(flow.reference.ids())
+    until("all alerts at both subscribers", ALERTED_SECONDS, lambda: min(map(len, subscribers.ids())) >= expected)
+    at_queue, at_endpoint = subscribers.ids()
+    assert sorted(at_queue) == sorted(at_endpoint) == sorted(flow.reference.ids())
+
+
+def test_the_ledger_has_every_anomaly_as_completed_and_nothing_else(flow, stack):
+    ledger = {id: alert["status"] for id, alert in stack.items("LedgerTableName").items() if id not in flow.known_before}
+    assert ledger == dict.fromkeys(flow.reference.ids(), "completed")
+
+
+def test_the_metric_counts_every_anomaly_once(flow, stack):
+    assert stack.anomaly_count() - flow.counted_before == len(flow.reference.ids())
+
+
+def test_every_bad_record_is_in_quarantine_as_it_came(flow, stack):
+    messages = stack.messages(stack.outputs["QuarantineQueueUrl"])
+    ours = [message for message in messages if message["partitionKey"] in USERS]
+    found = {message["sequenceNumber"]: base64.b64decode(message["payload"]) for message in ours}
+    assert found == flow.reference.rejected

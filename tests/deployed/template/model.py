@@ -1,0 +1,124 @@
+"""template.yaml, the code that it deploys, and the template that CloudFormation would make of it."""
+
+import copy
+import functools
+import os
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = ROOT / "template.yaml"
+
+# The translator asks for a region, and for nothing else of AWS.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+from samcli.yamlhelper import yaml_parse  # noqa: E402
+from samtranslator.translator.transform import transform  # noqa: E402
+
+NO_VALUE = object()
+# Every way to choose the key; the ARN is anybody's.
+KEYS = ["create", "aws-managed", "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"]
+
+
+class NoManagedPolicies:
+    """The translator resolves names of managed policies through this; the template has none."""
+
+    def load(self):
+        return {}
+
+
+@functools.cache
+def template():
+    """As written, short intrinsics as long ones."""
+    return yaml_parse(TEMPLATE.read_text())
+
+
+@functools.cache
+def transformed():
+    """After the SAM transform, every intrinsic still in place."""
+    document = copy.deepcopy(template())
+    del document["Transform"]
+    for function in of_type(document, "AWS::Serverless::Function").values():
+        function["Properties"]["CodeUri"] = "s3://bucket/key"  # As sam package would leave it.
+    return transform(document, {}, NoManagedPolicies())
+
+
+def deployed(**parameters):
+    """After transform, conditions, mappings and parameters: what CloudFormation would create."""
+    return {
+        name: resolve(resource, values(parameters))
+        for name, resource in transformed()["Resources"].items()
+        if "Condition" not in resource or holds(resource["Condition"], values(parameters))
+    }
+
+
+def values(parameters):
+    """A value for every parameter."""
+    defaults = {name: parameter["Default"] for name, parameter in template()["Parameters"].items()}
+    return {**defaults, **parameters}
+
+
+def resolve(node, parameters):
+    """Replaces what is known before anything exists; Ref and Fn::GetAtt of resources stay."""
+    if isinstance(node, list):
+        return [item for item in (resolve(item, parameters) for item in node) if item is not NO_VALUE]
+    if not isinstance(node, dict):
+        return node
+    match list(node.items()):
+        case [("Ref", "AWS::NoValue")]:
+            return NO_VALUE
+        case [("Ref", name)] if name in parameters:
+            return parameters[name]
+        case [("Fn::If", [condition, yes, no])]:
+            return resolve(yes if holds(condition, parameters) else no, parameters)
+        case [("Fn::FindInMap", path)]:
+            return find_in_map(*(resolve(key, parameters) for key in path))
+    members = ((name, resolve(member, parameters)) for name, member in node.items())
+    return {name: member for name, member in members if member is not NO_VALUE}
+
+
+def holds(condition, parameters):
+    """Whether a condition, by name or written out, is true."""
+    if isinstance(condition, str):
+        return holds(template()["Conditions"][condition], parameters)
+    [(function, operands)] = condition.items()
+    if function == "Fn::Not":
+        return not holds(operands[0], parameters)
+    assert function == "Fn::Equals", function
+    left, right = (str(resolve(operand, parameters)) for operand in operands)
+    return left == right
+
+
+def find_in_map(name, top, second):
+    return template()["Mappings"][name][top][str(second)]
+
+
+def of_type(document, kind):
+    """The resources of a type by their logical id; of a template or of what deployed() answers."""
+    resources = document.get("Resources", document)
+    return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
+
+
+def properties(document, kind):
+    """The properties of the resources of a type by their logical id."""
+    return {name: resource["Properties"] for name, resource in of_type(document, kind).items()}
+
+
+def environment(function):
+    """A function's environment variables, intrinsics in place."""
+    return transformed()["Resources"][logical_id(function)]["Properties"]["Environment"]["Variables"]
+
+
+def logical_id(function):
+    """The function in functions/<name> has this logical id."""
+    return f"{function.capitalize()}Function"
+
+
+def functions():
+    """Every folder of functions/ is a deployed Lambda."""
+    return sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
+
+
+def source(path):
+    """A Rust file without its tests."""
+    return re.split(r"#\[cfg\(test\)\]", (ROOT / path).read_text())[0]

@@ -1,0 +1,20 @@
+//! The payload of a Kinesis record as it came, and the same bytes between both marks of a KPL aggregate.
+
+use intake::aggregate::{AGGREGATE_RECORDS_MAX, Payload, pack, unpack};
+use md5::{Digest, Md5};
+
+const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+
+pub(super) fn run(input: &[u8]) {
+    let _ = unpack(input);
+    let sealed = [&MAGIC, input, Md5::digest(input).as_slice()].concat();
+    match unpack(&sealed) {
+        Payload::Single => panic!("both marks are there"),
+        Payload::Corrupt => {}
+        Payload::Aggregate(records) => {
+            assert!((1..=AGGREGATE_RECORDS_MAX).contains(&records.len()), "{} records", records.len());
+            assert!(records.iter().map(Vec::len).sum::<usize>() <= input.len());
+            assert_eq!(unpack(&pack("k", &records)), Payload::Aggregate(records));
+        }
+    }
+}

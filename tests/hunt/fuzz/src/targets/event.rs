@@ -1,0 +1,60 @@
+//! Lambda's Kinesis event: every record in it is decided, whatever its neighbours are, and nothing that is rejected is lost.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use detector::decode::{Batch, Decoded, Rejected};
+use detector::quarantine;
+use intake::record::RECORD_BYTES_MAX;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::CLOCK_SKEW_MS;
+
+pub(super) fn run(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(batch) = Batch::parse(text) else { return };
+    let decoded = batch.decode(CLOCK_SKEW_MS);
+    let records = records(text);
+    assert_eq!((batch.len(), batch.sequence_numbers().count()), (records.len(), records.len()));
+    for (index, record) in records.iter().enumerate() {
+        assert_same_alone(&decoded, index, record.get());
+    }
+    decoded.rejects.iter().for_each(assert_kept);
+}
+
+fn records(event: &str) -> Vec<Box<RawValue>> {
+    #[derive(serde::Deserialize)]
+    struct Event {
+        #[serde(rename = "Records")]
+        records: Vec<Box<RawValue>>,
+    }
+    serde_json::from_str::<Event>(event).unwrap().records
+}
+
+/// The record of this index is decided, and as it is decided in a batch of its own.
+fn assert_same_alone(decoded: &Decoded<'_>, index: usize, record: &str) {
+    let event = format!(r#"{{"Records":[{record}]}}"#);
+    let alone = Batch::parse(&event).unwrap();
+    let (together, alone) = (decisions(decoded, index), decisions(&alone.decode(CLOCK_SKEW_MS), 0));
+    assert_eq!(together, alone);
+    assert!(!alone.is_empty(), "a record disappeared: {event}");
+}
+
+/// What became of a Kinesis record's user records, the accepted ones first.
+fn decisions(decoded: &Decoded<'_>, index: usize) -> Vec<String> {
+    let accepted = decoded.records.iter().filter(|record| record.index == index);
+    let accepted = accepted.map(|record| format!("{:?} {:?}", record.position, record.transaction));
+    let rejected = decoded.rejects.iter().filter(|rejected| rejected.index == index);
+    accepted.chain(rejected.map(|rejected| format!("{} {:?}", rejected.reason, rejected.payload))).collect()
+}
+
+/// The quarantine message holds the payload as it came, or says that it does not.
+pub(super) fn assert_kept(rejected: &Rejected<'_>) {
+    let message: Value = serde_json::from_str(&quarantine::message(rejected)).unwrap();
+    let field = |name: &str| message.get(name).cloned().unwrap_or_default();
+    assert_eq!(field("reason"), rejected.reason.as_str());
+    let payload = field("payload").as_str().map(|text| STANDARD.decode(text).unwrap());
+    let is_omitted = rejected.payload.len() > RECORD_BYTES_MAX;
+    assert_eq!(field("payloadOmitted"), is_omitted);
+    assert_eq!(payload.as_deref(), (!is_omitted).then_some(rejected.payload));
+}

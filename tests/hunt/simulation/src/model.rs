@@ -1,0 +1,87 @@
+//! The exhaustive small model: one batch of two users with two records each, and every mishap at every effect that it has on the
+//! world, up to a number of mishaps.
+//!
+//! A run with a script of mishaps tells how many effects it had; each effect after the last scripted one is where the script can
+//! go on. So every reachable combination is tried, including mishaps of the redeliveries that earlier ones caused.
+
+use event_source::kinesis::{KinesisMappingSettings, MemoryStream};
+use lambda_kit::Clock;
+use serde_json::json;
+
+use super::dice::{Dice, Mishap, Script};
+use super::producer::{Payload, Put};
+use super::schedule::Pipeline;
+use super::trace::Trace;
+use super::world::World;
+use super::{Violation, play};
+
+/// Transactions of each user before the batch: enough to be judged.
+const WARM_UP: u32 = 12;
+/// One usual and one outlier each, crosswise.
+const BATCH: [(&str, f64); 4] = [("user1", 101.0), ("user2", 5_000.0), ("user1", 7_000.0), ("user2", 99.0)];
+
+/// Outliers in it.
+const OUTLIERS: usize = 2;
+
+/// What was explored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Explored {
+    /// Runs of the batch.
+    pub schedules: u64,
+    /// Effects that the batch has without any mishap.
+    pub effects: usize,
+}
+
+/// Tries everything with at most `mishaps_max` mishaps; `progress` hears of the number of schedules.
+///
+/// # Errors
+/// [`Violation`] names the promise and the script of mishaps that broke it; its seed means nothing.
+pub fn explore(mishaps_max: usize, progress: &dyn Fn(u64)) -> Result<Explored, Violation> {
+    let mut explored = Explored { effects: play(0, one_batch(Script::new()))?, schedules: 0 };
+    let mut open = vec![Script::new()];
+    while let Some(script) = open.pop() {
+        let effects = play(0, one_batch(script.clone()))?;
+        explored.schedules += 1;
+        progress(explored.schedules);
+        if script.len() < mishaps_max {
+            let first = script.last().map_or(0, |(effect, _)| effect + 1);
+            open.extend((first..effects).flat_map(|effect| continued(&script, effect)));
+        }
+    }
+    Ok(explored)
+}
+
+fn continued(script: &Script, effect: usize) -> impl Iterator<Item = Script> {
+    Mishap::SCRIPTED.into_iter().map(move |mishap| script.iter().copied().chain([(effect, mishap)]).collect())
+}
+
+/// Runs the batch under a script; answers with the number of effects.
+async fn one_batch(script: Script) -> Result<usize, Violation> {
+    let run = async {
+        let dice = Dice::scripted(script.clone());
+        let mapping = KinesisMappingSettings::default();
+        let world = World::new(dice.clone(), Trace::default());
+        let mut pipeline = Pipeline::with(world, MemoryStream::new(1), mapping, false)?;
+        for round in 0..WARM_UP {
+            let puts = ["user1", "user2"].map(|user| put(user, 95.0 + f64::from(round), &pipeline)).to_vec();
+            pipeline.put(puts)?;
+        }
+        pipeline.drain().await?;
+        dice.begin();
+        let puts = BATCH.map(|(user, amount)| put(user, amount, &pipeline)).to_vec();
+        pipeline.put(puts)?;
+        pipeline.drain().await?;
+        let effects = dice.effects();
+        dice.rest();
+        let anomalies = pipeline.verdict().await?.anomalies;
+        if anomalies == OUTLIERS { Ok(effects) } else { Err(format!("the batch has {anomalies} anomalies")) }
+    };
+    run.await.map_err(|what: String| Violation { seed: 0, what: format!("{what}, after {script:?}") })
+}
+
+fn put(user: &str, amount: f64, pipeline: &Pipeline) -> Put {
+    let now_ms = pipeline.world.clock.now_ms();
+    let record = json!({ "userId": user, "amount": amount, "timestamp": now_ms });
+    let payload = Payload { bytes: record.to_string().into_bytes(), transaction: None };
+    Put { partition_key: user.to_owned(), data: payload.bytes.clone(), payloads: vec![payload] }
+}

@@ -1,0 +1,118 @@
+//! The promises, held against the world when everything has drained.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anomaly_core::UserState;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::reference::{Expected, Place};
+use super::world::World;
+
+/// What the infrastructure gave up, by its limits on retries and age.
+#[derive(Debug, Default)]
+pub(crate) struct Discarded {
+    /// Every user record in it.
+    pub(crate) places: BTreeSet<Place>,
+    /// Those that no state knows.
+    pub(crate) unknown: BTreeSet<Place>,
+}
+
+impl Discarded {
+    /// Adds records: (where, whether a state knows it).
+    pub(crate) fn add(&mut self, records: Vec<(Place, bool)>) {
+        for (place, is_known) in records {
+            if !is_known {
+                self.unknown.insert(place.clone());
+            }
+            self.places.insert(place);
+        }
+    }
+}
+
+/// Holds the world against the fold.
+pub(crate) fn check(world: &World, expected: &Expected, discarded: &Discarded) -> Result<(), String> {
+    world.verdict()?;
+    check_states(world, expected)?;
+    check_alerts(world, expected, discarded)?;
+    check_counts(world)?;
+    check_quarantine(world, expected, discarded)
+}
+
+/// I1, and with it I4: the state depends on the order of a user's transactions.
+fn check_states(world: &World, expected: &Expected) -> Result<(), String> {
+    let statistics = |state: &UserState| (state.window.clone(), state.long_term);
+    for (user_id, state) in &expected.users {
+        let stored = world.stored(user_id).map(|stored| stored.state);
+        if stored.as_ref().map(statistics) != Some(statistics(state)) {
+            let (held, folded) = (stored.map_or(0, |state| state.long_term.count), state.long_term.count);
+            return Err(format!(
+                "I1: the state of {user_id} is not that of the plain fold: it holds {held} transactions, the fold {folded}"
+            ));
+        }
+    }
+    match world.users.borrow().keys().find(|user_id| !expected.users.contains_key(*user_id)) {
+        Some(user_id) => Err(format!("I1: there is a state of {user_id}, and no transaction")),
+        None => Ok(()),
+    }
+}
+
+fn check_alerts(world: &World, expected: &Expected, discarded: &Discarded) -> Result<(), String> {
+    let published = world.published.borrow();
+    let waiting = waiting(world);
+    for (id, place) in &expected.anomalies {
+        // Committed, and given up before it was sent: it waits for the user's next transaction.
+        let may_wait = discarded.places.contains(place) && waiting.contains(id);
+        if !published.contains_key(id) && !may_wait {
+            return Err(format!("I2: anomaly {id} was never published"));
+        }
+    }
+    if let Some(invented) = published.keys().find(|id| !expected.anomalies.contains_key(*id)) {
+        return Err(format!("I3: alert {invented} is no anomaly"));
+    }
+    let excused = world.excused.borrow();
+    let doubled = published.iter().find(|(id, count)| **count > 1 && !excused.contains(*id));
+    doubled.map_or(Ok(()), |(id, count)| Err(format!("I8: alert {id} was published {count} times for no reason")))
+}
+
+/// Ids in the outboxes of the store.
+fn waiting(world: &World) -> BTreeSet<String> {
+    let users = world.users.borrow();
+    let current = users.values().filter_map(|items| items.last());
+    current.flat_map(|stored| &stored.outbox).map(|message| message.id.as_str().to_owned()).collect()
+}
+
+fn check_counts(world: &World) -> Result<(), String> {
+    let (counted, distinct) = (world.anomaly_count.get(), world.published.borrow().len());
+    let distinct = u32::try_from(distinct).unwrap_or(u32::MAX);
+    let is_exact = world.excused.borrow().is_empty() && !world.is_count_excused.get();
+    if counted < distinct || is_exact && counted != distinct {
+        return Err(format!("I8: AnomalyCount is {counted}, {distinct} alerts were published"));
+    }
+    Ok(())
+}
+
+fn check_quarantine(world: &World, expected: &Expected, discarded: &Discarded) -> Result<(), String> {
+    let found = quarantined(world)?;
+    for (place, payload) in &expected.rejected {
+        let is_there = found.get(place).is_some_and(|text| *text == STANDARD.encode(payload));
+        if !is_there && !discarded.places.contains(place) {
+            return Err(format!("I9: the bad record at {place:?} is not in quarantine as it came"));
+        }
+    }
+    match found.keys().find(|place| !expected.rejected.contains_key(*place)) {
+        Some(place) => Err(format!("I9: the good record at {place:?} is in quarantine")),
+        None => Ok(()),
+    }
+}
+
+fn quarantined(world: &World) -> Result<BTreeMap<Place, String>, String> {
+    let parsed = |message: &String| {
+        let message: Value = serde_json::from_str(message).map_err(|error| error.to_string())?;
+        let text = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let sub_sequence = message.get("subSequence").and_then(Value::as_u64).unwrap_or_default();
+        Ok(((text("sequenceNumber"), sub_sequence), text("payload")))
+    };
+    world.quarantine.borrow().iter().map(parsed).collect()
+}

@@ -1,0 +1,228 @@
+//! One seed's schedule: records are put while the dice fall, then the dice rest and everything has to drain.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use alerter::Alerter;
+use anomaly_core::Rule;
+use detector::Detector;
+use event_source::kinesis::{
+    self, FailedBatch, KinesisMapping, KinesisMappingSettings, LOCAL_STREAM_ARN, MemoryStream, OnFailure,
+};
+use event_source::sqs::{MemorySqs, SqsMapping, SqsMappingSettings};
+use lambda_kit::Clock;
+
+use super::clock::SimulatedClock;
+use super::dice::Dice;
+use super::function::Deployed;
+use super::ports::{Anomalies, Quarantine, Reach};
+use super::producer::{Producer, Put};
+use super::promises::{Discarded, check};
+use super::reference::Reference;
+use super::trace::Trace;
+use super::world::{VISIBILITY_TIMEOUT_MS, World, settings};
+use super::{Report, Violation};
+
+const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:000000000000:anomalies";
+/// One step while the dice fall.
+const STEP_MS: i64 = 1_000;
+/// Steps while the dice fall.
+const STEPS: (u32, u32) = (10, 50);
+/// Steps, beyond one for each record put, within which everything has to drain once they rest: each step completes at least one
+/// record, and beside it ten messages; the last messages wait for their visibility time-out.
+const DRAIN_STEPS_EXTRA: usize = 20;
+/// Splits and merges of a schedule: a state remembers the positions of four shards.
+const RESHARDINGS_MAX: u32 = 2;
+/// Sequence numbers of half of the schedules begin so far below a power of ten, so that they grow a digit on the way.
+const BEFORE_GROWTH_MAX: u32 = 400;
+
+pub(crate) type DetectorFunction = Deployed<Detector<Reach, Anomalies, Quarantine, SimulatedClock>>;
+pub(crate) type AlerterFunction = Deployed<Alerter<Reach, Reach, Reach, SimulatedClock>>;
+
+/// Runs the schedule of one seed.
+pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
+    let violation = |what| Violation { seed, what };
+    let dice = Dice::new(seed);
+    let mut producer = Producer::new(dice.clone());
+    let mut pipeline = Pipeline::new(&dice, trace.clone(), &producer).map_err(violation)?;
+    for _ in 0..dice.between(STEPS.0, STEPS.1) {
+        pipeline.put(producer.next_records(pipeline.world.clock.now_ms())).map_err(violation)?;
+        pipeline.step(STEP_MS).await.map_err(violation)?;
+    }
+    dice.rest();
+    trace.note(pipeline.world.clock, || "from here on nothing fails".to_owned());
+    pipeline.drain().await.map_err(violation)?;
+    pipeline.verdict().await.map_err(violation)
+}
+
+/// Stream, detector, queue, alerter, and what they have to come to.
+pub(crate) struct Pipeline {
+    pub(crate) world: World,
+    reference: Rc<RefCell<Reference>>,
+    stream: KinesisMapping<MemoryStream, DetectorFunction, Destination>,
+    queue: SqsMapping<Rc<MemorySqs>, AlerterFunction>,
+    reshardings_left: u32,
+    rule: &'static Rule,
+}
+
+/// Where batches go that are given up.
+struct Destination {
+    world: World,
+    reference: Rc<RefCell<Reference>>,
+    discarded: RefCell<Discarded>,
+    rule: &'static Rule,
+}
+
+impl OnFailure for Destination {
+    /// Notes which of the records a state knows. Now: a later record of the user would hide it.
+    async fn discard(&self, batch: FailedBatch) {
+        for record in batch.records {
+            self.world.note(|| format!("record {} is given up", record.sequence_number));
+            let known = self.reference.borrow().known(&record.sequence_number, &self.world, self.rule);
+            self.discarded.borrow_mut().add(known);
+        }
+    }
+}
+
+impl Pipeline {
+    fn new(dice: &Dice, trace: Trace, producer: &Producer) -> Result<Self, String> {
+        let is_one_lane = producer.packs();
+        let is_limited = dice.chance(0.2);
+        let settings = KinesisMappingSettings {
+            batch_size: dice.index(25) + 1,
+            parallelization_factor: if is_one_lane { 1 } else { usize::from(dice.chance(0.3)) + 1 },
+            bisect_batch_on_function_error: dice.chance(0.5),
+            retry_attempts_max: (is_limited && dice.chance(0.7)).then(|| dice.between(0, 3)),
+            record_age_max_ms: (is_limited && dice.chance(0.5)).then(|| i64::from(dice.between(5_000, 60_000))),
+            ..KinesisMappingSettings::default()
+        };
+        let shards = if is_one_lane { 1 } else { dice.between(1, 3) };
+        let growing = 10_u128.pow(dice.between(3, 20)) - u128::from(dice.between(1, BEFORE_GROWTH_MAX));
+        let stream =
+            if dice.chance(0.5) { MemoryStream::numbered_from(shards, growing) } else { MemoryStream::new(shards) };
+        let reshardings_left = if is_one_lane { 0 } else { RESHARDINGS_MAX };
+        // A batch that is given up must not come back from nowhere: then nobody could say what the state has to be.
+        let overlaps = !is_limited;
+        let mut pipeline = Self::with(World::new(dice.clone(), trace), stream, settings, overlaps)?;
+        pipeline.reshardings_left = reshardings_left;
+        Ok(pipeline)
+    }
+
+    /// A pipeline over a stream.
+    pub(crate) fn with(
+        world: World,
+        stream: MemoryStream,
+        mapping: KinesisMappingSettings,
+        overlaps: bool,
+    ) -> Result<Self, String> {
+        let detector = Deployed::new(world.clone(), overlaps);
+        let alerter = Deployed::new(world.clone(), true);
+        let (anomalies, reference) = (Rc::clone(&world.anomalies), Rc::<RefCell<Reference>>::default());
+        let rule = &settings()?.rule;
+        let destination =
+            Destination { world: world.clone(), reference: Rc::clone(&reference), discarded: RefCell::default(), rule };
+        Ok(Self {
+            world,
+            reference,
+            stream: KinesisMapping::new(LOCAL_STREAM_ARN.to_owned(), stream, detector, destination, mapping),
+            queue: SqsMapping::new(QUEUE_ARN.to_owned(), anomalies, alerter, SqsMappingSettings::default()),
+            reshardings_left: 0,
+            rule,
+        })
+    }
+
+    /// Puts records, and now and then reshards.
+    pub(crate) fn put(&mut self, puts: Vec<Put>) -> Result<(), String> {
+        for put in puts {
+            let now_ms = self.world.clock.now_ms();
+            let placed = self.stream.source().put(&put.partition_key, put.data.clone(), now_ms);
+            self.world.note(|| described(&put, &placed));
+            self.reference.borrow_mut().add(put, &placed, now_ms)?;
+        }
+        if self.reshardings_left > 0 && self.world.dice.chance(0.03) {
+            self.reshardings_left -= 1;
+            self.reshard();
+        }
+        Ok(())
+    }
+
+    fn reshard(&self) {
+        let (dice, stream) = (&self.world.dice, self.stream.source());
+        let open = stream.open_shards();
+        let index = dice.index(open.len());
+        match (open.get(index), open.get(index + 1)) {
+            (Some(lower), Some(upper)) if dice.chance(0.5) => {
+                self.world.note(|| format!("{lower} and {upper} are merged"));
+                stream.merge(lower, upper);
+            }
+            (Some(shard), _) => {
+                self.world.note(|| format!("{shard} is split"));
+                stream.split(shard);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Lets both mappings work once; answers whether nothing is under way.
+    async fn step(&mut self, ms: i64) -> Result<bool, String> {
+        tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
+        let step = self.stream.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?;
+        let received = self.queue.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?.received;
+        let is_stream_idle = (step.invocations, step.records_done, step.records_open) == (0, 0, 0);
+        let is_queue_idle = received == 0 && self.world.anomalies.is_empty();
+        Ok(is_stream_idle && is_queue_idle && self.world.calls_open.get() == 0)
+    }
+
+    /// Steps until nothing is under way.
+    pub(crate) async fn drain(&mut self) -> Result<(), String> {
+        let steps_max = self.reference.borrow().puts() + DRAIN_STEPS_EXTRA;
+        for _ in 0..steps_max {
+            if self.step(VISIBILITY_TIMEOUT_MS).await? {
+                return Ok(());
+            }
+        }
+        Err("I6: without faults, not everything drains".to_owned())
+    }
+
+    /// Holds everything against the fold, delivers it once more, and holds it again.
+    pub(crate) async fn verdict(&mut self) -> Result<Report, String> {
+        let discarded = self.stream.destination().discarded.take();
+        let expected = self.reference.borrow().fold(self.rule, &discarded.unknown);
+        check(&self.world, &expected, &discarded)?;
+        if discarded.places.is_empty() {
+            self.deliver_all_again().await?;
+            check(&self.world, &expected, &discarded)?;
+        }
+        Ok(Report {
+            records: self.reference.borrow().puts(),
+            anomalies: expected.anomalies.len(),
+            discarded: discarded.places.len(),
+            mishaps: self.world.dice.mishaps(),
+        })
+    }
+
+    /// I7: the latest batches once more, to both functions. No state may change, and nothing may be published. An outbox whose
+    /// clearing had failed may be sent and cleared, which the ledger makes harmless.
+    async fn deliver_all_again(&mut self) -> Result<(), String> {
+        self.world.note(|| "the latest batches are delivered once more".to_owned());
+        let before = (self.world.states(), self.world.published.borrow().clone());
+        for event in self.stream.function().events() {
+            self.stream.function().clone().run(event).await;
+        }
+        for event in self.queue.function().events() {
+            self.queue.function().clone().run(event).await;
+        }
+        self.drain().await?;
+        if before == (self.world.states(), self.world.published.borrow().clone()) {
+            Ok(())
+        } else {
+            Err("I7: a second delivery of finished batches changed something".to_owned())
+        }
+    }
+}
+
+fn described(put: &Put, placed: &kinesis::Placed) -> String {
+    let payloads: Vec<_> = put.payloads.iter().map(|payload| String::from_utf8_lossy(&payload.bytes)).collect();
+    format!("put as {} of {}: {}", placed.sequence_number, placed.shard_id, payloads.join(" + "))
+}

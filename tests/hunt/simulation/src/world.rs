@@ -1,0 +1,134 @@
+//! The world outside the functions, and what it saw of them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use alerter::ledger::MemoryLedger;
+use anomaly_core::UserState;
+use detector::DetectorSettings;
+use detector::window_store::{CommitError, Loaded, StoredUser};
+use event_source::sqs::MemorySqs;
+use lambda_kit::Env;
+
+use super::clock::SimulatedClock;
+use super::dice::Dice;
+use super::trace::Trace;
+
+/// How long a received message is hidden; every lease runs out before.
+pub(crate) const VISIBILITY_TIMEOUT_MS: i64 = 180_000;
+
+/// The detector's defaults. One value for the process, so that its table of multipliers is computed once.
+pub(crate) fn settings() -> Result<&'static DetectorSettings, String> {
+    static SETTINGS: OnceLock<Result<DetectorSettings, String>> = OnceLock::new();
+    let settings =
+        SETTINGS.get_or_init(|| DetectorSettings::from_env(&Env::default()).map_err(|error| error.to_string()));
+    settings.as_ref().map_err(Clone::clone)
+}
+
+/// Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct World(Rc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) dice: Dice,
+    pub(crate) clock: SimulatedClock,
+    pub(crate) trace: Trace,
+    /// Each user's last two items, the current one last: stale reads see the other.
+    pub(crate) users: RefCell<BTreeMap<String, Vec<StoredUser>>>,
+    pub(crate) anomalies: Rc<MemorySqs>,
+    pub(crate) quarantine: RefCell<Vec<String>>,
+    pub(crate) ledger: MemoryLedger,
+    /// How often each alert was published.
+    pub(crate) published: RefCell<BTreeMap<String, u32>>,
+    /// Alerts that were published by a call which could not note it: these may be published and counted twice.
+    pub(crate) excused: RefCell<BTreeSet<String>>,
+    pub(crate) anomaly_count: Cell<u32>,
+    /// Whether an addition to the metric took effect and its call could not note it.
+    pub(crate) is_count_excused: Cell<bool>,
+    /// Calls under way.
+    pub(crate) calls_open: Cell<u32>,
+    /// The first promise that was seen to be broken on the way.
+    broken: RefCell<Option<String>>,
+}
+
+impl Deref for World {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl World {
+    pub(crate) fn new(dice: Dice, trace: Trace) -> Self {
+        Self(Rc::new(Inner {
+            dice,
+            clock: SimulatedClock::start(),
+            trace,
+            users: RefCell::default(),
+            anomalies: Rc::new(MemorySqs::new(VISIBILITY_TIMEOUT_MS, None)),
+            quarantine: RefCell::default(),
+            ledger: MemoryLedger::default(),
+            published: RefCell::default(),
+            excused: RefCell::default(),
+            anomaly_count: Cell::default(),
+            is_count_excused: Cell::default(),
+            calls_open: Cell::default(),
+            broken: RefCell::default(),
+        }))
+    }
+
+    pub(crate) fn note(&self, what: impl FnOnce() -> String) {
+        self.trace.note(self.clock, what);
+    }
+
+    /// A promise does not hold.
+    pub(crate) fn broken(&self, what: String) {
+        self.broken.borrow_mut().get_or_insert(what);
+    }
+
+    /// The first promise that was broken, if any.
+    pub(crate) fn verdict(&self) -> Result<(), String> {
+        self.broken.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// What the store holds of a user.
+    pub(crate) fn stored(&self, user_id: &str) -> Option<StoredUser> {
+        self.users.borrow().get(user_id).and_then(|items| items.last()).cloned()
+    }
+
+    /// The state of every user.
+    pub(crate) fn states(&self) -> BTreeMap<String, UserState> {
+        let users = self.users.borrow();
+        let current = users.iter().filter_map(|(user_id, items)| Some((user_id, items.last()?)));
+        current.map(|(user_id, stored)| (user_id.clone(), stored.state.clone())).collect()
+    }
+
+    /// What a read finds, which may be what was there before the last write.
+    pub(crate) fn read(&self, user_id: &str) -> Loaded {
+        let users = self.users.borrow();
+        let items = users.get(user_id).map(Vec::as_slice).unwrap_or_default();
+        let item = if self.dice.fails() { items.first() } else { items.last() };
+        item.map_or(Loaded::Absent, |user| Loaded::Present(Box::new(user.clone())))
+    }
+
+    /// The conditional write.
+    pub(crate) fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
+        let mut users = self.users.borrow_mut();
+        let items = users.entry(user_id.to_owned()).or_default();
+        let held = items.last();
+        if held.and_then(|stored| stored.version) != replaced {
+            let held = held.map_or(Loaded::Absent, |stored| Loaded::Present(Box::new(stored.clone())));
+            return Err(CommitError::Conflict(held));
+        }
+        items.push(user.clone());
+        if items.len() > 2 {
+            items.remove(0);
+        }
+        Ok(())
+    }
+}
