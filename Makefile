@@ -1,26 +1,29 @@
-# Everything a developer does here. Needs Rust with a C compiler; what needs more says so.
+# Everything a developer does here. Needs Rust with a C compiler; a target that needs more says so.
 
-.PHONY: help demo test fmt lint template full-stack simulate mutations fuzz report bench
+.PHONY: help demo check test all fmt lint doc template full-stack simulate mutations fuzz report bench
 .DEFAULT_GOAL := help
 
-help: ## This list
+help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
 
-demo: ## The whole pipeline on this machine: generated transactions in, alerts out
+demo: ## Run the whole pipeline on this machine: generated transactions in, alerts out
 	cargo run --quiet --package sigma-cli -- demo --summary target/demo/summary.json
 
-test: fmt lint template ## Everything: format, lints, the template's gates, every test, documentation, the full stack
+check: fmt ## The fast loop: format, lints, unit and pipeline tests
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo test --workspace --lib --bins --tests --quiet
+
+test: lint template ## Everything: the fast loop, the template's gates, simulation, fuzzing, docs, and the deployed stack
 	cargo test --workspace --quiet
-	$(MAKE) simulate mutations fuzz
-	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
+	$(MAKE) simulate mutations fuzz doc
 	$(MAKE) report full-stack
 
 SEEDS ?= 20000
-simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s tells the story of one
+simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s traces one
 	cargo build --quiet --workspace --bin simulate
 	target/debug/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-mutations: ## Break the protocol in a copy of the source, in sixteen ways; the simulation has to find each
+mutations: ## Break the protocol in a copy of the source, one way at a time; the simulation has to find each
 	tests/hunt/mutations/run
 
 SECONDS ?= 10
@@ -33,16 +36,21 @@ BENCH ?=
 BENCH_TARGET = x86_64-unknown-linux-gnu
 BENCH_CARGO = CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-cpu=haswell" cargo
 BENCH_PROFILE = --quiet --release --target $(BENCH_TARGET)
-bench: ## What it costs, beside a Python peer and the recipe, in one run: target/bench (Linux x86_64, Python 3.11, 3 GB)
+bench: ## Time, memory, requests and cost, beside a Python peer and the Flink baseline: target/bench (Linux x86_64, Python 3.11, 3 GB)
 	$(BENCH_CARGO) build $(BENCH_PROFILE) --package detector
 	$(BENCH_CARGO) build $(BENCH_PROFILE) --package alerter
 	$(BENCH_CARGO) run $(BENCH_PROFILE) --package benches --bin bench -- $(BENCH)
 
-fmt:
+fmt: ## Check the format
 	cargo fmt --all --check
 
-lint:
+lint: fmt ## Format, clippy, and the licences and sources of dependencies if cargo-deny is installed
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences and sources are not checked (cargo install cargo-deny)"; fi
+
+doc: ## Build the documentation of every crate
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
 
 full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
 	tests/deployed/full-stack/run
@@ -50,5 +58,5 @@ full-stack: ## sam build, sam deploy to an emulator on loopback, transactions th
 report: ## The report of `sigma replay` in a real browser; screenshots in target/report (Python 3.11, Chromium)
 	tests/deployed/report/run
 
-template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not see (Python 3.11)
+template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not check (Python 3.11)
 	tests/deployed/template/run

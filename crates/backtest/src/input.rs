@@ -68,7 +68,7 @@ pub struct Reader {
     sources: Sources,
     settings: ReaderSettings,
     current: Option<Current>,
-    /// InputFormat of the first file.
+    /// Format of the first file.
     format: Option<&'static str>,
     columns: Option<Columns>,
     has_label: bool,

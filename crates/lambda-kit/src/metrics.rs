@@ -24,6 +24,17 @@ impl Counts {
         Self { function, values: Vec::new() }
     }
 
+    /// The function's name: the value of the dimension `Function`.
+    #[must_use]
+    pub const fn function(&self) -> &'static str {
+        self.function
+    }
+
+    /// The names of the counts that are not zero.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.values.iter().map(|(name, _)| *name)
+    }
+
     /// Adds a count; a zero is left out.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: u64) -> Self {

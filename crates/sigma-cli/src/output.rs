@@ -19,7 +19,7 @@ impl Output {
     ///
     /// # Errors
     /// If the figures cannot be written as JSON.
-    pub fn render(&self, figures: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<Option<String>> {
+    pub fn render(self, figures: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<Option<String>> {
         match (self.json, self.quiet) {
             (true, _) => Ok(Some(serde_json::to_string(figures)?)),
             (false, true) => Ok(None),

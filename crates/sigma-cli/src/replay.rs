@@ -79,20 +79,36 @@ pub struct Options {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Columns of a CSV")]
 pub struct ColumnOptions {
-    /// CSV column with the user [default: userId, user, customer, card, account, cc_num or the like].
-    #[arg(long, value_name = "NAME")]
+    /// The user.
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "CSV column with the user [default: userId, user, customer, card, account, cc_num or the like]"
+    )]
     pub user_column: Option<String>,
-    /// CSV column with the amount [default: amount, amt, value or the like].
-    #[arg(long, value_name = "NAME")]
+    /// The amount.
+    #[arg(long, value_name = "NAME", help = "CSV column with the amount [default: amount, amt, value or the like]")]
     pub amount_column: Option<String>,
-    /// CSV column with the time [default: timestamp, time, date, trans_date_trans_time or the like].
-    #[arg(long, value_name = "NAME")]
+    /// The event time.
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "CSV column with the time [default: timestamp, time, date, trans_date_trans_time or the like]"
+    )]
     pub time_column: Option<String>,
-    /// CSV column with the transaction's id, which identifies retries [default: transactionId, trans_num or the like].
-    #[arg(long, value_name = "NAME")]
+    /// The transaction's id.
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "CSV column with the transaction's id, which identifies retries [default: transactionId, trans_num or the like]"
+    )]
     pub id_column: Option<String>,
-    /// Column or JSON field that says whether a transaction is anomalous [default: label, is_fraud, class or the like].
-    #[arg(long, value_name = "NAME")]
+    /// The label.
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "Column or JSON field that says whether a transaction is anomalous [default: label, is_fraud, class or the like]"
+    )]
     pub label_column: Option<String>,
 }
 

@@ -2,8 +2,10 @@
 
 import copy
 import functools
+import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,6 +119,13 @@ def logical_id(function):
 def functions():
     """Every folder of functions/ is a deployed Lambda."""
     return sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
+
+
+@functools.cache
+def contract():
+    """The variables and metrics that the code declares."""
+    printed = subprocess.run([ROOT / "target/debug/contract"], check=True, capture_output=True, text=True).stdout
+    return json.loads(printed)
 
 
 def source(path):

@@ -43,11 +43,9 @@ def written_out(rows):
 def emitted():
     """Every metric that the code emits, as CloudWatch names it."""
     for function in model.functions():
-        summary = model.source(f"functions/{function}/src/summary.rs")
-        for name in re.findall(r'\.with\("(\w+)"|=> "(\w+)"', summary):
-            yield (NAMESPACE, "".join(name), "Function", function)
-    sink = model.source("functions/alerter/src/metric_sink/cloudwatch.rs")
-    metric, dimension = (re.search(rf'const {name}: &str = "(\w+)";', sink).group(1) for name in ("METRIC", "DIMENSION"))
+        for name in model.contract()[function]["metrics"]:
+            yield (NAMESPACE, name, "Function", function)
+    metric, dimension = model.contract()["anomaly_count"]
     yield (NAMESPACE, metric, dimension, SOURCE)
 
 
@@ -58,7 +56,7 @@ def test_the_dashboard_shows_exactly_the_metrics_that_the_functions_emit():
 
 def test_the_functions_of_the_code_are_the_functions_of_the_metrics():
     for function in model.functions():
-        assert f'Counts::new("{function}")' in model.source(f"functions/{function}/src/summary.rs")
+        assert model.contract()[function]["dimension"] == function
 
 
 def test_every_metric_names_one_resource():

@@ -1,24 +1,22 @@
-"""template.yaml sets what config.rs reads: the same names, within the same ranges, with the same defaults."""
+"""template.yaml sets the variables that the functions read: the same names, within the same ranges, with the same defaults.
 
+The functions themselves say what they read (model.contract)."""
+
+import functools
 import re
 
 import pytest
 
 import model
 
-NUMBER = re.compile(r'env\.number\(\s*names::(\w+),\s*"[^"]*",\s*([^,]+),\s*([^,)]+),?\s*\)')
-WORDS = re.compile(r'env\.parsed_with\(\s*names::(\w+),\s*"(\w+) or (\w+)"')
+# Left to the rule, which has a default for each kind.
+LEFT_TO_THE_RULE = "MIN_OBSERVATIONS"
 
 
-def config(function):
-    return model.source(f"functions/{function}/src/config.rs")
-
-
-def names_all(function):
-    """`names::ALL`, each constant replaced by its value."""
-    constants = dict(re.findall(r'pub const (\w+): &str = "(\w+)";', config(function)))
-    listed = re.search(r"pub const ALL: \[&str; \d+\] = \[([^\]]*)\]", config(function)).group(1)
-    return [constants[name] for name in re.findall(r"\w+", listed)]
+@functools.cache
+def settings():
+    """The rows of every function's variables, by function and name."""
+    return {name: {row["name"]: row for row in model.contract()[name]["variables"]} for name in model.functions()}
 
 
 def parameter_of(function, variable):
@@ -26,75 +24,75 @@ def parameter_of(function, variable):
     return model.template()["Parameters"][model.environment(function)[variable]["Ref"]]
 
 
-def matches(pattern):
-    """The pattern's findings in every function's config.rs, the function before them."""
-    return [(function, *found) for function in model.functions() for found in pattern.findall(config(function))]
+def rows(condition):
+    """Every (function, row) with a default that satisfies a condition."""
+    return [
+        (function, row)
+        for function, named in settings().items()
+        for row in named.values()
+        if row["default"] is not None and row["name"] != LEFT_TO_THE_RULE and condition(row)
+    ]
 
 
-def number(function, expression):
-    """A number written in config.rs: a literal, a constant, or a field of the rule's defaults; None if it is open."""
-    expression = expression.strip()
-    if not expression:
-        return None
-    literal = expression.replace("_", "")
-    if re.fullmatch(r"\d+(\.\d+)?", literal):
-        return float(literal)
-    if field := re.fullmatch(r"default\.(\w+)", expression):
-        rule = model.source("crates/anomaly-core/src/rule.rs").split("impl Default for RuleSettings")[1]
-        return number(function, re.search(rf"{field.group(1)}: ([^,]+),", rule).group(1))
-    constant = re.search(rf"const {re.escape(expression)}\b[^=]*= (?:NonZeroUsize::new\()?([\d_.]+)", config(function))
-    return number(function, constant.group(1)) if constant else None
+def named(case):
+    return case if isinstance(case, str) else case["name"]
+
+
+def is_number(row):
+    return row["min"] is not None
 
 
 @pytest.mark.parametrize("function", model.functions())
 def test_the_template_sets_exactly_the_variables_that_the_function_reads(function):
-    assert sorted(model.environment(function)) == sorted(names_all(function))
+    assert sorted(model.environment(function)) == sorted(settings()[function])
 
 
-@pytest.mark.parametrize(("function", "variable", "default", "bounds"), matches(NUMBER))
-def test_a_number_has_the_range_and_the_default_of_the_code(function, variable, default, bounds):
-    parameter = parameter_of(function, variable)
-    low, high = (number(function, bound) for bound in bounds.replace("..=", "..").split(".."))
+@pytest.mark.parametrize(("function", "row"), rows(is_number), ids=named)
+def test_a_number_has_the_range_and_the_default_of_the_code(function, row):
+    parameter = parameter_of(function, row["name"])
     assert parameter["Type"] == "Number"
-    assert float(parameter["Default"]) == number(function, default)
-    assert parameter.get("MaxValue") == high
-    if low is None:  # Open below: above zero.
-        assert parameter["MinValue"] > 0
+    assert float(parameter["Default"]) == float(row["default"])
+    assert parameter.get("MaxValue") == row["max"]
+    if row["isMinExcluded"]:
+        assert parameter["MinValue"] > row["min"]
     else:
-        assert parameter["MinValue"] == low
+        assert parameter["MinValue"] == row["min"]
 
 
-@pytest.mark.parametrize(("function", "variable", "one", "other"), matches(WORDS))
-def test_a_choice_has_the_words_of_the_code(function, variable, one, other):
-    parameter = parameter_of(function, variable)
-    assert parameter["AllowedValues"] == [one, other]
-    assert parameter["Default"] == one
+@pytest.mark.parametrize(("function", "row"), rows(lambda row: row["values"]), ids=named)
+def test_a_choice_has_the_words_and_the_default_of_the_code(function, row):
+    parameter = parameter_of(function, row["name"])
+    assert parameter["AllowedValues"] == row["values"]
+    assert parameter["Default"] == row["default"]
+
+
+def test_a_text_has_the_default_of_the_code():
+    texts = {(function, row["name"]): row for function, row in rows(lambda row: not is_number(row) and not row["values"])}
+    assert {name for _, name in texts} == {"METRIC_NAMESPACE", "METRIC_SOURCE"}
+    for (function, name), row in texts.items():
+        value = model.environment(function)[name]
+        assert model.template()["Parameters"][value["Ref"]]["Default"] == row["default"]
 
 
 @pytest.mark.parametrize(("count", "is_accepted"), [("", True), ("2", False), ("3", True), ("1000", True), ("1001", False)])
 def test_the_minimum_of_observations_may_be_left_to_the_rule(count, is_accepted):
-    assert '"3 to 1000"' in config("detector")
-    pattern = parameter_of("detector", "MIN_OBSERVATIONS")["AllowedPattern"]
+    row = settings()["detector"][LEFT_TO_THE_RULE]
+    assert (row["min"], row["max"]) == (3, 1000)
+    pattern = parameter_of("detector", LEFT_TO_THE_RULE)["AllowedPattern"]
     assert bool(re.fullmatch(pattern, count)) == is_accepted
 
 
-def test_the_ranges_were_found_in_the_code():
-    numbers = {variable for _, variable, *_ in matches(NUMBER)}
-    words = {variable for _, variable, *_ in matches(WORDS)}
-    found = numbers | words | {"MIN_OBSERVATIONS"}
-    knobs = {
-        variable
+def test_a_variable_that_is_not_set_by_a_parameter_has_no_default():
+    required = {
+        name for function, named in settings().items() for name, row in named.items() if row["default"] is None
+    }
+    by_parameter = {
+        name
         for function in model.functions()
-        for variable, value in model.environment(function).items()
+        for name, value in model.environment(function).items()
         if value.get("Ref") in model.template()["Parameters"]
     }
-    assert knobs - found == {"METRIC_NAMESPACE", "METRIC_SOURCE"}
-
-
-@pytest.mark.parametrize("variable", ["METRIC_NAMESPACE", "METRIC_SOURCE"])
-def test_a_name_has_the_default_of_the_code(variable):
-    default = parameter_of("alerter", variable)["Default"]
-    assert re.search(rf'names::{variable},\s*ascii,\s*"{default}"', config("alerter"))
+    assert required.isdisjoint(by_parameter)
 
 
 def test_the_stream_and_the_detector_agree_on_the_retention():

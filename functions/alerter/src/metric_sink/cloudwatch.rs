@@ -6,8 +6,10 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 
 use super::{MetricError, MetricSink};
 
-const METRIC: &str = "AnomalyCount";
-const DIMENSION: &str = "Source";
+/// The metric's name.
+pub const METRIC: &str = "AnomalyCount";
+/// The name of its one dimension.
+pub const DIMENSION: &str = "Source";
 
 /// One PutMetricData a call.
 #[derive(Debug, Clone)]

@@ -1,0 +1,60 @@
+//! What the code declares and template.yaml has to match, as JSON: every environment variable and every metric of both functions. The
+//! tests of the template read it from here, not from the source.
+
+use alerter::AlerterSummary;
+use alerter::metric_sink::cloudwatch;
+use anomaly_core::{KnobRow, RejectReason, VerdictCounts};
+use detector::DetectorSummary;
+use lambda_kit::metrics::Counts;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Contract {
+    alerter: Function,
+    detector: Function,
+    /// Metric and dimension that the alerter puts by an API call.
+    anomaly_count: [&'static str; 2],
+}
+
+#[derive(Serialize)]
+struct Function {
+    variables: Vec<KnobRow>,
+    /// The value of the metrics' dimension `Function`.
+    dimension: &'static str,
+    metrics: Vec<&'static str>,
+}
+
+fn main() -> Result<(), serde_json::Error> {
+    let contract = Contract {
+        alerter: function(alerter::config::variables(), &alerter_summary().counts()),
+        detector: function(detector::config::variables(), &detector_summary().counts()),
+        anomaly_count: [cloudwatch::METRIC, cloudwatch::DIMENSION],
+    };
+    println!("{}", serde_json::to_string(&contract)?);
+    Ok(())
+}
+
+fn function(variables: Vec<KnobRow>, counts: &Counts) -> Function {
+    Function { variables, dimension: counts.function(), metrics: counts.names().collect() }
+}
+
+/// A summary in which nothing is zero, since zeros are not written.
+fn detector_summary() -> DetectorSummary {
+    DetectorSummary {
+        records: 1,
+        users: 1,
+        verdicts: VerdictCounts { warming_up: 1, normal: 1, warning: 1, high: 1, critical: 1, duplicates: 1, late: 1 },
+        rejected: RejectReason::ALL.map(|reason| (reason, 1)).into(),
+        cache_hits: 1,
+        cache_misses: 1,
+        state_conflicts: 1,
+        anomalies_sent: 1,
+        outboxes_cleared: 1,
+        users_failed: 1,
+        quarantine_failed: 1,
+    }
+}
+
+fn alerter_summary() -> AlerterSummary {
+    AlerterSummary { messages: 1, poison: 1, suppressed: 1, held: 1, publications: 1, alerts: 1, failed: 1 }
+}
