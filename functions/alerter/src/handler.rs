@@ -147,6 +147,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
             let answered = invocation.within(&self.clock, PUBLISH_RESERVE_MS, self.publisher.publish(call)).await;
             confirmed.extend(answered.unwrap_or_else(|| vec![false; call.len()]));
         }
+        debug_assert_eq!(confirmed.len(), publications.len(), "the publisher has to answer for each publication");
         let confirmed: Vec<_> = publications.iter().zip(confirmed).filter(|(_, is_confirmed)| *is_confirmed).collect();
         progress.summary.publications = count(confirmed.len());
         let ids: BTreeSet<&str> =

@@ -54,8 +54,17 @@ pub enum NotAnAlert {
     #[error("the body has {0} bytes; an alert has {BODY_BYTES_MAX} at most")]
     TooLarge(usize),
     /// Neither an anomaly message nor the plain-text contract.
-    #[error("the body is neither an anomaly message nor a text with \"{PLAIN_TEXT_MARK}\"")]
-    Unknown(#[source] serde_json::Error),
+    ///
+    /// Only the place of the error: serde's own text quotes the value, and a user id or an amount must not reach the log.
+    #[error(
+        "the body is neither an anomaly message (see line {line}, column {column}) nor a text with \"{PLAIN_TEXT_MARK}\""
+    )]
+    Unknown {
+        /// Line of the body, from 1.
+        line: usize,
+        /// Column of the line.
+        column: usize,
+    },
     /// Written by newer code.
     #[error("the anomaly message has version {0}; this alerter reads version {MESSAGE_VERSION}")]
     Version(u32),
@@ -92,7 +101,10 @@ impl Alert {
             Err(_) if body.contains(PLAIN_TEXT_MARK) && !body.trim_start().starts_with('{') => {
                 Ok(Self { id: format!("sqs:{message_id}"), text: body.trim().to_owned(), anomaly: None })
             }
-            Err(error) => Err(newer_version(body).map_or(NotAnAlert::Unknown(error), NotAnAlert::Version)),
+            Err(error) => {
+                let unknown = NotAnAlert::Unknown { line: error.line(), column: error.column() };
+                Err(newer_version(body).map_or(unknown, NotAnAlert::Version))
+            }
         }
     }
 
@@ -140,10 +152,18 @@ mod tests {
     #[test]
     fn a_body_of_neither_kind_is_not_an_alert() {
         for body in ["", "hello", "{}", r#"{"version":1}"#, "[1]"] {
-            assert!(matches!(read(body), Err(NotAnAlert::Unknown(_))), "{body}");
+            assert!(matches!(read(body), Err(NotAnAlert::Unknown { .. })), "{body}");
         }
         assert!(matches!(read(r#"{"version":2,"text":"ANOMALY DETECTED"}"#), Err(NotAnAlert::Version(2))));
         assert!(matches!(Alert::read(&QueueMessage::default()), Err(NotAnAlert::Incomplete)));
+    }
+
+    #[test]
+    fn the_reason_quotes_nothing_of_the_body() {
+        for body in [r#"{"version":1,"userId":"alice","amount":"12.30"}"#, r#"{"severity":"alice"}"#, "alice 12.30"] {
+            let reason = lambda_kit::telemetry::chain(&read(body).unwrap_err());
+            assert!(!reason.contains("alice") && !reason.contains("12.30"), "{reason}");
+        }
     }
 
     #[test]

@@ -112,6 +112,7 @@ impl DetectorSettings {
         let hours = env.knob(&knobs::STREAM_RETENTION_HOURS)?;
         let skew_ms = i64::from(env.knob(&MAX_CLOCK_SKEW_SECONDS)?) * 1_000;
         let cache_users_max = usize::try_from(env.knob(&CACHE_USERS_MAX)?).unwrap_or(usize::MAX);
+        debug_assert!(cache_users_max > 0, "the knob accepts 1 or more");
         Ok(Self {
             // A record more than a window ahead would make all records that are on time late.
             clock_skew_ms_max: skew_ms.min(rule.window_length_ms()),

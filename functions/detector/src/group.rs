@@ -54,6 +54,7 @@ pub(crate) fn group<'b>(records: &'b [UserRecord<'b>]) -> Vec<UserRecords<'b>> {
             users.push(UserRecords { user_id, records: Vec::new() });
             users.len() - 1
         });
+        debug_assert!(index < users.len(), "user {index} of {}", users.len());
         if let Some(user) = users.get_mut(index) {
             user.records.push(record);
         }

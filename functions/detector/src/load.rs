@@ -61,7 +61,12 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
         let user_ids: Vec<&str> = users.iter().map(|user| user.user_id).collect();
         let reading =
             async { if user_ids.is_empty() { Vec::new() } else { self.detector.store.load(&user_ids).await } };
-        self.invocation.within(&self.detector.clock, COMMIT_RESERVE_MS, reading).await.unwrap_or_default()
+        let found = self.invocation.within(&self.detector.clock, COMMIT_RESERVE_MS, reading).await;
+        debug_assert!(
+            found.as_ref().is_none_or(|found| found.len() == users.len()),
+            "the store has to answer for each user"
+        );
+        found.unwrap_or_default()
     }
 
     /// A user without an item.

@@ -29,7 +29,13 @@ impl SnsPublisher {
 
     /// One call. Returns the indices that SNS confirmed.
     async fn publish_once(&self, pending: Vec<(usize, &Publication)>) -> Vec<usize> {
-        let entries = pending.into_iter().filter_map(|(index, publication)| entry(index, publication).ok()).collect();
+        let entries = pending.into_iter().filter_map(|(index, publication)| {
+            let entry = entry(index, publication);
+            // An entry that were left out would not be confirmed.
+            debug_assert!(entry.is_ok(), "every required field is set: {entry:?}");
+            entry.ok()
+        });
+        let entries = entries.collect();
         let call = self.client.publish_batch().topic_arn(&self.topic_arn);
         match call.set_publish_batch_request_entries(Some(entries)).send().await {
             Ok(answer) => {

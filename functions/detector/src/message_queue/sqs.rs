@@ -31,7 +31,10 @@ impl SqsQueue {
     /// One call. Returns the indices that SQS confirmed.
     async fn send_once(&self, pending: Vec<(usize, &String)>) -> Vec<usize> {
         let entry = |(index, body): (usize, &String)| {
-            SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build().ok()
+            let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
+            // An entry that were left out would not be confirmed.
+            debug_assert!(entry.is_ok(), "every required field is set: {entry:?}");
+            entry.ok()
         };
         let entries = pending.into_iter().filter_map(entry).collect();
         match self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {

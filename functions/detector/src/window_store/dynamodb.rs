@@ -142,6 +142,7 @@ fn number(value: impl std::fmt::Display) -> AttributeValue {
 
 /// The item of a user.
 fn to_item(user_id: &str, user: &StoredUser) -> Result<Item, StoreError> {
+    debug_assert!(user.version.is_some(), "a user is written as a version");
     let window = newest_window(&user.state);
     let stddev = (window.sum_squares / f64::from(window.count.saturating_sub(1).max(1))).sqrt();
     let mut item = key(user_id);
