@@ -12,3 +12,4 @@ mod protocol_of_the_alerter;
 mod protocol_of_the_detector;
 mod replay;
 mod scenarios;
+mod traps;

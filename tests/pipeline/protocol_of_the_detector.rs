@@ -120,8 +120,11 @@ async fn a_stale_cache_loses_its_write_and_folds_anew() {
 async fn a_users_anomalies_beyond_one_outbox_are_all_sent() {
     let bench = DetectorBench::new();
     let mut records = warm_up(0, "u");
-    // Each larger than the one before: clamped or not, every one of them is an anomaly.
-    records.extend((20..200_u8).map(|i| transaction(i.into(), "u", f64::from(i).powi(2) * 1_000.0)));
+    // Each third is an anomaly, larger than the one before; more of them would be a new level.
+    records.extend((20..560_u16).map(|i| {
+        let amount = if i % 3 == 0 { f64::from(i).powi(2) * 1_000.0 } else { 100.0 + f64::from(i % 7) };
+        transaction(i.into(), "u", amount)
+    }));
     let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
     assert_eq!((failed, summary.verdicts.anomalies(), summary.outboxes_cleared), (None, 180, 1));
     assert_eq!(bench.sent_ids().len(), 180);

@@ -20,17 +20,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::moments::is_mean;
 use crate::state::{FINGERPRINT_BYTES, RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState};
-use crate::{EVENT_TIME_MS_MAX, LongTerm, Moments, PANES_KEPT, Position, SequenceNumber, ShardId, Window};
+use crate::{EVENT_TIME_MS_MAX, LongTerm, Moments, PANES_KEPT, Position, Run, SequenceNumber, ShardId, Window};
 
-/// The only format so far.
-const FORMAT: u8 = 1;
+/// Window, long-term baseline, positions and recent transactions.
+const FORMAT_1: u8 = 1;
+/// The same, followed by run and withheld amount. Written only if there is either, so that code that reads format 1 alone still reads
+/// almost every state after a rollback.
+const FORMAT_2: u8 = 2;
 
 /// Why bytes are not a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Written by newer code, or not a state at all.
-    #[error("the state has format {0}; this version reads format {FORMAT}")]
+    #[error("the state has format {0}; this version reads formats {FORMAT_1} and {FORMAT_2}")]
     UnknownFormat(u8),
     /// No bytes.
     #[error("the state is empty")]
@@ -53,6 +57,13 @@ struct Packed {
     long_term: LongTerm,
     positions: Vec<PackedPosition>,
     recent: Vec<[u8; FINGERPRINT_BYTES]>,
+}
+
+/// What format 2 adds.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct Extra {
+    run_halves: i8,
+    withheld: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,7 +102,12 @@ pub fn encode(state: &UserState) -> Vec<u8> {
         positions: state.positions.iter().map(pack_position).collect(),
         recent: state.recent.iter().copied().collect(),
     };
-    let bytes = postcard::to_extend(&packed, vec![FORMAT]);
+    let extra = Extra { run_halves: state.run.halves, withheld: state.withheld };
+    let bytes = if extra == Extra::default() {
+        postcard::to_extend(&packed, vec![FORMAT_1])
+    } else {
+        postcard::to_extend(&packed, vec![FORMAT_2]).and_then(|bytes| postcard::to_extend(&extra, bytes))
+    };
     // Writing plain values to a growing vector cannot fail. If it did, `decode` would refuse the empty bytes.
     debug_assert!(bytes.is_ok(), "{bytes:?}");
     bytes.unwrap_or_default()
@@ -103,19 +119,23 @@ pub fn encode(state: &UserState) -> Vec<u8> {
 /// [`CodecError`] for anything that [`encode`] did not write. A corrupt state is reported, never repaired or reset.
 pub fn decode(bytes: &[u8]) -> Result<UserState, CodecError> {
     let (format, body) = bytes.split_first().ok_or(CodecError::Empty)?;
-    if *format != FORMAT {
+    if ![FORMAT_1, FORMAT_2].contains(format) {
         return Err(CodecError::UnknownFormat(*format));
     }
     let (packed, rest) = postcard::take_from_bytes::<Packed>(body).map_err(|_| CodecError::Layout)?;
+    let (extra, rest) = match *format {
+        FORMAT_1 => (Extra::default(), rest),
+        _ => postcard::take_from_bytes::<Extra>(rest).map_err(|_| CodecError::Layout)?,
+    };
     if !rest.is_empty() {
         return Err(CodecError::Layout);
     }
-    let state = unpack(packed)?;
+    let state = unpack(packed, &extra)?;
     // A state has exactly one form. `encode` never pads a varint or writes a numbered shard as a name.
     if encode(&state) == bytes { Ok(state) } else { Err(CodecError::Layout) }
 }
 
-fn unpack(packed: Packed) -> Result<UserState, CodecError> {
+fn unpack(packed: Packed, extra: &Extra) -> Result<UserState, CodecError> {
     let times_are_sound = packed.window_length_ms > 0
         && match packed.newest_event_time_ms {
             None => packed.occupied == 0,
@@ -125,10 +145,15 @@ fn unpack(packed: Packed) -> Result<UserState, CodecError> {
     require(packed.long_term.is_sound(), "long-term baseline")?;
     require(packed.positions.len() <= SHARDS_PER_USER_MAX, "number of positions")?;
     require(packed.recent.len() <= RECENT_TRANSACTIONS_MAX, "number of recent transactions")?;
+    let run = Run { halves: extra.run_halves };
+    require(run.is_possible(), "run")?;
+    require(extra.withheld.is_none_or(is_mean), "withheld amount")?;
     let panes = unpack_panes(packed.occupied, &packed.panes)?;
     Ok(UserState {
         window: Window::restore(packed.window_length_ms, packed.newest_event_time_ms, &panes),
         long_term: packed.long_term,
+        run,
+        withheld: extra.withheld,
         positions: packed.positions.into_iter().map(unpack_position).collect::<Result<_, _>>()?,
         recent: packed.recent.into(),
     })

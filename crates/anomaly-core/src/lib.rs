@@ -2,7 +2,7 @@
 //!
 //! One function is the heart: [`UserState::step`] takes a user's state and one [`Transaction`], in order of arrival, and returns
 //! a [`Verdict`]. Everything else here serves it: [`Moments`] and [`Window`] are the rolling statistics, [`LongTerm`] is the
-//! long-term baseline, [`Rule`] the test, [`knobs`] its settings, [`Position`] the memory of what was applied, [`codec`] the
+//! long-term baseline, [`Run`] the memory of a new level, [`Rule`] the test, [`knobs`] its settings, [`Position`] the memory of what was applied, [`codec`] the
 //! stored bytes, [`AnomalyMessage`] the message that the detector sends.
 //!
 //! Invariants: the same transactions in the same order give the same state to the bit, however they are split into batches;
@@ -14,6 +14,7 @@
 
 pub mod codec;
 pub mod knobs;
+mod level;
 mod long_term;
 mod message;
 mod moments;
@@ -26,6 +27,7 @@ mod verdict_counts;
 mod window;
 
 pub use knobs::{Choice, Knob, KnobError, KnobRow};
+pub use level::Run;
 pub use long_term::LongTerm;
 pub use message::{AnomalyId, AnomalyMessage, MESSAGE_VERSION, NotAnAnomalyId, Origin};
 pub use moments::Moments;

@@ -17,7 +17,8 @@ pub enum RejectReason {
     MissingField,
     /// The payload is not an object, or a field does not have its JSON type from the contract.
     WrongType,
-    /// `userId` has fewer than 1 or more than 256 characters, a control character, U+FFFE or U+FFFF.
+    /// `userId` has fewer than 1 or more than 256 characters, or one that would not be shown as it is: a control or format character, a
+    /// line or paragraph separator, U+FFFE or U+FFFF.
     UserIdInvalid,
     /// `amount` is a number that a 64-bit float cannot hold.
     AmountNotFinite,

@@ -15,6 +15,8 @@ const SCORE_ABSOLUTE_MAX: f64 = 1e9;
 /// Scores from which an anomaly is high, and critical.
 const SCORE_HIGH: f64 = 5.0;
 const SCORE_CRITICAL: f64 = 10.0;
+/// Observations from which an amount is clamped before it is judged.
+const TAMED_FROM: u32 = 3;
 /// Most pseudo-observations that the long-term baseline lends to the window.
 const PSEUDO_OBSERVATIONS_MAX: u32 = 10;
 
@@ -139,17 +141,35 @@ impl Rule {
         Some((Assessment { baseline, threshold, score }, is_anomaly.then(|| Severity::of(score))))
     }
 
-    /// The amount that is folded into the state. `adaptive` clamps it to within the threshold of the mean, on both sides whatever
-    /// the direction, so that neither an outlier nor a refund widens the next threshold.
+    /// The amount that is folded into the state after it was judged. `adaptive` clamps it to within the threshold of the mean, on both
+    /// sides whatever the direction, so that neither an outlier nor a refund widens the next threshold. Where the threshold is the mean
+    /// itself (nothing but zeros so far) it does not clamp: nothing else could ever be learnt.
     #[must_use]
-    pub fn winsorise(&self, amount: f64, assessment: Option<&Assessment>) -> f64 {
-        match assessment {
-            Some(Assessment { baseline, threshold, .. }) if self.settings.kind == RuleKind::Adaptive => {
-                let reach = (threshold - baseline.mean).abs();
-                amount.clamp(baseline.mean - reach, baseline.mean + reach)
+    pub fn winsorise(&self, amount: f64, assessment: &Assessment) -> f64 {
+        match self.settings.kind {
+            RuleKind::Adaptive => {
+                clamped(amount, assessment.baseline.mean, assessment.threshold - assessment.baseline.mean)
             }
-            _ => amount,
+            RuleKind::Plain => amount,
         }
+    }
+
+    /// The amount that is folded into the state, or into the long-term baseline alone, without having been judged: clamped as if
+    /// it were judged, from the third observation on. Two say next to nothing about a spread.
+    #[must_use]
+    pub fn tame(&self, amount: f64, window: Moments, long_term: &LongTerm) -> f64 {
+        let pooled = pool(window, long_term);
+        if pooled.count < TAMED_FROM {
+            return amount;
+        }
+        let stddev = self.floored_stddev(&pooled);
+        clamped(amount, pooled.mean, self.multipliers.at(pooled.count) * stddev)
+    }
+
+    /// Observations that the window and the long-term baseline make together; see [`Self::assess`].
+    #[must_use]
+    pub fn observations(&self, window: Moments, long_term: &LongTerm) -> u32 {
+        pool(window, long_term).count
     }
 
     /// The baseline of the configured rule; `None` while there are too few observations.
@@ -161,9 +181,13 @@ impl Rule {
         if pooled.count < self.observations_min {
             return None;
         }
-        let floor = self.settings.stddev_floor_ratio * pooled.mean.abs();
-        let stddev = (pooled.sum_squares / f64::from(pooled.count - 1)).sqrt().max(floor);
-        Some(Baseline { count: pooled.count, mean: pooled.mean, stddev })
+        Some(Baseline { count: pooled.count, mean: pooled.mean, stddev: self.floored_stddev(&pooled) })
+    }
+
+    /// Sample standard deviation of at least two observations, at least the floor.
+    fn floored_stddev(&self, moments: &Moments) -> f64 {
+        let floor = self.settings.stddev_floor_ratio * moments.mean.abs();
+        (moments.sum_squares / f64::from(moments.count - 1)).sqrt().max(floor)
     }
 
     fn multiplier(&self, count: u32) -> f64 {
@@ -180,6 +204,12 @@ impl Rule {
 fn pool(window: Moments, long_term: &LongTerm) -> Moments {
     let count = long_term.count.saturating_sub(window.count).min(PSEUDO_OBSERVATIONS_MAX);
     window.merge(Moments::new(count, long_term.mean, f64::from(count) * long_term.variance))
+}
+
+/// The amount, at most |`reach`| from the mean; unchanged if that is 0.
+fn clamped(amount: f64, mean: f64, reach: f64) -> f64 {
+    let reach = reach.abs();
+    if reach == 0.0 { amount } else { amount.clamp(mean - reach, mean + reach) }
 }
 
 fn score(deviation: f64, stddev: f64) -> f64 {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use crate::RejectReason;
 
@@ -40,13 +41,13 @@ pub struct RawTransaction<'a> {
 /// A valid transaction: one decoded and accepted input record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transaction<'a> {
-    /// 1 to 256 characters, none of them a control character, U+FFFE or U+FFFF.
+    /// 1 to 256 characters, none of which is refused: control and format characters, line and paragraph separators, U+FFFE, U+FFFF.
     pub user_id: Cow<'a, str>,
     /// Finite, |amount| ≤ 1e12; never −0.0.
     pub amount: f64,
     /// Event time in ms since the epoch, 0 to [`EVENT_TIME_MS_MAX`].
     pub event_time_ms: i64,
-    /// The producer's own id, if it sent one; any text.
+    /// The producer's own id, if it sent one; any text that is not blank.
     pub transaction_id: Option<Cow<'a, str>>,
     /// The merchant's id, if it is known; any text.
     pub merchant_id: Option<Cow<'a, str>>,
@@ -74,7 +75,7 @@ impl<'a> Transaction<'a> {
             user_id: raw.user_id.0,
             amount: valid_amount(raw.amount)?,
             event_time_ms: raw.timestamp,
-            transaction_id: raw.transaction_id.map(|text| text.0),
+            transaction_id: raw.transaction_id.map(|text| text.0).filter(|id| !is_blank(id)),
             merchant_id: raw.merchant_id.map(|text| text.0),
         })
     }
@@ -107,8 +108,21 @@ pub fn printable(text: &str) -> String {
 
 /// SQS accepts the characters of XML 1.0, which exclude U+FFFE, U+FFFF and most control characters. The few control characters
 /// it does accept have no place in an identifier.
+///
+/// Format characters (Cf: zero-width characters, marks that turn the direction of text) and line and paragraph separators (Zl, Zp)
+/// are invisible or rearrange what stands around them: an alert must show the id that was sent.
 fn is_refused(c: char) -> bool {
-    c.is_control() || c == '\u{FFFE}' || c == '\u{FFFF}'
+    use GeneralCategory::{Format, LineSeparator, ParagraphSeparator};
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let is_invisible = || matches!(c.general_category(), Format | LineSeparator | ParagraphSeparator);
+    c.is_control() || c == '\u{FFFE}' || c == '\u{FFFF}' || is_invisible()
+}
+
+/// An empty or blank id identifies nothing: taken for one, it would make equal amounts retries of each other.
+fn is_blank(id: &str) -> bool {
+    id.chars().all(|c| c.is_whitespace() || is_refused(c))
 }
 
 #[cfg(test)]
@@ -129,9 +143,46 @@ mod tests {
     fn ids_are_bounded_in_characters_not_in_bytes() {
         assert_eq!(check(&"é".repeat(256), 1.0, ARRIVAL), Ok(()));
         assert_eq!(check(&"a".repeat(256), 1.0, ARRIVAL), Ok(()));
-        for bad in ["", &"a".repeat(257), "a\u{0}", "a\nb", "\u{85}", "\u{FFFE}", "\u{FFFF}"] {
+        for bad in ["", &"a".repeat(257), "a\u{0}", "a\nb", "\u{85}", "\u{FFFE}", "\u{FFFF}"]
+            .into_iter()
+            // Separators, zero-width characters, marks of direction, the byte order mark, a soft hyphen.
+            .chain([
+                "a\u{2028}b",
+                "a\u{2029}",
+                "\u{200B}",
+                "a\u{200D}b",
+                "\u{202E}a",
+                "\u{2066}a",
+                "\u{FEFF}a",
+                "a\u{AD}",
+            ])
+        {
             assert_eq!(check(bad, 1.0, ARRIVAL), Err(RejectReason::UserIdInvalid), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn ids_in_any_script_are_ids() {
+        for good in ["Zoë", "мария", "李雷", "سارة", "user 1", "a\u{A0}b", "🙂"] {
+            assert_eq!(check(good, 1.0, ARRIVAL), Ok(()), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_blank_transaction_id_is_no_id() {
+        for (id, expected) in
+            [("", None), (" ", None), ("\t\u{A0}\u{200B}", None), ("0", Some("0")), (" x ", Some(" x "))]
+        {
+            let raw = RawTransaction { transaction_id: Some(Text(id.into())), ..raw("u", 1.0, ARRIVAL) };
+            let transaction = Transaction::validate(raw, ARRIVAL, 0).unwrap();
+            assert_eq!(transaction.transaction_id.as_deref(), expected, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_informs_is_shown_without_what_would_rearrange_it() {
+        assert_eq!(printable("a\u{2028}ANOMALY\u{2029}\u{202E}x\u{200B}\0"), "a�ANOMALY��x��");
+        assert_eq!(printable("café 1"), "café 1");
     }
 
     #[test]

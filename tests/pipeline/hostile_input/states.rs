@@ -45,7 +45,13 @@ async fn corrupt_states() -> Vec<(&'static str, Vec<u8>, CodecError)> {
     let huge = 1e308_f64.to_le_bytes().into_iter().enumerate().map(|(i, byte)| (8 + i, byte));
     vec![
         ("nothing", vec![], CodecError::Empty),
-        ("an unknown format", [&[2], &whole[1..]].concat(), CodecError::UnknownFormat(2)),
+        ("an unknown format", [&[3], &whole[1..]].concat(), CodecError::UnknownFormat(3)),
+        (
+            "a run that has become a new level",
+            [&[2], &empty_with(&[])[1..], &[20, 0]].concat(),
+            CodecError::Impossible("run"),
+        ),
+        ("format 2 without what it adds", [&[2], &empty_with(&[])[1..], &[0, 0]].concat(), CodecError::Layout),
         ("text", b"hello".to_vec(), CodecError::UnknownFormat(b'h')),
         ("the format alone", vec![1], CodecError::Layout),
         ("cut off", whole[..whole.len() - 1].to_vec(), CodecError::Layout),

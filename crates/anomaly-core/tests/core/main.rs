@@ -11,4 +11,5 @@
 
 mod parity;
 mod properties;
+mod recorded;
 mod state;

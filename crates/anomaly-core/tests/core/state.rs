@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use anomaly_core::{Position, Rule, RuleSettings, ShardId, Transaction, UserState, Verdict};
+use anomaly_core::{Position, Rule, RuleKind, RuleSettings, ShardId, Transaction, UserState, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -162,4 +162,23 @@ fn another_window_length_starts_the_window_anew_and_keeps_the_rest() {
     assert_eq!(user.state.window.before(1_020_000).count, 1);
     assert_eq!(user.state.long_term.count, long_term.count + 1);
     assert_eq!(user.step(SHARD, 20, 101.0, 1_020_000, None), Verdict::Duplicate);
+}
+
+/// `plain` judges by the window alone and feeds the long-term baseline all the same, for the day on which the rule is switched.
+#[test]
+fn an_outlier_under_plain_does_not_blind_adaptive() {
+    let settings = |kind| Rule::new(RuleSettings { kind, ..RuleSettings::default() }).unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut user = User::new();
+    user.rule = settings(RuleKind::Plain);
+    let minute = |i: u64| 1_000_000 + i64::try_from(i).unwrap() * 60_000;
+    for i in 0..400 {
+        let amount = if i == 380 { 1e6 } else { normal(&mut random) };
+        user.step(SHARD, i, amount, minute(i), None);
+    }
+    user.rule = settings(RuleKind::Adaptive);
+    for i in 400..455 {
+        user.step(SHARD, i, normal(&mut random), minute(i), None);
+    }
+    assert!(matches!(user.step(SHARD, 455, 550.0, minute(455), None), Verdict::Anomaly(..)), "45 standard deviations");
 }
