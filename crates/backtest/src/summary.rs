@@ -57,7 +57,7 @@ pub struct InputSummary {
     pub first_event_time_ms: Option<i64>,
     /// The latest event time.
     pub last_event_time_ms: Option<i64>,
-    /// Transactions that are older than an earlier one of the same user. Many of them mean that the input is not sorted.
+    /// Transactions that come after a newer one of the same user. Many of them mean that the input is not sorted.
     pub out_of_order: u64,
     /// Transactions that the label marks as anomalous; `None` without a label.
     pub labelled: Option<u64>,
