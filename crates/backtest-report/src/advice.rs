@@ -1,24 +1,24 @@
-//! A sentence of advice for each finding. Each says what was seen, and what to do about it.
+//! The findings in words: each says what the data shows and, where something can be done, what to do.
 
 use maud::{Markup, html};
 
 use super::format::{count, decimal, number, percent, percent_or_dash};
 use backtest::summary::{BacktestSummary, Knobs, Quality, RuleName, RuleSummary, SweepPoint};
 
-/// Alerts per 1,000 above which a quieter threshold is proposed.
+/// Alerts per 1,000 transactions above which a quieter threshold is proposed.
 const NOISY_PER_1000: f64 = 2.0;
-/// The quieter threshold has at most this share of the alerts.
+/// A quieter threshold raises at most this share of the alerts.
 const QUIETER: f64 = 1.0 / 3.0;
-/// Share of the alerts from which few users are said to raise most of them.
+/// Share of the alerts from which the [`FEW_USERS`] noisiest users are mentioned, because they raise that much.
 const FEW_USERS_SHARE: f64 = 0.5;
 const FEW_USERS: usize = 5;
-/// Share of unjudged transactions from which it is said.
+/// Share of unjudged transactions above which they are mentioned.
 const WARMING_UP_SHARE: f64 = 0.1;
-/// Share of records out of order, late or rejected from which it is said.
+/// Share of transactions out of order or late above which they are mentioned.
 const ODD_SHARE: f64 = 0.001;
-/// Flagged transactions as a multiple of what σ promises from which the amounts are said to have heavy tails.
+/// Amounts have heavy tails if the flagged share is more than this multiple of the share that σ promises.
 const HEAVY_TAIL: f64 = 2.0;
-/// By how much another σ has to be better to be named.
+/// Gain in F1 above which a better σ is mentioned.
 const F1_GAIN: f64 = 0.02;
 
 /// The findings about the input and the first rule, and which rule is best.
@@ -48,17 +48,17 @@ fn per_1000(rate: f64) -> Markup {
     html! { strong { (decimal(rate)) } " alerts per 1,000" }
 }
 
-/// What the rule sends, and what another threshold would.
+/// How many alerts the rule raises, and how many a quieter threshold would.
 fn volume(rule: &RuleSummary) -> Markup {
-    let own = html! { (rule.label) " gives " (per_1000(rule.alerts_per_1000)) " transactions here, " (decimal(rule.alerts_per_day)) " a day" };
+    let own = html! { (rule.label) " raises " (per_1000(rule.alerts_per_1000)) " transactions here, " (decimal(rule.alerts_per_day)) " a day" };
     let quieter = rule.sweep.iter().find(|point| is_quieter(rule, point));
     match quieter {
         Some(point) if rule.alerts_per_1000 > NOISY_PER_1000 => html! {
-            (own) "; σ = " (decimal(point.sigmas)) " gives " strong { (decimal(point.alerts_per_1000)) } ", "
-            (decimal(point.alerts_per_day)) " a day. If nobody can look at that many, begin there."
+            (own) "; σ = " (decimal(point.sigmas)) " raises " strong { (decimal(point.alerts_per_1000)) } ", "
+            (decimal(point.alerts_per_day)) " a day. If nobody can review that many alerts, use the higher σ."
         },
         _ if rule.alerts == 0 => {
-            html! { (rule.label) " gives no alert here. Try a lower σ to see what is closest to one." }
+            html! { (rule.label) " raises no alerts here. Try a lower σ to see which transactions come closest." }
         }
         _ => html! { (own) "." },
     }
@@ -77,12 +77,12 @@ fn best_rule(rules: &[RuleSummary]) -> Option<Markup> {
         ", " (decimal(quality.false_alerts_per_1000)) " false alerts per 1,000"
     };
     Some(html! {
-        @if with_f1().count() > 1 { "Of these rules " strong { (rule.label) } " agrees best with the labels: " (quality_text) "." }
-        @else { strong { (rule.label) } " against the labels: " (quality_text) "." }
+        @if with_f1().count() > 1 { "Of these rules, " strong { (rule.label) } " agrees best with the labels: " (quality_text) "." }
+        @else { "Compared with the labels, " strong { (rule.label) } " has " (quality_text) "." }
     })
 }
 
-/// The point of the sweep with the best F1, if it is worth a word.
+/// The point of the sweep with the best F1, if it is worth mentioning.
 fn best_sigmas(rule: &RuleSummary) -> Option<Markup> {
     let own = rule.detection.as_ref()?.quality.f1.unwrap_or(0.0);
     let with_f1 = rule.sweep.iter().filter_map(|point| Some((point, point.quality?)));
@@ -90,14 +90,14 @@ fn best_sigmas(rule: &RuleSummary) -> Option<Markup> {
     let (point, quality) = with_f1.max_by(|a, b| f1(&a.1).total_cmp(&f1(&b.1)))?;
     (f1(&quality) > own + F1_GAIN).then(|| {
         html! {
-            "By F1, " strong { "σ = " (decimal(point.sigmas)) } " suits the labels better than " (decimal(rule.knobs.sigmas)) ": "
-            (decimal(f1(&quality))) " against " (decimal(own)) ", with precision " (percent_or_dash(quality.precision))
+            "By F1, " strong { "σ = " (decimal(point.sigmas)) } " fits the labels better than " (decimal(rule.knobs.sigmas)) ": "
+            (decimal(f1(&quality))) " compared with " (decimal(own)) ", at precision " (percent_or_dash(quality.precision))
             " and recall " (percent_or_dash(quality.recall)) "."
         }
     })
 }
 
-/// The rate of false alarms that σ has for normal amounts, against what was flagged.
+/// Compares the flagged share with the rate of false alarms that σ has for normally distributed amounts.
 fn heavy_tails(rule: &RuleSummary) -> Option<Markup> {
     let judged = rule.verdicts.normal + rule.alerts;
     if rule.rule != RuleName::Adaptive || judged == 0 {
@@ -108,9 +108,10 @@ fn heavy_tails(rule: &RuleSummary) -> Option<Markup> {
     let measured = number(unexplained) / number(judged);
     (measured > promised * HEAVY_TAIL).then(|| {
         html! {
-            "Amounts here have heavier tails than a normal distribution: σ = " (decimal(rule.knobs.sigmas)) " would flag "
-            (percent(promised)) " of usual normal amounts, and " strong { (percent(measured)) } " of the judged transactions "
-            @if rule.detection.is_some() { "without a label " } "were flagged. That is the data and not a fault; only a higher σ helps."
+            "The amounts here have heavier tails than a normal distribution. If they were normal, σ = "
+            (decimal(rule.knobs.sigmas)) " would flag " (percent(promised)) " of usual amounts, but "
+            strong { (percent(measured)) } " of the judged transactions were flagged"
+            @if rule.detection.is_some() { " without being labelled" } ". This is the data, not a fault; only a higher σ helps."
         }
     })
 }
@@ -138,9 +139,9 @@ fn few_users(rule: &RuleSummary) -> Option<Markup> {
 fn warming_up(rule: &RuleSummary) -> Option<Markup> {
     (rule.warming_up_share > WARMING_UP_SHARE).then(|| {
         html! {
-            strong { (percent(rule.warming_up_share)) } " of the transactions could not be judged, since too few of the user's own came before. "
-            @if rule.rule == RuleName::Adaptive { "That passes: the long-term baseline fills within a user's first transactions." }
-            @else { "Try a longer window than " (count(u64::from(rule.knobs.window_seconds))) " s, or the adaptive rule, which remembers beyond it." }
+            strong { (percent(rule.warming_up_share)) } " of the transactions could not be judged, because the user had too few earlier ones. "
+            @if rule.rule == RuleName::Adaptive { "This is temporary: the long-term baseline fills within a user's first transactions." }
+            @else { "Try a longer window than " (count(u64::from(rule.knobs.window_seconds))) " s, or the adaptive rule, which remembers more than one window." }
         }
     })
 }
@@ -149,7 +150,7 @@ fn late(rule: &RuleSummary) -> Option<Markup> {
     let judged = rule.verdicts.normal + rule.verdicts.warming_up + rule.alerts;
     let is_odd = number(rule.verdicts.late) > ODD_SHARE * number(judged);
     is_odd.then(|| {
-        html! { (count(rule.verdicts.late)) " transactions came after the window had passed them and were not judged. Sort the input by time." }
+        html! { (count(rule.verdicts.late)) " transactions arrived after the window had passed them and were not judged. Sort the input by time." }
     })
 }
 
@@ -158,8 +159,8 @@ fn rejected(summary: &BacktestSummary) -> Option<Markup> {
     let reasons: Vec<_> = reasons.map(|(reason, number)| format!("{} {}", count(*number), reason.as_str())).collect();
     (summary.input.rejected > 0).then(|| {
         html! {
-            strong { (count(summary.input.rejected)) } " records are no transactions (" (reasons.join(", "))
-            "). In the pipeline they would be in quarantine."
+            strong { (count(summary.input.rejected)) } " records are not transactions (" (reasons.join(", "))
+            "). The detector would quarantine them."
         }
     })
 }
@@ -168,7 +169,7 @@ fn unsorted(summary: &BacktestSummary) -> Option<Markup> {
     let is_odd = number(summary.input.out_of_order) > ODD_SHARE * number(summary.input.transactions);
     is_odd.then(|| {
         html! {
-            (count(summary.input.out_of_order)) " transactions are older than the one before them of the same user. If the stream has them \
+            (count(summary.input.out_of_order)) " transactions come after a newer one of the same user. If the stream delivers them \
              in order, sort the file before you trust these figures."
         }
     })

@@ -1,8 +1,8 @@
-//! What all charts share: a frame with axes, marks in an SVG that stretches with the page, and the same values in a table.
+//! The parts that all charts share: a frame with axes, marks in an SVG that stretches with the page, and a table of the values.
 //!
-//! The n-th mark is the n-th row of the table. The script takes what it shows on hover from there, so that no value is in the page
-//! twice. Texts are HTML and not SVG: they keep their size on a phone. Strokes keep their width for the same reason, and dots are
-//! strokes of no length.
+//! The n-th mark has its values in the n-th row of the table. The script reads from there what it shows on hover, so that no value
+//! is in the page twice. Texts are HTML, not SVG, so that they keep their size on a phone. Strokes keep their width for the same
+//! reason, and dots are strokes of zero length.
 
 use std::fmt::Write;
 
@@ -13,19 +13,19 @@ use super::scale::Scale;
 /// The SVG's own width and height; it is stretched to its frame.
 const SPAN: f64 = 1_000.0;
 
-/// How the script finds the mark that is pointed at.
+/// How the script finds the mark at the pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pointing {
-    /// The nearest one to the left or right.
+    /// The nearest one horizontally.
     Column,
-    /// The nearest one.
+    /// The nearest one in both directions.
     Dot,
 }
 
 /// A line of the legend.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
-    /// Of the swatch.
+    /// CSS class of the swatch.
     pub(super) class: String,
     pub(super) text: String,
 }
@@ -44,9 +44,9 @@ pub(super) struct Chart {
     pub(super) y_title: String,
     pub(super) legend: Vec<Key>,
     pub(super) pointing: Pointing,
-    /// Behind the marks: lines and bands.
+    /// Lines and bands behind the marks.
     pub(super) backdrop: Markup,
-    /// SVG elements of class `mark`, as many as there are rows, in their order.
+    /// SVG elements of class `mark`, one for each row, in the same order.
     pub(super) marks: Vec<Markup>,
     pub(super) columns: Vec<&'static str>,
     pub(super) rows: Vec<Vec<String>>,
@@ -104,7 +104,7 @@ impl Chart {
     fn table(&self) -> Markup {
         html! {
             details {
-                summary { "The values (" (self.rows.len()) ")" }
+                summary { "Values (" (self.rows.len()) ")" }
                 div.scroll tabindex="0" {
                     table {
                         thead { tr { @for column in &self.columns { th scope="col" { (column) } } } }
@@ -121,7 +121,7 @@ impl Chart {
     }
 }
 
-/// A column from `from` to `to` on the x axis, from the bottom up to `value`. Nothing is drawn for 0.
+/// A column from `from` to `to` on the x axis, from the bottom up to `value`. Draws nothing for 0.
 pub(super) fn bar(class: &str, x: &Scale, y: &Scale, (from, to): (f64, f64), value: f64) -> Markup {
     let (left, top) = Chart::at(x, y, (from, value));
     let (right, _) = Chart::at(x, y, (to, value));
@@ -134,7 +134,7 @@ pub(super) fn bar(class: &str, x: &Scale, y: &Scale, (from, to): (f64, f64), val
     }
 }
 
-/// A mark of a column: what is drawn in it, and its whole height to point at.
+/// A column as a mark: its bars, and its whole height to point at.
 pub(super) fn column(x: &Scale, (from, to): (f64, f64), bars: &Markup) -> Markup {
     let (left, right) = (x.place(from) * SPAN, x.place(to) * SPAN);
     html! {
@@ -145,14 +145,14 @@ pub(super) fn column(x: &Scale, (from, to): (f64, f64), bars: &Markup) -> Markup
     }
 }
 
-/// A line across a column at a height, for what is laid over its bars. Nothing is drawn for 0.
+/// A line across a column at the height of `value`, to lie over its bars. Draws nothing for 0.
 pub(super) fn cap(class: &str, x: &Scale, y: &Scale, (from, to): (f64, f64), value: f64) -> Markup {
     let (left, top) = Chart::at(x, y, (from, value));
     let (right, _) = Chart::at(x, y, (to, value));
     html! { @if value > 0.0 { path class=(class) d=(format!("M{left:.1} {top:.1}H{right:.1}")) {} } }
 }
 
-/// A dot: a stroke of no length.
+/// A dot: a stroke of zero length.
 pub(super) fn dot(class: &str, (x, y): (f64, f64)) -> Markup {
     html! { path class=(class) d=(format!("M{x:.1} {y:.1}h0")) {} }
 }
@@ -171,7 +171,7 @@ pub(super) fn line(class: &str, points: impl IntoIterator<Item = Option<(f64, f6
     html! { @if !d.is_empty() { path class=(class) d=(PreEscaped(d)) {} } }
 }
 
-/// A vertical line.
+/// A vertical line at `value` on the x axis.
 pub(super) fn rule_line(class: &str, x: &Scale, value: f64) -> Markup {
     let x = x.place(value) * SPAN;
     html! { path class=(class) d=(format!("M{x:.1} 0V1000")) {} }
@@ -182,14 +182,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_interrupted_where_there_is_nothing() {
+    fn a_line_is_interrupted_where_a_point_is_missing() {
         let points = [Some((0.0, 0.0)), Some((1.0, 2.0)), None, Some((3.0, 4.0))];
         assert_eq!(line("a", points).into_string(), r#"<path class="a" d="M0.0 0.0L1.0 2.0M3.0 4.0"></path>"#);
         assert_eq!(line("a", [None]).into_string(), "");
     }
 
     #[test]
-    fn no_bar_is_drawn_for_nothing() {
+    fn no_bar_is_drawn_for_zero() {
         let scale = Scale::linear(0.0, 10.0);
         assert_eq!(bar("a", &scale, &scale, (0.0, 1.0), 0.0).into_string(), "");
         assert!(bar("a", &scale, &scale, (0.0, 1.0), 10.0).into_string().contains(r#"height="1000.0""#));

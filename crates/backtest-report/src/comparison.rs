@@ -6,7 +6,7 @@ use super::curves;
 use super::format::{count, decimal, duration, percent, percent_or_dash};
 use backtest::summary::{BacktestSummary, Detection, RuleSummary};
 
-/// A table of the rules and the curves of other sigmas.
+/// A table of the rules, and the curves of the sweep.
 pub(super) fn section(summary: &BacktestSummary) -> Markup {
     let has_label = summary.rules.iter().any(|rule| rule.detection.is_some());
     let title = if summary.rules.len() > 1 { "The rules compared" } else { "The rule" };
@@ -32,7 +32,7 @@ pub(super) fn section(summary: &BacktestSummary) -> Markup {
 }
 
 fn columns(has_label: bool) -> Vec<&'static str> {
-    let mut columns = vec!["Rule", "Alerts", "a day", "per 1,000", "Users alerted", "Not judged"];
+    let mut columns = vec!["Rule", "Alerts", "per day", "per 1,000", "Users alerted", "Not judged"];
     if has_label {
         columns.extend(["Precision", "Recall", "F1", "False per 1,000", "Delay"]);
     }

@@ -1,4 +1,4 @@
-//! What other sigmas would give: alerts by sigmas, and precision against recall.
+//! Curves of the sweep: alerts by sigmas, and precision by recall.
 
 use maud::{Markup, html};
 
@@ -7,12 +7,12 @@ use super::format::{count, decimal, percent};
 use super::scale::Scale;
 use backtest::summary::{Quality, RuleSummary, SweepPoint};
 
-/// Rules that have a colour of their own; further ones take turns.
+/// Number of colours. Rules beyond them use the same colours again, in order.
 const COLOURS: usize = 6;
-/// The least number of alerts per 1,000 that the axis shows.
+/// Lowest rate that the axis shows, in alerts per 1,000 transactions.
 const ALERTS_FLOOR: f64 = 0.01;
 
-/// A point of a rule's curve.
+/// A point of a rule's curve: the rule, its number and the point.
 type Placed<'a> = (&'a RuleSummary, usize, &'a SweepPoint);
 
 fn points(rules: &[RuleSummary]) -> impl Iterator<Item = Placed<'_>> {
@@ -20,7 +20,7 @@ fn points(rules: &[RuleSummary]) -> impl Iterator<Item = Placed<'_>> {
     numbered.flat_map(|(number, rule)| rule.sweep.iter().map(move |point| (rule, number, point)))
 }
 
-/// `None` if no other sigmas were tried.
+/// Alerts by sigmas; `None` if there is no sweep.
 pub(super) fn alerts_by_sigmas(rules: &[RuleSummary]) -> Option<Chart> {
     let all = || points(rules).map(|(_, _, point)| point);
     let high = all().map(|point| point.alerts_per_1000).fold(0.1, f64::max);
@@ -31,7 +31,7 @@ pub(super) fn alerts_by_sigmas(rules: &[RuleSummary]) -> Option<Chart> {
     Some(Chart {
         id: "alerts-by-sigmas".to_owned(),
         title: html! { "Alerts at other thresholds" },
-        note: html! { "Each point is a replay of its own, not an extrapolation. The large ones are the rules as they were asked for." },
+        note: html! { "Each point is a backtest of its own, not an extrapolation. The large points are the rules that you chose." },
         x,
         y,
         x_title: "Threshold: σ".to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn alerts_by_sigmas(rules: &[RuleSummary]) -> Option<Chart> {
         pointing: Pointing::Dot,
         backdrop: lines(rules, &x, &y, |point| Some((point.sigmas, point.alerts_per_1000))),
         marks: points(rules).map(|placed| mark(placed, &x, &y, (placed.2.sigmas, placed.2.alerts_per_1000))).collect(),
-        columns: vec!["Rule", "σ", "Alerts per 1,000", "Alerts a day", "Alerts", "Users alerted"],
+        columns: vec!["Rule", "σ", "Alerts per 1,000", "Alerts per day", "Alerts", "Users alerted"],
         rows: points(rules).map(row).collect(),
     })
 }
@@ -62,7 +62,7 @@ fn recall_precision(point: &SweepPoint) -> Option<(f64, f64)> {
     Some((quality.recall?, quality.precision?))
 }
 
-/// `None` without labels.
+/// Precision by recall; `None` without labels.
 pub(super) fn precision_by_recall(rules: &[RuleSummary]) -> Option<Chart> {
     let placed: Vec<_> = points(rules).filter_map(|placed| Some((placed, recall_precision(placed.2)?))).collect();
     if placed.is_empty() {
@@ -73,11 +73,11 @@ pub(super) fn precision_by_recall(rules: &[RuleSummary]) -> Option<Chart> {
     Some(Chart {
         id: "precision-by-recall".to_owned(),
         title: html! { "Precision and recall" },
-        note: html! { "Up and right is better. Along a curve σ grows from right to left; the large points are the rules as they were asked for." },
+        note: html! { "Further up and to the right is better. Along a curve, σ grows from right to left. The large points are the rules that you chose." },
         x,
         y,
         x_title: "Recall: share of the labelled transactions that are flagged".to_owned(),
-        y_title: "Precision: share of the flagged that are labelled".to_owned(),
+        y_title: "Precision: share of the flagged transactions that are labelled".to_owned(),
         legend: legend(rules),
         pointing: Pointing::Dot,
         backdrop: lines(rules, &x, &y, recall_precision),

@@ -1,21 +1,21 @@
-//! Numbers and times as people read them.
+//! Numbers and times, formatted for people.
 
 use jiff::Timestamp;
 
-/// Exact below 2^53.
+/// A count as a float, exact below 2^53.
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts and times in ms are far below 2^53")]
 pub(super) fn number(value: u64) -> f64 {
     value as f64
 }
 
-/// See [`number`].
+/// A signed number as a float, exact below 2^53.
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts and times in ms are far below 2^53")]
 pub(super) fn signed(value: i64) -> f64 {
     value as f64
 }
 
-/// The inverse of [`signed`]; saturates.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "saturates, which a drawing survives")]
+/// The nearest whole number; saturates.
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "saturates, harmless in a drawing")]
 pub(super) fn whole(value: f64) -> i64 {
     value.round() as i64
 }
@@ -59,12 +59,12 @@ pub(super) fn money(amount: f64) -> String {
     format!("{sign}{}.{cents}", grouped(integer))
 }
 
-/// 0.0123 as 1.23 %, which no line break parts.
+/// 0.0123 as 1.23 %, with a non-breaking space.
 pub(super) fn percent(share: f64) -> String {
     format!("{}\u{a0}%", decimal(share * 100.0))
 }
 
-/// A share, or a dash where it divides by nothing.
+/// A share, or a dash where it is undefined.
 pub(super) fn percent_or_dash(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_owned(), percent)
 }
@@ -79,7 +79,7 @@ pub(super) fn second(time_ms: i64) -> String {
     formatted(time_ms, "%Y-%m-%d %H:%M:%S")
 }
 
-/// A time by jiff's `strftime`.
+/// A time in a `strftime` format. A time beyond jiff's range stays a number.
 pub(super) fn formatted(time_ms: i64, format: &str) -> String {
     Timestamp::from_millisecond(time_ms).map_or_else(|_| time_ms.to_string(), |time| time.strftime(format).to_string())
 }

@@ -1,9 +1,10 @@
-//! The report of a replay: one HTML page that opens offline.
+//! The report of a backtest: one HTML page that opens offline.
 //!
-//! Everything is in the file: SVG drawn here, a style sheet, and a script that only shows what the page holds already. Whoever
-//! cannot see or point finds the same values in a table under each chart. Names of users and files are hostile: they stand in
-//! text and attributes only, escaped, and the page's policy lets no script run but the one whose hash it names, and nothing be
-//! fetched.
+//! The file contains everything: SVG drawn here, a style sheet, and a script that only shows values the page already has. A table
+//! under each chart has the same values, for readers who cannot see the chart or use a pointer.
+//!
+//! Names of users and files are hostile. They appear only in text and attributes, escaped. The page's policy runs no script except
+//! the one whose hash it names, and fetches nothing.
 
 mod advice;
 mod chart;
@@ -27,7 +28,7 @@ use format::{count, minute};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// The page.
+/// The report, as HTML.
 #[must_use]
 pub fn render(summary: &BacktestSummary) -> String {
     let page = html! {
@@ -57,7 +58,7 @@ pub fn render(summary: &BacktestSummary) -> String {
     page.into_string()
 }
 
-/// Nothing is fetched, and only our script runs.
+/// The content security policy: nothing is fetched, and only our script runs.
 fn policy() -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(SCRIPT));
     format!(
@@ -65,7 +66,7 @@ fn policy() -> String {
     )
 }
 
-/// Shows only the panel of the chosen rule, where the browser can; elsewhere all of them.
+/// Shows only the panel of the chosen rule. A browser without `:has` shows all panels.
 fn panel_style(rules: usize) -> String {
     let hide = |rule| format!("body:has(#rule-{rule}:checked) .panel:not(.panel-{rule}){{display:none}}");
     (0..rules).map(hide).collect()
@@ -74,9 +75,9 @@ fn panel_style(rules: usize) -> String {
 fn header(input: &InputSummary) -> Markup {
     html! {
         header {
-            h1 { "What these transactions would have alerted" }
+            h1 { "Alerts these transactions would have raised" }
             p.lead {
-                strong { (count(input.transactions)) } " transactions of " strong { (count(input.users)) } " users from "
+                strong { (count(input.transactions)) } " transactions by " strong { (count(input.users)) } " users from "
                 bdi { (input.source) }
                 @if let (Some(first), Some(last)) = (input.first_event_time_ms, input.last_event_time_ms) {
                     ", " (minute(first)) " to " (minute(last)) " UTC"
@@ -93,7 +94,7 @@ fn footer(summary: &BacktestSummary) -> Markup {
         footer {
             p {
                 (summary.tool) ": " (count(summary.input.lines)) " records in " (format::decimal(summary.elapsed_seconds))
-                " s. Times are event times in UTC. A score is the distance from the mean of the user's own baseline in standard deviations."
+                " s. Times are event times in UTC. A score is the distance from the mean of the user's own baseline, in standard deviations."
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What one rule found: a panel for each rule, of which one is shown.
+//! The findings of each rule, in a panel of its own. One panel is shown at a time.
 
 use maud::{Markup, html};
 
@@ -6,10 +6,10 @@ use super::format::{count, decimal, money, percent, second};
 use super::{scores, series, timeline};
 use backtest::summary::{BacktestSummary, Flag, RuleSummary};
 
-/// Users drawn, over all rules: the page should stay below a few MB.
+/// Maximum number of users drawn, over all rules: the page should stay below a few MB.
 const SERIES_MAX: usize = 18;
 const SERIES_PER_RULE_MIN: usize = 2;
-/// Flagged transactions listed.
+/// Maximum number of flagged transactions listed.
 const FLAGS_MAX: usize = 20;
 
 /// The panels, and the choice between them if there are several.
@@ -59,9 +59,9 @@ fn tiles(rule: &RuleSummary) -> Markup {
     let share = |share: Option<f64>| share.map(percent);
     let tiles = [
         (Some(count(rule.alerts)), "alerts"),
-        (Some(decimal(rule.alerts_per_day)), "alerts a day"),
+        (Some(decimal(rule.alerts_per_day)), "alerts per day"),
         (Some(decimal(rule.alerts_per_1000)), "alerts per 1,000 transactions"),
-        (Some(percent(rule.users_alerted_share)), "of the users alerted"),
+        (Some(percent(rule.users_alerted_share)), "of users with an alert"),
         (share(quality.and_then(|quality| quality.precision)), "precision"),
         (share(quality.and_then(|quality| quality.recall)), "recall"),
     ];

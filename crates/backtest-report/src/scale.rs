@@ -1,11 +1,11 @@
-//! From values to places on a chart, and where its ticks are.
+//! Axes: where a value is placed on a chart, and where the ticks are.
 
 use super::format::{decimal, formatted, signed, whole};
 
-/// Ticks on an axis, about.
+/// Approximate number of ticks on an axis.
 const TICKS: f64 = 5.0;
 const DAY_MS: i64 = 86_400_000;
-/// Steps of a time axis.
+/// Possible steps between the ticks of a time axis.
 const TIME_STEPS_MS: [i64; 17] = [
     1_000,
     5_000,
@@ -26,7 +26,7 @@ const TIME_STEPS_MS: [i64; 17] = [
     91 * DAY_MS,
 ];
 
-/// How values become places.
+/// How values map to places.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Linear,
@@ -47,7 +47,7 @@ impl Scale {
         Self { kind: Kind::Linear, low, high: if high > low { high } else { low + 1.0 } }
     }
 
-    /// `low` has to be above 0; what is below it is placed at 0.
+    /// `low` must be above 0. Values below it are placed at 0.
     pub(super) fn logarithmic(low: f64, high: f64) -> Self {
         Self { kind: Kind::Logarithmic, low, high: if high > low { high } else { low * 10.0 } }
     }
@@ -56,7 +56,7 @@ impl Scale {
         Self { kind: Kind::Time, ..Self::linear(signed(low_ms), signed(high_ms)) }
     }
 
-    /// 0 to 1; what is outside is at the edge.
+    /// The place of a value, from 0 to 1. Values outside the axis are placed at its edges.
     pub(super) fn place(&self, value: f64) -> f64 {
         let share = match self.kind {
             Kind::Linear | Kind::Time => (value - self.low) / (self.high - self.low),
@@ -77,7 +77,7 @@ impl Scale {
     fn every(&self, step: f64, text: impl Fn(f64) -> String) -> Vec<(f64, String)> {
         let first = whole((self.low / step).ceil());
         let values = (first..).map(|n| signed(n) * step).take_while(|value| *value <= self.high * (1.0 + 1e-12));
-        // A step is at least a tenth of the span: the bound is never met.
+        // A step is at least a tenth of the span, so this bound is never reached.
         values.take(20).map(|value| (self.place(value), text(value))).collect()
     }
 
@@ -110,7 +110,7 @@ impl Scale {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, so that there are about [`TICKS`] of them.
+/// The step between ticks: 1, 2 or 5 times a power of ten, so that there are about [`TICKS`] ticks.
 fn step(span: f64) -> f64 {
     let power = 10.0_f64.powf((span / TICKS).log10().floor());
     let factors = [1.0, 2.0, 5.0, 10.0];
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_between_0_and_1_whatever_comes() {
+    fn places_are_between_0_and_1_for_every_value() {
         for scale in [Scale::linear(5.0, 5.0), Scale::logarithmic(1.0, 1.0), Scale::time(0, 0)] {
             for value in [-1e12, 0.0, 5.0, 1e12] {
                 assert!((0.0..=1.0).contains(&scale.place(value)), "{scale:?} {value}");

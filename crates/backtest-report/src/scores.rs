@@ -1,4 +1,4 @@
-//! Distribution of the scores with the threshold.
+//! The chart of the scores' distribution, with the threshold.
 
 use maud::{Markup, html};
 
@@ -7,10 +7,10 @@ use super::format::{count, decimal, number};
 use super::scale::Scale;
 use backtest::summary::{RuleName, RuleSummary, ScoreHistogram};
 
-/// One count is drawn at this height, and none at the bottom.
+/// Bottom of the logarithmic axis: below 1, so that a single count is visible.
 const COUNT_FLOOR: f64 = 0.7;
 
-/// The scores that one rule gave.
+/// The scores of one rule.
 pub(super) fn chart(id: String, rule: &RuleSummary) -> Chart {
     let scores = &rule.scores;
     let bins = scores.judged.len();
@@ -63,7 +63,7 @@ fn bars(scores: &ScoreHistogram, bin: usize, x: &Scale, y: &Scale, range: (f64, 
     }
 }
 
-/// The first and the last bin hold what is beyond them too.
+/// The scores of a bin. The first and last bins also hold everything beyond them.
 fn range(bin: usize, bins: usize, from: f64, to: f64) -> String {
     match bin {
         0 => format!("below {}", decimal(to)),
@@ -74,9 +74,9 @@ fn range(bin: usize, bins: usize, from: f64, to: f64) -> String {
 
 fn note(rule: &RuleSummary) -> Markup {
     html! {
-        "The columns at both ends hold everything beyond them."
+        "The first and last columns also hold everything beyond them."
         @if rule.rule == RuleName::Adaptive {
-            " The rule asks for more than σ while it knows few transactions of a user, so some columns right of the line hold both."
+            " The rule requires more than σ while it knows few of a user's transactions, so some columns right of the line hold both."
         }
     }
 }

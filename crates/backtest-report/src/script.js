@@ -1,6 +1,6 @@
 "use strict";
-// Shows the values of the mark that is pointed at, or stepped to with the arrow keys. They are in the table under the chart, a row
-// for each mark; here they are only found and placed.
+// Shows the values of the mark at the pointer, or of the one reached with the arrow keys. They are in the table under the chart, one
+// row for each mark; this script only finds and places them.
 (() => {
   const tip = document.getElementById("tip");
   let shown = null;

@@ -8,7 +8,7 @@ use super::format::{count, money, second, signed};
 use super::scale::Scale;
 use backtest::summary::{Point, UserSeries};
 
-/// From this ratio of the largest to the smallest amount on, the axis is logarithmic.
+/// Ratio of the largest to the smallest amount from which the axis is logarithmic.
 const LOGARITHMIC_FROM: f64 = 30.0;
 /// A threshold may stretch the axis to this multiple of the largest amount.
 const HEADROOM: f64 = 1.6;
@@ -45,13 +45,13 @@ fn note(series: &UserSeries) -> Markup {
     let shown = u64::try_from(series.points.len()).unwrap_or(0);
     html! {
         (count(series.alerts)) " alerts in " (count(series.transactions)) " transactions"
-        @if shown < series.transactions { "; " (count(shown)) " of them drawn" }
-        @if series.flagged_left_out > 0 { ", and " (count(series.flagged_left_out)) " alerts left out" }
+        @if shown < series.transactions { "; " (count(shown)) " of them are drawn" }
+        @if series.flagged_left_out > 0 { ", and " (count(series.flagged_left_out)) " alerts are left out" }
         "."
     }
 }
 
-/// The axis of amounts, and what to say of it.
+/// The axis of amounts, and the end of its title.
 fn amounts(points: &[Point]) -> (Scale, &'static str) {
     let amounts = || points.iter().map(|point| point.amount);
     let (low, high) = (amounts().fold(f64::INFINITY, f64::min), amounts().fold(f64::NEG_INFINITY, f64::max));

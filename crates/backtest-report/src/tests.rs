@@ -117,7 +117,7 @@ fn summary(rules: Vec<RuleSummary>) -> BacktestSummary {
     }
 }
 
-/// Elements of a class, in the figures whose id begins so.
+/// Number of marks in the figures whose id begins with `id`.
 fn marks(page: &str, id: &str) -> usize {
     let figures = page.split("<figure").filter(|figure| figure.contains(&format!(r#"id="{id}"#)));
     let bodies = figures.map(|figure| figure.split("</figure>").next().unwrap());
@@ -131,11 +131,11 @@ fn each_value_is_a_mark_and_a_row() {
         assert_eq!(marks(&page, id), expected, "{id}");
     }
     assert_eq!(marks(&page, "precision-by-recall"), 6);
-    assert!(page.contains("The values (3)") && page.contains("The values (6)"));
+    assert!(page.contains("Values (3)") && page.contains("Values (6)"));
 }
 
 #[test]
-fn what_users_supply_is_text_and_never_markup() {
+fn text_from_users_is_never_markup() {
     let page = render(&summary(vec![rule(HOSTILE)]));
     assert_eq!(page.matches("<script>").count(), 1);
     assert_eq!(page.matches("</script>").count(), 1);
@@ -153,16 +153,16 @@ fn nothing_is_fetched_and_only_the_named_script_runs() {
 }
 
 #[test]
-fn the_advice_names_the_threshold_that_is_quieter() {
+fn the_advice_names_a_quieter_threshold() {
     let page = render(&summary(vec![rule("adaptive 2.5σ")]));
-    assert!(page.contains("adaptive 2.5σ gives <strong>9</strong> alerts per 1,000"), "{page}");
-    assert!(page.contains("σ = 3.5 gives <strong>0.5</strong>"));
+    assert!(page.contains("adaptive 2.5σ raises <strong>9</strong> alerts per 1,000"), "{page}");
+    assert!(page.contains("σ = 3.5 raises <strong>0.5</strong>"));
     assert!(page.contains("<strong>20\u{a0}%</strong> of the transactions could not be judged"));
-    assert!(page.contains("<strong>3</strong> records are no transactions (3 not-json)"));
+    assert!(page.contains("<strong>3</strong> records are not transactions (3 not-json)"));
 }
 
 #[test]
-fn an_empty_replay_has_a_report_too() {
+fn an_empty_backtest_has_a_report_too() {
     let empty =
         BacktestSummary { input: InputSummary::default(), timeline: Timeline::default(), ..summary(Vec::new()) };
     assert!(render(&empty).contains("<strong>0</strong> transactions"));
@@ -182,5 +182,5 @@ fn an_empty_replay_has_a_report_too() {
         ..rule("plain 2.5σ")
     };
     let page = render(&BacktestSummary { timeline: Timeline::default(), ..summary(vec![silent]) });
-    assert!(page.contains("gives no alert here") && !page.contains("NaN"));
+    assert!(page.contains("raises no alerts here") && !page.contains("NaN"));
 }

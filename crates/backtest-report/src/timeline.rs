@@ -1,4 +1,4 @@
-//! Alerts over time.
+//! The chart of alerts over time.
 
 use maud::html;
 
@@ -39,11 +39,11 @@ pub(super) fn chart(id: String, rule: &RuleSummary, timeline: &Timeline) -> Char
     Chart {
         id,
         title: html! { "Alerts over time" },
-        note: html! { "Each column is " (duration(timeline.bin_ms)) "." },
+        note: html! { "Each column covers " (duration(timeline.bin_ms)) "." },
         x,
         y,
         x_title: "Event time, UTC".to_owned(),
-        y_title: format!("Alerts in {}", duration(timeline.bin_ms)),
+        y_title: format!("Alerts per {}", duration(timeline.bin_ms)),
         legend,
         pointing: Pointing::Column,
         backdrop: html! {},

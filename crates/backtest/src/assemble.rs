@@ -1,4 +1,4 @@
-//! From the engine's counts to the summary.
+//! Assembles the summary from the engine's counts.
 
 use super::engine::{ALERTS_FROM, Engine, LABELLED, TRANSACTIONS};
 use super::summary::{
@@ -8,7 +8,7 @@ use super::track::{Counts, Track};
 
 const MS_PER_DAY: f64 = 86_400_000.0;
 
-/// What the rates of all rules divide by.
+/// The denominators of every rule's rates.
 #[derive(Debug, Clone, Copy)]
 struct Base {
     transactions: u64,
@@ -19,7 +19,7 @@ struct Base {
 }
 
 impl Engine {
-    /// Fills in what the engine counted of the input; what the reader knows is there already.
+    /// Fills in the engine's counts of the input. The reader's fields are set already.
     pub(crate) fn count_input(&self, input: &mut InputSummary) {
         let totals = &self.totals;
         input.lines = totals.records;
@@ -39,7 +39,7 @@ impl Engine {
         Timeline { start_ms, bin_ms, transactions: self.bins.series(TRANSACTIONS), labelled }
     }
 
-    /// The shown rules. `is_swept` if the others are to be their sweeps.
+    /// The shown rules. With `is_swept`, the other tracks become their sweeps.
     pub(crate) fn rules(&self, input: &InputSummary, is_swept: bool) -> Vec<RuleSummary> {
         let ids = self.users.ids();
         let base = Base::new(input);
@@ -78,7 +78,7 @@ impl Engine {
         }
     }
 
-    /// All tracks that differ from this one in their sigmas alone, by these.
+    /// This track and those that differ from it only in their sigmas, in ascending order of sigmas.
     fn sweep(&self, shown: &Track, base: Base) -> Vec<SweepPoint> {
         let mut points: Vec<_> = self.tracks.iter().filter(|track| track.spec.rule == shown.spec.rule).collect();
         points.sort_by(|a, b| a.spec.knobs.sigmas.total_cmp(&b.spec.knobs.sigmas));
@@ -169,7 +169,7 @@ impl Base {
     }
 }
 
-/// `part` of `whole`; 0 of nothing.
+/// `part` / `whole`; 0 if `whole` is 0.
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { float(part) / float(whole) }
 }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_divides_by_nothing_is_left_out() {
+    fn rates_that_would_divide_by_zero_are_left_out() {
         let base = Base { transactions: 5, users: 1, days: 1.0, labelled: Some(0) };
         let quality = base.quality(&Counts::default()).unwrap();
         assert_eq!((quality.precision, quality.recall, quality.f1), (None, None, None));

@@ -11,7 +11,7 @@ use super::input::{InputRecord, Reader, ReaderSettings};
 use super::plan::Plan;
 use super::summary::{BacktestSummary, Flag, InputSummary, SUMMARY_VERSION};
 
-/// A backtest under way: [`Self::advance`] until it returns false, then [`Self::finish`], then [`Self::summary`].
+/// A backtest in progress. Call [`Self::advance`] until it returns false, then [`Self::finish`], then [`Self::summary`].
 #[derive(Debug)]
 pub struct Backtest {
     source: String,
@@ -23,7 +23,8 @@ pub struct Backtest {
 }
 
 impl Backtest {
-    /// Opens the input: a file, a folder, or `-` for standard input. `keeps_flags` if [`Self::take_flags`] will be called.
+    /// Opens the input: a file, a folder, or `-` for standard input. `keeps_flags` says whether flags are kept for
+    /// [`Self::take_flags`].
     ///
     /// # Errors
     /// If there is no such input.
@@ -38,14 +39,17 @@ impl Backtest {
         })
     }
 
-    /// Takes the next record through every rule, then shows it to `look` with its index. Returns false at the end of the input.
+    /// Runs the next record through every rule, then calls `inspect` with its index. Returns false at the end of the input.
     ///
     /// # Errors
-    /// If the input cannot be read, or `look` fails.
-    pub fn advance(&mut self, look: impl FnOnce(u64, &InputRecord<'_>) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    /// If the input cannot be read, or `inspect` fails.
+    pub fn advance(
+        &mut self,
+        inspect: impl FnOnce(u64, &InputRecord<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
         let Some(record) = self.reader.next_record()? else { return Ok(false) };
         let index = self.engine.add(&record)?;
-        look(index, &record)?;
+        inspect(index, &record)?;
         Ok(true)
     }
 
@@ -54,16 +58,16 @@ impl Backtest {
         self.engine.take_flags()
     }
 
-    /// Ends the input: windows of `tumbling` that are still open end too, and may be flagged.
+    /// Ends the input. The current windows of `tumbling` end too, and may be flagged.
     pub fn finish(&mut self) {
         self.engine.finish();
         self.elapsed_seconds = self.started.elapsed().as_secs_f64();
     }
 
-    /// Takes the whole input through every rule. Returns the summary, and all flags if they are kept.
+    /// Runs the whole input through every rule. Returns the summary, and all flags if they are kept.
     ///
     /// # Errors
-    /// If the input cannot be read or has no transaction.
+    /// If the input cannot be read or has no valid transaction.
     pub fn run(mut self) -> anyhow::Result<(BacktestSummary, Vec<Flag>)> {
         while self.advance(|_, _| Ok(()))? {}
         self.finish();
@@ -71,19 +75,19 @@ impl Backtest {
         Ok((self.summary()?, flags))
     }
 
-    /// Bytes to read, as they are stored; `None` for standard input.
+    /// Size of the input in bytes, as stored; `None` for standard input.
     #[must_use]
     pub const fn bytes_total(&self) -> Option<u64> {
         self.reader.bytes_total()
     }
 
-    /// Bytes read so far, as they are stored.
+    /// Bytes read so far, as stored.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.reader.bytes_read()
     }
 
-    /// Verdicts of the first rule so far.
+    /// The first rule's verdicts so far.
     #[must_use]
     pub fn verdicts(&self) -> VerdictCounts {
         self.engine.tracks.first().map(|track| track.counts.verdicts).unwrap_or_default()
@@ -98,7 +102,7 @@ impl Backtest {
     /// The findings.
     ///
     /// # Errors
-    /// If the input has no transaction: that is a mistake, and the rejects say which.
+    /// If the input has no valid transaction. The message then gives the reasons and how to proceed.
     pub fn summary(self) -> anyhow::Result<BacktestSummary> {
         let mut input = self.described();
         self.engine.count_input(&mut input);

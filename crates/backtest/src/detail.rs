@@ -1,4 +1,4 @@
-//! What the report draws of a rule: scores, the most remarkable flags, delays, and some users over time.
+//! A rule's details for the report: scores, the most remarkable flags, delays, and some users over time.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -52,7 +52,7 @@ impl Detail {
         count(&mut self.scores.labelled, label == Some(true));
     }
 
-    /// Adds a transaction to its user's series, if that is recorded.
+    /// Adds a transaction to its user's series, if the user is recorded.
     pub(crate) fn record(&mut self, seen: &Seen<'_>, assessment: Option<&Assessment>, severity: Option<Severity>) {
         if let Some(recorder) = seen.arrival.recorder {
             self.series.record(recorder, seen, assessment, severity);
@@ -64,7 +64,7 @@ impl Detail {
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` saturates: what is below the first bin is in it"
+    reason = "`as` saturates: a score below the first bin counts in it"
 )]
 fn bin(score: f64) -> usize {
     (((score - SCORES_START) / SCORES_WIDTH) as usize).min(SCORES_BINS - 1)
@@ -85,7 +85,7 @@ impl Top {
         }
     }
 
-    /// Highest first.
+    /// The flags, highest |score| first.
     pub(crate) fn sorted(&self) -> Vec<Flagged> {
         let mut sorted: Vec<&ByScore> = self.0.iter().map(|reverse| &reverse.0).collect();
         sorted.sort_by(|a, b| b.cmp(a));
@@ -93,7 +93,7 @@ impl Top {
     }
 }
 
-/// By |score|; of equal ones the earlier is the higher.
+/// By |score|. Among equal scores, the earlier flag is higher.
 impl Ord for ByScore {
     fn cmp(&self, other: &Self) -> Ordering {
         let score = |flagged: &Flagged| flagged.assessment.score.abs();
@@ -115,7 +115,7 @@ impl PartialEq for ByScore {
 
 impl Eq for ByScore {}
 
-/// How long episodes lasted until they were detected.
+/// How long it took to detect episodes.
 #[derive(Debug)]
 pub(crate) struct Delays {
     transactions: Histogram<u64>,
@@ -134,7 +134,7 @@ impl Delays {
         self.ms.saturating_record(u64::try_from(ms).unwrap_or_default());
     }
 
-    /// Over `episodes`, detected or not.
+    /// The summary of `episodes` episodes, detected or not.
     pub(crate) fn summary(&self, episodes: u64) -> Delay {
         let quantile = |histogram: &Histogram<u64>, quantile| {
             (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile))

@@ -1,4 +1,4 @@
-//! All rules side by side through one pass of the input.
+//! All rules, side by side, in one pass over the input.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use super::timeline::Bins;
 use super::track::Track;
 use super::users::Users;
 
-/// Series of the timeline: transactions, labelled ones, and then the alerts of each shown track.
+/// Indices of the timeline's series: transactions, labelled transactions, then the alerts of each shown track.
 pub(crate) const TRANSACTIONS: usize = 0;
 pub(crate) const LABELLED: usize = 1;
 pub(crate) const ALERTS_FROM: usize = 2;
 
-/// Everything known so far. Its size depends on users and rules, not on lines.
+/// The tracks and everything counted so far. It grows with users and rules, not with lines.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// The shown ones first.
+    /// The shown tracks first.
     pub(crate) tracks: Vec<Track>,
     pub(crate) users: Users,
     pub(crate) bins: Bins,
     pub(crate) totals: Totals,
     shown: usize,
-    is_writing_flags: bool,
-    /// Flags that are not taken yet.
+    keeps_flags: bool,
+    /// Flags that nobody has taken yet.
     flags: Vec<Flag>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Totals {
 }
 
 impl Engine {
-    pub(crate) fn new(plan: &Plan, is_writing_flags: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(plan: &Plan, keeps_flags: bool) -> anyhow::Result<Self> {
         let mut tracks = Vec::new();
         for (place, spec) in plan.specs.iter().enumerate() {
             let detail = (place < plan.shown).then(Detail::new).transpose()?.map(Box::new);
@@ -59,7 +59,7 @@ impl Engine {
             bins: Bins::new(ALERTS_FROM + plan.shown),
             totals: Totals::default(),
             shown: plan.shown,
-            is_writing_flags,
+            keeps_flags,
             flags: Vec::new(),
         })
     }
@@ -98,7 +98,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The input is over.
+    /// Ends the input.
     pub(crate) fn finish(&mut self) {
         for place in 0..self.tracks.len() {
             let recorder = |user| self.users.get(user).and_then(|user| user.recorder);
@@ -112,11 +112,11 @@ impl Engine {
         }
     }
 
-    /// What is flagged by a shown track goes to the outputs.
+    /// Adds a shown track's flag to the outputs.
     fn note(&mut self, place: usize, flagged: &Flagged, user_id: &str) {
         self.bins.count(ALERTS_FROM + place, flagged.event_time_ms);
         let Some(track) = self.tracks.get_mut(place) else { return };
-        if self.is_writing_flags {
+        if self.keeps_flags {
             let rule = (self.shown > 1).then_some(track.spec.label.as_str());
             self.flags.push(flagged.named(user_id, rule));
         }
@@ -132,7 +132,7 @@ impl Engine {
         }
     }
 
-    /// Flags since the last call, in the order in which they were known.
+    /// Takes the flags since the last call, in the order in which they became known.
     pub(crate) fn take_flags(&mut self) -> std::vec::Drain<'_, Flag> {
         self.flags.drain(..)
     }

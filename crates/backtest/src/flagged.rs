@@ -5,7 +5,7 @@ use anomaly_core::{Assessment, Severity};
 use super::summary::Flag;
 use super::users::UserNumber;
 
-/// A [`Flag`] without its texts: cheap to make and to drop.
+/// A [`Flag`] without its strings: cheap to make and to drop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flagged {
     pub(crate) index: u64,
@@ -15,12 +15,12 @@ pub(crate) struct Flagged {
     pub(crate) label: Option<bool>,
     pub(crate) assessment: Assessment,
     pub(crate) severity: Severity,
-    /// Of `tumbling`: start and end of the window.
+    /// Only for `tumbling`: start and end of the window, in ms since the epoch.
     pub(crate) window: Option<(i64, i64)>,
 }
 
 impl Flagged {
-    /// The flag as it is written.
+    /// The flag with its strings, as it is written.
     pub(crate) fn named(&self, user_id: &str, rule: Option<&str>) -> Flag {
         let Assessment { baseline, threshold, score } = self.assessment;
         Flag {
@@ -41,7 +41,7 @@ impl Flagged {
         }
     }
 
-    /// When it became known: at once, or at the end of its window.
+    /// When it became known, in ms of event time: at once, or at the end of its window.
     pub(crate) fn known_ms(&self) -> i64 {
         self.window.map_or(self.event_time_ms, |(_, end)| end)
     }

@@ -30,7 +30,7 @@ pub enum InputFormat {
     Auto,
     /// The stream's records, one a line or concatenated.
     Jsonl,
-    /// Comma-separated, or similar, with a header.
+    /// A header, then rows; separated by `,`, `;`, a tab or `|`.
     Csv,
 }
 
@@ -45,7 +45,7 @@ pub struct ReaderSettings {
     pub time_format: TimeFormat,
 }
 
-/// A transaction or a reject, with its place and its bytes.
+/// A transaction or a reject, with its file, line and bytes.
 #[derive(Debug)]
 pub struct InputRecord<'a> {
     /// Name of the file.
@@ -58,7 +58,7 @@ pub struct InputRecord<'a> {
     pub raw: &'a [u8],
     /// Whether it is labelled as anomalous; `None` if the input has no label.
     pub label: Option<bool>,
-    /// The transaction, or why it is rejected.
+    /// The transaction, or why the record is rejected.
     pub outcome: Result<Transaction<'a>, RejectReason>,
 }
 
@@ -81,10 +81,10 @@ enum Current {
 }
 
 impl Reader {
-    /// A reader of a file, a folder (its files in the order of their names), or standard input (`-`).
+    /// Opens a file, a folder (its files in the order of their names), or standard input (`-`).
     ///
     /// # Errors
-    /// If there is nothing to read at `path`.
+    /// If there is no file at `path` or below it.
     pub fn open(path: &Path, settings: ReaderSettings) -> anyhow::Result<Self> {
         let sources = Sources::find(path)?;
         Ok(Self { sources, settings, current: None, format: None, columns: None, has_label: false })
@@ -93,7 +93,7 @@ impl Reader {
     /// The next record; `None` at the end of the last file.
     ///
     /// # Errors
-    /// If a file cannot be read, or its columns are not known.
+    /// If a file cannot be read, or a CSV lacks a required column.
     pub fn next_record(&mut self) -> anyhow::Result<Option<InputRecord<'_>>> {
         while !self.advance()? {
             self.current = None;
@@ -115,7 +115,7 @@ impl Reader {
             Some(Current::Json(reader)) => reader.advance(),
             Some(Current::Csv(reader)) => reader.advance(),
         };
-        advanced.with_context(|| format!("{} cannot be read", self.sources.current()))
+        advanced.with_context(|| format!("cannot read {}", self.sources.current()))
     }
 
     fn begin(&mut self, mut opened: Opened) -> anyhow::Result<()> {
@@ -137,7 +137,7 @@ impl Reader {
         Ok(())
     }
 
-    /// `jsonl` or `csv`: that of the first file.
+    /// `jsonl` or `csv`: the format of the first file; `None` before it is opened.
     #[must_use]
     pub const fn format(&self) -> Option<&'static str> {
         self.format
@@ -155,13 +155,13 @@ impl Reader {
         self.has_label
     }
 
-    /// Bytes to read, as they are stored; `None` for standard input.
+    /// Size of the input in bytes, as stored; `None` for standard input.
     #[must_use]
     pub const fn bytes_total(&self) -> Option<u64> {
         self.sources.bytes_total()
     }
 
-    /// Bytes read so far, as they are stored.
+    /// Bytes read so far, as stored.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.sources.bytes_read()

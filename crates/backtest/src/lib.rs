@@ -1,10 +1,10 @@
-//! Backtests: what rules would have alerted in transactions that are already recorded.
+//! Backtests: the alerts that rules would have raised for recorded transactions.
 //!
-//! One pass: each record is decoded as the detector decodes a payload, and every rule takes the detector's `step` with a state of
-//! its own for each user. Memory depends on users and rules, not on lines.
+//! The input is read once. Each record is decoded as the detector decodes a payload, and each of the detector's rules runs the
+//! detector's `step`, with a state of its own for every user. Memory grows with users and rules, not with lines.
 //!
-//! [`Reader`] reads files as one sequence of records; [`Backtest`] gives each record to a track per rule; [`summary`] is what they
-//! found. A data item flows one way: record → transaction → verdict of each track → counts, flags, series → summary.
+//! [`Reader`] reads files as one sequence of records, [`Backtest`] passes each record to one track per rule, and [`summary`] holds
+//! the findings. Data flows one way: record → transaction → verdict of each track → counts, flags, series → summary.
 //!
 //! Deliberately absent: the command line, HTML, AWS.
 

@@ -7,7 +7,7 @@ use super::track::Spec;
 
 /// The sigmas of a sweep.
 const SWEEP: [f64; 9] = [1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0];
-/// Rules shown side by side: as many as a table and a chart can hold.
+/// Maximum number of rules shown side by side: as many as a table and a chart can hold.
 const SHOWN_MAX: usize = 16;
 
 /// Which rules to compare. Every rule runs with every number of sigmas.
@@ -50,7 +50,7 @@ impl Default for RuleChoices {
 pub struct Plan {
     /// Distinct rules, the shown ones first.
     pub(crate) specs: Vec<Spec>,
-    /// How many of them are shown. The others only count alerts, for the sweep.
+    /// How many of them are shown. The others only count alerts for the sweep.
     pub(crate) shown: usize,
     pub(crate) is_swept: bool,
 }
@@ -62,15 +62,15 @@ pub enum PlanError {
     #[error(transparent)]
     Knob(#[from] KnobError),
     /// More combinations than a report can hold.
-    #[error("{0} combinations of rules and sigmas are too many: {SHOWN_MAX} can be compared")]
+    #[error("{0} combinations of rules and sigmas are too many; at most {SHOWN_MAX} can be compared")]
     TooMany(usize),
 }
 
 impl RuleChoices {
-    /// Every combination; with `is_swept` also the same rules with other sigmas.
+    /// Plans every combination and, with `is_swept`, the same rules with other sigmas.
     ///
     /// # Errors
-    /// [`PlanError`].
+    /// [`PlanError`] if a knob is out of range, or if there are more combinations than a report can hold.
     pub fn plan(&self, is_swept: bool) -> Result<Plan, PlanError> {
         knobs::STATE_RETENTION_DAYS.check(self.state_retention_days)?;
         let mut specs = Vec::new();
@@ -97,7 +97,7 @@ impl RuleChoices {
 
     fn spec(&self, name: RuleName, sigmas: f64) -> Result<Spec, KnobError> {
         let rule = Rule::new(RuleSettings {
-            // `tumbling` has the ranges and the minimum of observations of `plain`.
+            // `tumbling` uses the ranges and the default minimum of observations of `plain`.
             kind: name.kind().unwrap_or(RuleKind::Plain),
             sigmas,
             window_seconds: self.window_seconds,
@@ -120,8 +120,8 @@ impl RuleChoices {
 }
 
 impl Plan {
-    /// The detector's rule, if the plan shows exactly one rule and the detector has it; and how long it keeps a silent user's state,
-    /// in seconds.
+    /// The detector's rule, and how long it keeps a silent user's state, in seconds. `None` unless the plan shows exactly one rule
+    /// and the detector has it.
     #[must_use]
     pub fn only_rule(&self) -> Option<(Rule, u32)> {
         let [spec] = self.specs.get(..self.shown)? else { return None };

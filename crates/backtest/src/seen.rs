@@ -1,10 +1,10 @@
-//! A transaction of the input, as every track and drawing gets it.
+//! A transaction of the input, as each track receives it.
 
 use anomaly_core::Transaction;
 
 use super::users::Arrival;
 
-/// A transaction, its position in the input and what it is to its user.
+/// A transaction, its index in the input, and how it relates to its user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
     /// Index of the record in the input, from 0.

@@ -20,12 +20,12 @@ struct Recorder {
     flagged: Thinned,
 }
 
-/// Every n-th of what is added, n growing by doubling.
+/// Every n-th of the added points. n doubles whenever they become too many.
 #[derive(Debug)]
 struct Thinned {
     points: Vec<Point>,
     every: u64,
-    /// How many to leave out before the next is kept.
+    /// How many points to skip before the next one is kept.
     skip: u64,
     added: u64,
 }
@@ -57,7 +57,7 @@ impl Thinned {
 }
 
 impl Series {
-    /// A recorder passes to another user.
+    /// Empties a recorder and passes it to another user.
     pub(crate) fn pass(&mut self, recorder: usize, user: UserNumber) {
         if recorder < RECORDED_USERS_MAX && self.recorders.len() <= recorder {
             self.recorders.resize_with(recorder + 1, Recorder::default);
@@ -90,7 +90,7 @@ impl Series {
         }
     }
 
-    /// A window of `tumbling` that is over; its transactions are recorded already.
+    /// Records the flag of a `tumbling` window that has ended, in place of the same transaction's usual point.
     pub(crate) fn record_window(&mut self, recorder: Option<usize>, flagged: &Flagged) {
         let Some(recorder) = recorder.and_then(|recorder| self.recorders.get_mut(recorder)) else { return };
         let point = Point {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_thinned_out_stays_evenly_spread_and_bounded() {
+    fn thinned_points_stay_evenly_spread_and_bounded() {
         let mut thinned = Thinned::default();
         for event_time_ms in 0..10_000 {
             let point = Point { event_time_ms, amount: 1.0, mean: None, threshold: None, severity: None, label: None };

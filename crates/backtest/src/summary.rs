@@ -24,24 +24,24 @@ pub struct BacktestSummary {
     pub timeline: Timeline,
     /// One entry for each combination of rule and sigmas, in the order of the command line.
     pub rules: Vec<RuleSummary>,
-    /// Wall time of reading and judging.
+    /// Wall time of reading and judging, in seconds.
     pub elapsed_seconds: f64,
-    /// Lines read per second of it.
+    /// Records read per second of wall time.
     pub lines_per_second: f64,
 }
 
 /// The input of a backtest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct InputSummary {
-    /// As it was named on the command line; `-` is standard input.
+    /// As named on the command line; `-` is standard input.
     pub source: String,
-    /// `jsonl` or `csv`; of a folder, that of its first file.
+    /// `jsonl` or `csv`; for a folder, the format of its first file.
     pub format: String,
     /// The columns of a CSV that were used.
     pub columns: Option<Columns>,
-    /// How many files were read.
+    /// Files read.
     pub files: u64,
-    /// How many bytes were read, as they are stored.
+    /// Bytes read, as stored: compressed, if the files are.
     pub bytes: u64,
     /// Records read: transactions and rejects.
     pub lines: u64,
@@ -57,7 +57,7 @@ pub struct InputSummary {
     pub first_event_time_ms: Option<i64>,
     /// The latest event time.
     pub last_event_time_ms: Option<i64>,
-    /// Transactions that are older than the one before them of the same user. Many of them mean that the input is not sorted.
+    /// Transactions that come after a newer one of the same user. Many of them mean that the input is not sorted.
     pub out_of_order: u64,
     /// Transactions that the label marks as anomalous; `None` without a label.
     pub labelled: Option<u64>,
@@ -92,16 +92,16 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Most bins.
+    /// Maximum number of bins.
     pub const BINS_MAX: usize = 240;
 }
 
 /// One rule's findings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleSummary {
-    /// Name for people, unique in the summary, such as `adaptive 2.5σ`.
+    /// Display name, unique in the summary, such as `adaptive 2.5σ`.
     pub label: String,
-    /// Which rule.
+    /// The rule.
     pub rule: RuleName,
     /// Its settings.
     pub knobs: Knobs,
@@ -140,11 +140,11 @@ pub struct RuleSummary {
 }
 
 impl RuleSummary {
-    /// Most entries of `top_flags`.
+    /// Maximum number of entries in `top_flags`.
     pub const TOP_FLAGS_MAX: usize = 50;
-    /// Most entries of `noisiest_users`.
+    /// Maximum number of entries in `noisiest_users`.
     pub const NOISIEST_USERS_MAX: usize = 20;
-    /// Most users with a series.
+    /// Maximum number of users with a series.
     pub const SERIES_MAX: usize = 8;
 }
 
@@ -212,33 +212,33 @@ pub struct Quality {
     pub precision: Option<f64>,
     /// Share of the labelled transactions that are flagged.
     pub recall: Option<f64>,
-    /// Harmonic mean of both.
+    /// Harmonic mean of precision and recall.
     pub f1: Option<f64>,
     /// False alerts per 1,000 transactions.
     pub false_alerts_per_1000: f64,
 }
 
-/// How long it takes from the first labelled transaction of an episode to the first flagged labelled one. An episode is a
-/// user's labelled transactions with at most [`Delay::EPISODE_GAP_MS`] between each and the next.
+/// How soon episodes are detected: from the first labelled transaction to the first flagged labelled one. An episode is a user's
+/// labelled transactions with at most [`Delay::EPISODE_GAP_MS`] between each and the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delay {
     /// Episodes in the input.
     pub episodes: u64,
     /// Episodes with a flagged labelled transaction.
     pub episodes_detected: u64,
-    /// The user's transactions after the first labelled one, up to the first flagged labelled one: 0 if the first was flagged. The median
-    /// over detected episodes.
+    /// The user's transactions after the first labelled one, up to the first flagged labelled one: 0 if the first was flagged. The
+    /// median over detected episodes.
     pub transactions_median: Option<u64>,
     /// The 90th percentile of the same.
     pub transactions_p90: Option<u64>,
-    /// The event time that the same takes, in ms; median.
+    /// The same distance in event time, in ms. The median over detected episodes.
     pub ms_median: Option<u64>,
     /// The 90th percentile of the same.
     pub ms_p90: Option<u64>,
 }
 
 impl Delay {
-    /// A day.
+    /// Longest gap within an episode: a day, in ms.
     pub const EPISODE_GAP_MS: i64 = 24 * 60 * 60 * 1_000;
 }
 
@@ -258,12 +258,12 @@ pub struct ScoreHistogram {
     pub labelled: Vec<u64>,
 }
 
-/// The rule with other sigmas.
+/// A rule with one number of sigmas.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SweepPoint {
     /// `SIGMAS`.
     pub sigmas: f64,
-    /// Alerts.
+    /// Alerts of every severity.
     pub alerts: u64,
     /// Alerts per 1,000 transactions.
     pub alerts_per_1000: f64,
@@ -313,7 +313,7 @@ pub struct Flag {
     pub window_end: Option<i64>,
 }
 
-/// A user with counts.
+/// A user's transactions and alerts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserCount {
     /// The user's id.
@@ -336,14 +336,14 @@ pub struct UserSeries {
     pub alerts: u64,
     /// Flagged transactions that are not among the points.
     pub flagged_left_out: u64,
-    /// By event time.
+    /// In order of event time.
     pub points: Vec<Point>,
 }
 
 impl UserSeries {
-    /// Most usual points.
+    /// Maximum number of usual points.
     pub const POINTS_MAX: usize = 600;
-    /// Most flagged points.
+    /// Maximum number of flagged points.
     pub const FLAGGED_MAX: usize = 300;
 }
 

@@ -1,9 +1,9 @@
-//! Counts over time in a bounded number of bins, though neither the span nor the order of the times is known beforehand: when
-//! they do not fit any more, the bins get wider.
+//! Counts over time in a bounded number of bins. Neither the span nor the order of the times is known beforehand: when a time does
+//! not fit, the bins get wider.
 
 use super::summary::Timeline;
 
-/// Widths that people read well, each a multiple of the one before; from the last on they double.
+/// Widths that are easy to read, each a multiple of the one before. Beyond the last they double.
 const WIDTHS_MS: [i64; 13] = [
     1_000, 2_000, 10_000, 30_000, 60_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000,
     86_400_000,
@@ -15,7 +15,7 @@ pub(crate) struct Bins {
     width_ms: i64,
     /// Number of the first bin: its start divided by the width.
     first: i64,
-    /// As long as the bins in use, at most [`Timeline::BINS_MAX`].
+    /// Each has one count for each bin in use, at most [`Timeline::BINS_MAX`].
     series: Vec<Vec<u64>>,
     length: usize,
 }
@@ -33,7 +33,7 @@ impl Bins {
         }
     }
 
-    /// The bin of a time, which may make room for it.
+    /// Index of the bin of a time. Extends or widens the bins if there is none.
     fn bin(&mut self, time_ms: i64) -> usize {
         loop {
             let number = time_ms.div_euclid(self.width_ms);
@@ -46,7 +46,7 @@ impl Bins {
             }
             let (first, last) = (self.first.min(number), (self.first + self.last_offset()).max(number));
             if usize::try_from(last - first).is_ok_and(|span| span < Timeline::BINS_MAX) {
-                self.stretch(first, last);
+                self.extend(first, last);
             } else {
                 self.widen();
             }
@@ -57,8 +57,8 @@ impl Bins {
         i64::try_from(self.length).unwrap_or(i64::MAX).saturating_sub(1).max(0)
     }
 
-    /// Lets the bins begin and end with these.
-    fn stretch(&mut self, first: i64, last: i64) {
+    /// Extends the bins so that they begin with bin number `first` and end with `last`.
+    fn extend(&mut self, first: i64, last: i64) {
         let before = usize::try_from(self.first - first).unwrap_or_default();
         self.length = usize::try_from(last - first).unwrap_or_default() + 1;
         for counts in &mut self.series {
@@ -86,7 +86,7 @@ impl Bins {
         (self.first, self.width_ms) = (first, wider);
     }
 
-    /// Where the first bin begins and how wide all are, in ms.
+    /// Start of the first bin and width of every bin, in ms.
     pub(crate) const fn start_and_width_ms(&self) -> (i64, i64) {
         (self.first * self.width_ms, self.width_ms)
     }

@@ -1,4 +1,4 @@
-//! One rule's pass through the input, with a state of its own for every user.
+//! A track: one rule's pass over the input, with a state of its own for every user.
 
 use anomaly_core::{Position, Rule, SequenceNumber, ShardId, UserState, Verdict, VerdictCounts};
 
@@ -6,7 +6,7 @@ use super::detail::Detail;
 use super::flagged::Flagged;
 use super::seen::Seen;
 use super::summary::{Knobs, RuleName};
-use super::tumbling::{Closed, Tumbling};
+use super::tumbling::{EndedWindow, Tumbling};
 
 /// The shard that a backtest pretends to read.
 const SHARD: &str = "shardId-000000000000";
@@ -14,7 +14,7 @@ const SHARD: &str = "shardId-000000000000";
 /// Which rule a track runs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Spec {
-    /// Name for people.
+    /// Display name.
     pub(crate) label: String,
     /// Which rule.
     pub(crate) rule: RuleName,
@@ -58,7 +58,7 @@ impl Track {
         Ok(Self { spec, judge, counts: Counts::default(), detail })
     }
 
-    /// Judges a transaction. Returns what is flagged by it.
+    /// Judges a transaction. Returns the flag that this raises, if any.
     pub(crate) fn add(&mut self, seen: &Seen<'_>) -> anyhow::Result<Option<Flagged>> {
         if let Some(detail) = &mut self.detail
             && let Some(recorder) = seen.arrival.recorder.filter(|_| seen.arrival.is_recorder_new)
@@ -71,12 +71,12 @@ impl Track {
                 Ok(self.count(seen, &verdict))
             }
             Judge::Tumbling(tumbling) => {
-                let (is_late, closed) = tumbling.add(seen);
+                let (is_late, ended) = tumbling.add(seen);
                 self.counts.verdicts.late += u64::from(is_late);
                 if let Some(detail) = &mut self.detail {
                     detail.record(seen, None, None);
                 }
-                Ok(closed.and_then(|closed| self.close(&closed, seen.arrival.recorder)))
+                Ok(ended.and_then(|window| self.end_window(&window, seen.arrival.recorder)))
             }
         }
     }
@@ -106,12 +106,12 @@ impl Track {
         Some(flagged)
     }
 
-    fn close(&mut self, closed: &Closed, recorder: Option<usize>) -> Option<Flagged> {
-        self.counts.count_window(closed);
-        let largest = &closed.largest;
-        let flagged = closed.flagged();
-        if let Some(detail) = self.detail.as_mut().filter(|_| closed.is_judged) {
-            detail.judge(largest.label, Some(&closed.assessment), closed.severity);
+    fn end_window(&mut self, window: &EndedWindow, recorder: Option<usize>) -> Option<Flagged> {
+        self.counts.count_window(window);
+        let largest = &window.largest;
+        let flagged = window.flagged();
+        if let Some(detail) = self.detail.as_mut().filter(|_| window.is_judged) {
+            detail.judge(largest.label, Some(&window.assessment), window.severity);
             if let Some(flagged) = &flagged {
                 detail.series.record_window(recorder, flagged);
             }
@@ -120,20 +120,20 @@ impl Track {
         flagged
     }
 
-    /// Ends the input. Returns what is flagged by that. `recorder` is that of a user.
+    /// Ends the input. Returns the flags that this raises. `recorder` returns a user's recorder.
     pub(crate) fn finish(&mut self, recorder: impl Fn(usize) -> Option<usize>) -> Vec<Flagged> {
         let Judge::Tumbling(tumbling) = &mut self.judge else { return Vec::new() };
-        let closed = tumbling.finish();
-        closed.iter().filter_map(|closed| self.close(closed, recorder(closed.user))).collect()
+        let ended = tumbling.finish();
+        ended.iter().filter_map(|window| self.end_window(window, recorder(window.user))).collect()
     }
 }
 
 impl Counts {
-    /// Counts the transactions of a window: at most one is flagged.
-    fn count_window(&mut self, closed: &Closed) {
-        let usual = u64::from(closed.count) - u64::from(closed.severity.is_some());
-        *(if closed.is_judged { &mut self.verdicts.normal } else { &mut self.verdicts.warming_up }) += usual;
-        if let Some(severity) = closed.severity {
+    /// Counts the transactions of a window, of which at most one is flagged.
+    fn count_window(&mut self, window: &EndedWindow) {
+        let usual = u64::from(window.count) - u64::from(window.severity.is_some());
+        *(if window.is_judged { &mut self.verdicts.normal } else { &mut self.verdicts.warming_up }) += usual;
+        if let Some(severity) = window.severity {
             self.verdicts.count_anomaly(severity);
         }
     }
@@ -159,7 +159,7 @@ struct Core {
     sequence: (u64, SequenceNumber),
     #[expect(
         clippy::vec_box,
-        reason = "a state has a kilobyte; growing would copy them all and need twice the memory"
+        reason = "a state is a kilobyte; a growing vector would copy all of them and need twice the memory"
     )]
     states: Vec<Box<UserState>>,
 }
@@ -176,14 +176,14 @@ impl Core {
             self.states.push(Box::new(UserState::new(&self.rule)));
         }
         let Some(state) = self.states.get_mut(user) else { return Ok(Verdict::WarmingUp) };
-        // The detector forgets a user who was silent for so long.
+        // The detector forgets a user who has been silent for this long.
         if seen.arrival.silence_ms >= self.state_retention_ms {
             **state = UserState::new(&self.rule);
         }
         Ok(state.step(&self.shard, position, seen.transaction, &self.rule))
     }
 
-    /// Records of one shard in their order: 2³² of them share a sequence number, so that one is made rarely.
+    /// Position of a record in the shard. 2³² consecutive records share a sequence number, so that a new one is rarely parsed.
     fn position(&mut self, index: u64) -> anyhow::Result<Position> {
         let (high, low) = (index >> 32, index & u64::from(u32::MAX));
         if high != self.sequence.0 {

@@ -1,10 +1,13 @@
-//! The tumbling rule that the detector replaces, faults included. It is for comparison only and not in any function.
+//! The tumbling rule that the detector replaces, faults included. It is here for comparison only; no Lambda function has it.
 //!
-//! Per user and window of event time: count, mean, sample standard deviation, largest amount; at the end of the window one
-//! alert if count ≥ 3 and the largest amount is above mean + σ·s. Its faults are kept: an outlier sits in its own sample; only the
-//! largest amount of a window is reported; it is reported when the window is over; the largest amount starts at 0, so that a
-//! window of refunds alerts. What Flink does with the watermark of the whole stream is done per user here: a user's window is over
-//! when the user's next one begins, or the input ends, and what belongs to an earlier one is late.
+//! For each user and window of event time it computes count, mean, sample standard deviation and largest amount. At the end of a
+//! window it raises one alert if count ≥ 3 and the largest amount is above mean + σ·s.
+//!
+//! Its faults are kept: an outlier is part of its own sample; only the largest amount of a window is reported, and only when the
+//! window has ended; the largest amount starts at 0, so that a window of refunds alerts.
+//!
+//! Flink ends windows by the watermark of the whole stream. Here a user's window ends when the user's next one begins or the input
+//! ends, and a transaction of an earlier window is late.
 
 use anomaly_core::{Assessment, Baseline, Moments, Severity};
 
@@ -13,15 +16,16 @@ use super::seen::Seen;
 use super::summary::Knobs;
 use super::users::UserNumber;
 
-/// The rule with the open windows of all users.
+/// The rule, with every user's current window.
 #[derive(Debug)]
 pub(crate) struct Tumbling {
     knobs: Knobs,
-    open: Vec<Option<OpenWindow>>,
+    /// By user.
+    current: Vec<Option<CurrentWindow>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct OpenWindow {
+struct CurrentWindow {
     start_ms: i64,
     moments: Moments,
     largest: Largest,
@@ -38,24 +42,24 @@ pub(crate) struct Largest {
 
 /// A window that has ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Closed {
+pub(crate) struct EndedWindow {
     /// The user's number.
     pub(crate) user: UserNumber,
     /// Transactions in the window.
     pub(crate) count: u32,
-    /// Whether there were enough of them.
+    /// Whether there were enough of them to judge.
     pub(crate) is_judged: bool,
-    /// Its largest amount.
+    /// The largest amount in the window.
     pub(crate) largest: Largest,
     /// The largest amount compared with the window's own moments.
     pub(crate) assessment: Assessment,
     /// The severity, if the largest amount is an anomaly.
     pub(crate) severity: Option<Severity>,
-    /// Start and end of the window.
+    /// Start and end of the window, in ms since the epoch.
     window: (i64, i64),
 }
 
-impl Closed {
+impl EndedWindow {
     /// The largest amount, if it is an anomaly.
     pub(crate) fn flagged(&self) -> Option<Flagged> {
         Some(Flagged {
@@ -73,39 +77,39 @@ impl Closed {
 
 impl Tumbling {
     pub(crate) const fn new(knobs: Knobs) -> Self {
-        Self { knobs, open: Vec::new() }
+        Self { knobs, current: Vec::new() }
     }
 
     /// Adds a transaction. Returns whether it was late, and the user's window that it ended.
-    pub(crate) fn add(&mut self, seen: &Seen<'_>) -> (bool, Option<Closed>) {
-        if self.open.len() <= seen.arrival.user {
-            self.open.resize(seen.arrival.user + 1, None);
+    pub(crate) fn add(&mut self, seen: &Seen<'_>) -> (bool, Option<EndedWindow>) {
+        if self.current.len() <= seen.arrival.user {
+            self.current.resize(seen.arrival.user + 1, None);
         }
         let length_ms = self.length_ms();
         let start_ms = seen.transaction.event_time_ms.div_euclid(length_ms) * length_ms;
-        let Some(open) = self.open.get_mut(seen.arrival.user) else { return (false, None) };
-        let over = match open {
+        let Some(current) = self.current.get_mut(seen.arrival.user) else { return (false, None) };
+        let ended = match current {
             Some(window) if start_ms < window.start_ms => return (true, None),
-            Some(window) if start_ms > window.start_ms => open.take(),
+            Some(window) if start_ms > window.start_ms => current.take(),
             _ => None,
         };
-        open.get_or_insert_with(|| OpenWindow::new(start_ms, seen)).add(seen);
-        (false, over.map(|window| self.close(seen.arrival.user, &window)))
+        current.get_or_insert_with(|| CurrentWindow::new(start_ms, seen)).add(seen);
+        (false, ended.map(|window| self.end(seen.arrival.user, &window)))
     }
 
-    /// Ends the windows that are still open, by user.
-    pub(crate) fn finish(&mut self) -> Vec<Closed> {
-        let open = std::mem::take(&mut self.open);
-        let open = open.iter().enumerate().filter_map(|(user, window)| Some((user, window.as_ref()?)));
-        open.map(|(user, window)| self.close(user, window)).collect()
+    /// Ends every user's current window, in the order of the users.
+    pub(crate) fn finish(&mut self) -> Vec<EndedWindow> {
+        let current = std::mem::take(&mut self.current);
+        let current = current.iter().enumerate().filter_map(|(user, window)| Some((user, window.as_ref()?)));
+        current.map(|(user, window)| self.end(user, window)).collect()
     }
 
     fn length_ms(&self) -> i64 {
         i64::from(self.knobs.window_seconds) * 1_000
     }
 
-    fn close(&self, user: UserNumber, window: &OpenWindow) -> Closed {
-        let OpenWindow { start_ms, moments, largest } = *window;
+    fn end(&self, user: UserNumber, window: &CurrentWindow) -> EndedWindow {
+        let CurrentWindow { start_ms, moments, largest } = *window;
         let stddev = (moments.sum_squares / f64::from(moments.count.saturating_sub(1).max(1))).sqrt();
         let threshold = moments.mean + self.knobs.sigmas * stddev;
         let score = (largest.amount - moments.mean) / stddev;
@@ -113,7 +117,7 @@ impl Tumbling {
         let is_judged = moments.count >= self.knobs.min_observations;
         let is_anomaly = is_judged && largest.amount > threshold;
         let baseline = Baseline { count: moments.count, mean: moments.mean, stddev };
-        Closed {
+        EndedWindow {
             user,
             count: moments.count,
             is_judged,
@@ -125,7 +129,7 @@ impl Tumbling {
     }
 }
 
-impl OpenWindow {
+impl CurrentWindow {
     fn new(start_ms: i64, seen: &Seen<'_>) -> Self {
         Self { start_ms, moments: Moments::default(), largest: Largest { amount: 0.0, ..Largest::of(seen) } }
     }

@@ -1,22 +1,22 @@
-//! Who there is in the input, and what is known of each user whatever the rule.
+//! The users of the input, and what is known of each, whatever the rule.
 
 use hashbrown::HashMap;
 
 use super::summary::Delay;
 
-/// Users whose transactions are recorded while they come: many more than are shown, since who is busiest is known at the end.
+/// Maximum number of users whose transactions are recorded: many more than are shown, since the busiest are known only at the end.
 pub(crate) const RECORDED_USERS_MAX: usize = 64;
 
-/// A user by number, in the order of their first transactions.
+/// A user's number. Users are numbered from 0 in the order of their first transactions.
 pub(crate) type UserNumber = usize;
 
-/// Everybody so far.
+/// All users so far.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     numbers: HashMap<Box<str>, UserNumber>,
     known: Vec<User>,
     recorded: Vec<UserNumber>,
-    /// From so many transactions on a user takes the place of the quietest of the recorded.
+    /// A user with this many transactions replaces the quietest recorded user.
     recorded_from: u64,
 }
 
@@ -25,29 +25,29 @@ pub(crate) struct Users {
 pub(crate) struct User {
     pub(crate) transactions: u64,
     pub(crate) newest_event_time_ms: i64,
-    /// Where the user's transactions are recorded.
+    /// Index of the recorder of the user's transactions, if they are recorded.
     pub(crate) recorder: Option<usize>,
     pub(crate) episode: Option<Episode>,
 }
 
-/// Labelled transactions of a user that belong together.
+/// Labelled transactions of a user that belong together, as [`Delay`] defines it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Episode {
     pub(crate) first_ms: i64,
     last_ms: i64,
-    /// The user's transactions since the first.
+    /// The user's transactions after the first labelled one.
     pub(crate) transactions: u64,
     /// Bit n: track n has flagged a labelled transaction of it.
     pub(crate) detected: u64,
 }
 
-/// What a transaction is to its user.
+/// How a transaction relates to its user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
     pub(crate) user: UserNumber,
-    /// Event time since the user's newest transaction; negative if it is older, 0 for the first.
+    /// Event time since the user's newest transaction, in ms; negative if it is older, 0 for the first.
     pub(crate) silence_ms: i64,
-    /// Where it is recorded.
+    /// Index of the user's recorder, if there is one.
     pub(crate) recorder: Option<usize>,
     /// Whether the recorder has just passed to this user.
     pub(crate) is_recorder_new: bool,
@@ -79,7 +79,7 @@ impl Users {
         ids
     }
 
-    /// Takes note of a transaction.
+    /// Counts a transaction of a user, who may be new.
     pub(crate) fn arrive(&mut self, user_id: &str, event_time_ms: i64, label: Option<bool>) -> Arrival {
         let number = self.number(user_id, event_time_ms);
         let recorded_from = if self.recorded.len() < RECORDED_USERS_MAX { 0 } else { self.recorded_from };
@@ -107,8 +107,9 @@ impl Users {
         number
     }
 
-    /// Gives a user a recorder: a free one, or that of the quietest. Only who has twice as many transactions gets it, so that
-    /// equals do not take it from each other for ever, and what a busy user misses of its beginning is little.
+    /// Gives a user a recorder: a free one, or that of the quietest recorded user. Taking it over needs more than twice as many
+    /// transactions, so that equally busy users do not take it from each other for ever, and little of a busy user's start is
+    /// missing.
     fn record(&mut self, user: UserNumber) {
         let transactions = |users: &Self, user: &UserNumber| users.known.get(*user).map_or(0, |user| user.transactions);
         let recorder = if self.recorded.len() < RECORDED_USERS_MAX {
@@ -133,7 +134,7 @@ impl Users {
 }
 
 impl User {
-    /// Answers whether a new episode begins.
+    /// Continues the current episode or begins a new one. Returns whether one begins.
     fn continue_episode(&mut self, event_time_ms: i64, is_labelled: bool) -> bool {
         if let Some(episode) = &mut self.episode {
             episode.transactions += 1;

@@ -1,19 +1,19 @@
 //! The function that a mapping calls.
 
-/// What came of a call.
+/// The outcome of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invoked {
-    /// The function answered with this payload.
+    /// The function returned this payload.
     Responded(String),
-    /// The function failed: an error, a panic, a time-out.
+    /// The function failed, for this reason: an error, a panic, a time-out.
     Failed(String),
-    /// The function was not reached: throttled, or the service failed. Costs no retry.
+    /// The function did not run, for this reason: the call was throttled, or the service failed. Costs no retry.
     NotInvoked(String),
 }
 
 /// Calls a function synchronously.
 #[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]
 pub trait Invoke {
-    /// Hands an event, as JSON, to the function.
+    /// Calls the function with an event, as JSON.
     async fn invoke(&self, event: &str) -> Invoked;
 }

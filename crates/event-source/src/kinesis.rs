@@ -1,4 +1,4 @@
-//! The Kinesis mapping: ordered, checkpointed, retried until it succeeds, expires or is given up.
+//! The Kinesis mapping. It reads in order, checkpoints, and retries a batch until it succeeds, expires or has no retries left.
 
 mod event;
 mod lane;

@@ -1,8 +1,8 @@
-//! What Lambda makes of a function's response when `ReportBatchItemFailures` is on.
+//! How Lambda reads a function's response when `ReportBatchItemFailures` is on.
 
 use serde_json::Value;
 
-/// Reading of a response.
+/// What a response reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// Everything succeeded.
@@ -13,9 +13,9 @@ pub(crate) enum Reading {
     Failure,
 }
 
-/// Reads a response: an empty or null response, and an empty or null list, are success; a list with an empty, null or missing
-/// identifier, and anything that is no such JSON, is the failure of the whole batch ("Configuring partial batch response" for
-/// Kinesis and "Implementing partial batch responses" for SQS, in the AWS Lambda Developer Guide).
+/// Reads a response. An empty or null response means success, and so does an empty, null or missing list. The whole batch fails
+/// if an identifier is empty, null or missing, if the list is not a list, or if the text is not JSON ("Configuring partial batch
+/// response" for Kinesis and "Implementing partial batch responses" for SQS, in the AWS Lambda Developer Guide).
 pub(crate) fn read(payload: &str) -> Reading {
     if payload.trim().is_empty() {
         return Reading::Success;
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_report_is_the_failure_of_the_whole_batch() {
+    fn a_broken_report_fails_the_whole_batch() {
         for payload in [
             r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#,
             r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#,
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_read_in_their_order() {
+    fn identifiers_keep_their_order() {
         let payload = r#"{"batchItemFailures":[{"itemIdentifier":"2"},{"itemIdentifier":"1"}]}"#;
         assert_eq!(read(payload), Reading::Partial(vec!["2".to_owned(), "1".to_owned()]));
     }

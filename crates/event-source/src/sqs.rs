@@ -1,4 +1,4 @@
-//! The SQS mapping: unordered, at least once, each message for itself.
+//! The SQS mapping. Delivery is unordered and at least once; each message succeeds or fails on its own.
 
 mod event;
 mod mapping;
@@ -10,18 +10,18 @@ pub use event::event_json;
 pub use mapping::{SqsMapping, SqsMappingSettings, Step};
 pub use memory::MemorySqs;
 
-/// A message as it is received.
+/// One delivery of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The same at every delivery.
+    /// The same for every delivery of the message.
     pub message_id: String,
-    /// Of this delivery.
+    /// Names this delivery: deleting needs the newest one.
     pub receipt_handle: String,
-    /// What was sent.
+    /// The body, as it was sent.
     pub body: String,
     /// Deliveries so far, this one included.
     pub receive_count: u32,
-    /// When it was sent, in ms since the epoch.
+    /// When the message was sent, in ms since the epoch.
     pub sent_at_ms: i64,
 }
 
@@ -30,17 +30,23 @@ pub struct Received {
 #[error("the queue failed")]
 pub struct QueueError(#[source] pub Box<dyn Error + Send + Sync>);
 
-/// What the mapping needs of a queue.
+/// The queue operations that a mapping needs.
 #[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]
 pub trait QueueSource {
     /// Receives up to `messages_max` visible messages and hides them for the queue's visibility time-out.
+    ///
+    /// # Errors
+    /// [`QueueError`] if the queue does not respond.
     async fn receive(&self, messages_max: usize, now_ms: i64) -> Result<Vec<Received>, QueueError>;
 
-    /// Deletes a delivery. A receipt handle that is out of date deletes nothing.
+    /// Deletes the message of a delivery. A stale receipt handle deletes nothing.
+    ///
+    /// # Errors
+    /// [`QueueError`] if the queue does not respond.
     async fn delete(&self, receipt_handle: &str) -> Result<(), QueueError>;
 }
 
-/// A shared queue is a queue.
+/// Several owners can share a queue.
 impl<Q: QueueSource> QueueSource for std::rc::Rc<Q> {
     async fn receive(&self, messages_max: usize, now_ms: i64) -> Result<Vec<Received>, QueueError> {
         self.as_ref().receive(messages_max, now_ms).await

@@ -1,4 +1,4 @@
-//! Attacks on a user's card: when they happen, and which transactions are fraudulent in which way.
+//! Attacks on a user's card: when they happen, which transactions are fraudulent, and how.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1, Poisson};
@@ -13,13 +13,13 @@ const ATTACK_BEGINS: std::ops::Range<f64> = 0.2..0.8;
 /// How long a stolen card is used, unless that exceeds [`ATTACK_SHARE_MAX`] of the horizon.
 const ATTACK_DAYS: f64 = 14.0;
 const ATTACK_SHARE_MAX: f64 = 0.2;
-/// Share of the transactions in that time that are the thief's.
+/// Share of the transactions during an attack that are the thief's.
 const THIEF_SHARE: f64 = 1.0 / 3.0;
 /// Leaked card: the thief's amounts are the user's times this factor.
 const LEAKED_FACTOR: f64 = 5.0;
 /// Slow ramp: the same factor at the end of the attack; it begins at 1.
 const RAMP_FACTOR: f64 = 5.0;
-/// Card testing: fewest probes, and the mean number of further ones.
+/// Card testing: minimum number of probes, and mean number of further ones.
 const PROBES_MIN: u32 = 3;
 const PROBES_MORE_MEAN: f64 = 5.0;
 const PROBE_AMOUNTS: std::ops::Range<f64> = 0.5..2.0;
@@ -28,7 +28,7 @@ const PROBE_GAP_SECONDS: f64 = 30.0;
 const CASH_OUT_FACTORS: std::ops::Range<f64> = 10.0..30.0;
 const CASH_OUT_GAP_SECONDS: f64 = 600.0;
 
-/// In which way a transaction is anomalous.
+/// How a transaction is anomalous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -40,7 +40,7 @@ pub enum Kind {
     CardTesting,
     /// The large purchase after card testing.
     CashOut,
-    /// A thief who begins with usual amounts and increases them.
+    /// A thief begins with usual amounts and increases them.
     SlowRamp,
 }
 
@@ -95,7 +95,7 @@ impl Attack {
         }))
     }
 
-    /// When the first extra transaction happens, one that the user did not make, if there is one.
+    /// When the first extra transaction happens, one that the user did not make; `None` if the attack has none.
     pub(crate) const fn first_extra_us(&self) -> Option<i64> {
         match self.method {
             Method::CardTesting => Some(self.begin_us),
@@ -103,7 +103,7 @@ impl Attack {
         }
     }
 
-    /// An extra transaction: amount, kind, and when the next one follows. `level` is the user's median amount.
+    /// Draws an extra transaction: amount, kind, and when the next one follows. `level` is the user's median amount.
     pub(crate) fn extra(&mut self, now_us: i64, level: f64, random: &mut impl Rng) -> (f64, Kind, Option<i64>) {
         if self.probes_left == 0 {
             return (cents(level * random.random_range(CASH_OUT_FACTORS)), Kind::CashOut, None);
@@ -115,7 +115,7 @@ impl Attack {
         (cents(random.random_range(PROBE_AMOUNTS)), Kind::CardTesting, Some(next_us))
     }
 
-    /// The amount that is paid instead of the user's own at this time, and its kind if it is the thief's.
+    /// The amount paid at this time: the user's own, or the thief's with its kind.
     pub(crate) fn instead(&self, now_us: i64, amount: f64, random: &mut impl Rng) -> (f64, Option<Kind>) {
         let progress = exact(now_us - self.begin_us) / self.length_us;
         if !(0.0..1.0).contains(&progress) || self.method == Method::CardTesting || !random.random_bool(THIEF_SHARE) {

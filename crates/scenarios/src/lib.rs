@@ -1,6 +1,6 @@
 //! Generated transactions, seeded and labelled. `docs/scenarios.md` has the distributions and their sources.
 //!
-//! The same settings give the same transactions, in order of event time. Memory is bounded by users, not by transactions.
+//! The same settings give the same transactions, in order of event time. Memory grows with the users, not with the transactions.
 //!
 //! [`Generator`] is an endless sequence, [`Selection`] ends it, [`RowWriter`] writes it as JSONL or CSV.
 //!
@@ -20,21 +20,21 @@ pub use fraud::Kind;
 pub use rows::{RowFormat, RowWriter, labelled_json};
 pub use selection::Selection;
 
-/// Event time of the first transaction where nothing else is asked for: 2025-10-09T08:55:00Z.
+/// Event time at which a scenario begins by default: 2025-10-09T08:55:00Z.
 pub const START_MS: i64 = 1_760_000_100_000;
 
-/// Microseconds in a second: the generator's clock, so that 10,000 transactions a second keep apart.
+/// Microseconds in a second. The generator's clock counts them, so that 10,000 transactions a second stay apart.
 const US_PER_SECOND: f64 = 1_000_000.0;
 const US_PER_MS: i64 = 1_000;
 const US_PER_DAY: f64 = 86_400.0 * US_PER_SECOND;
 
-/// A kind of transactions.
+/// A model that transactions are drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scenario {
     /// Amounts uniform in 10 to 500, and 2 % outliers uniform in 5,000 to 50,000.
     Uniform,
-    /// Card spending: each user has an own scale, a daily and weekly rhythm, pay days, drift and level shifts; new users appear.
+    /// Card spending: each user has a scale, a daily and weekly rhythm, pay days, drift and level shifts; new users appear.
     Retail,
     /// Card spending with fraud: leaked cards, card testing, slow ramps.
     Fraud,
@@ -55,10 +55,10 @@ impl Scenario {
     }
 }
 
-/// What to generate.
+/// The settings of a [`Generator`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScenarioSettings {
-    /// The kind of transactions.
+    /// The model that transactions are drawn from.
     pub scenario: Scenario,
     /// The same seed gives the same transactions.
     pub seed: u64,
@@ -66,9 +66,9 @@ pub struct ScenarioSettings {
     pub users: u32,
     /// Transactions per second of event time, all users together, on average over the horizon.
     pub rate_per_second: f64,
-    /// Event time of the beginning, in ms since the epoch.
+    /// Event time at which the scenario begins, in ms since the epoch.
     pub start_ms: i64,
-    /// How long the scenario is meant to last, in seconds: new users and fraud are spread over it. The generator itself never ends.
+    /// Intended length of the scenario, in seconds: new users and fraud are spread over it. The generator itself never ends.
     /// `uniform` does not depend on it.
     pub horizon_seconds: f64,
 }
@@ -79,7 +79,7 @@ pub struct ScenarioSettings {
 pub struct Generated {
     /// `user001` and so on.
     pub user_id: String,
-    /// Two decimals.
+    /// Rounded to two decimals.
     pub amount: f64,
     /// Event time in ms since the epoch.
     pub timestamp: i64,
@@ -87,7 +87,7 @@ pub struct Generated {
     pub transaction_id: String,
     /// `merchant_1` and so on.
     pub merchant_id: String,
-    /// In which way it is anomalous; not part of the record.
+    /// How it is anomalous; `None` if it is not. Not part of the record.
     #[serde(skip)]
     pub kind: Option<Kind>,
 }
@@ -102,10 +102,10 @@ pub enum Generator {
 }
 
 impl Generator {
-    /// The sequence of a seed, at its beginning.
+    /// The sequence that these settings give, from its first transaction on.
     ///
     /// # Errors
-    /// If a distribution refuses its parameters, which the constants of this module exclude.
+    /// If a distribution refuses its parameters. The constants of this crate exclude that.
     pub fn new(settings: &ScenarioSettings) -> anyhow::Result<Self> {
         Ok(match settings.scenario {
             Scenario::Uniform => Self::Uniform(Box::new(uniform::Uniform::new(settings))),
@@ -125,7 +125,7 @@ impl Iterator for Generator {
     }
 }
 
-/// Rounds to two decimals, as money has.
+/// Rounds an amount to two decimals.
 fn cents(amount: f64) -> f64 {
     (amount * 100.0).round() / 100.0
 }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn transactions_come_in_the_order_of_event_time_from_the_start_on() {
+    fn transactions_are_in_order_of_event_time_and_not_before_the_start() {
         for scenario in [Scenario::Uniform, Scenario::Retail, Scenario::Fraud] {
             for rate_per_second in [1.0 / 86_400.0, 1.0, 10_000.0] {
                 let settings = ScenarioSettings { rate_per_second, ..settings(scenario) };

@@ -1,4 +1,4 @@
-//! Card spending of many users, in the order of event time: a heap of every user's next transaction.
+//! Card spending of many users in order of event time, from a heap of every user's next transaction.
 //!
 //! Each user is a Poisson process with a rate that the [`rhythm`](super::rhythm) modulates, drawn by thinning (P. A. W. Lewis and
 //! G. S. Shedler, Naval Research Logistics Quarterly 26, 1979).
@@ -15,9 +15,9 @@ use super::rhythm::FACTOR_MAX;
 use super::spender::{Laws, Spender};
 use super::{Generated, Scenario, ScenarioSettings, US_PER_MS, US_PER_SECOND, user_id, whole_us};
 
-/// Share of the users who are not there at the beginning and appear, evenly, over the horizon.
+/// Share of the users who are absent at the start and appear evenly over the horizon.
 const NEW_USERS_SHARE: f64 = 0.2;
-/// Share of the horizon for which the average user is there.
+/// Share of the horizon for which the average user is present.
 const PRESENT_SHARE: f64 = 1.0 - NEW_USERS_SHARE / 2.0;
 
 /// The transactions of [`Scenario::Retail`] and [`Scenario::Fraud`].
@@ -27,7 +27,7 @@ pub struct Retail {
     laws: Laws,
     users: Vec<User>,
     queue: BinaryHeap<Reverse<Next>>,
-    /// Transactions per µs and activity.
+    /// Transactions per µs and unit of activity.
     rate_per_us: f64,
     transactions: u64,
 }
@@ -38,7 +38,7 @@ struct User {
     attack: Option<Attack>,
 }
 
-/// The next transaction of a user; by time, then by user.
+/// A user's next transaction, ordered by time, then by user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Next {
     time_us: i64,
@@ -48,7 +48,9 @@ struct Next {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
+    /// The user's own, or in its place the thief's.
     Usual,
+    /// One that the attack adds.
     Extra,
 }
 
@@ -71,7 +73,7 @@ impl Retail {
         Ok(retail)
     }
 
-    /// Every user's first transaction.
+    /// Queues every user's first transaction.
     fn begin(&mut self, settings: &ScenarioSettings) {
         let (start_us, horizon_us) = (settings.start_ms * US_PER_MS, settings.horizon_seconds * US_PER_SECOND);
         for (number, user) in (0..).zip(&self.users) {
@@ -85,7 +87,7 @@ impl Retail {
         }
     }
 
-    /// Amount and kind of the next transaction; queues the one that follows it.
+    /// Draws amount and kind of the next transaction, and queues the one that follows it.
     fn take(&mut self, next: Next) -> Option<(f64, Option<Kind>)> {
         let user = self.users.get_mut(usize::try_from(next.user).ok()?)?;
         let random = &mut self.random;
@@ -107,8 +109,8 @@ impl Retail {
     }
 }
 
-/// When the user pays next. By thinning: candidates come at the highest rate, and each is accepted with the probability of its own
-/// rate divided by the highest.
+/// Draws when the user pays next, by thinning: candidates occur at the highest rate, and each is accepted with the probability
+/// (rate at its time) / (highest rate).
 fn next_us(spender: &Spender, after_us: i64, rate_per_us: f64, random: &mut impl Rng) -> i64 {
     let rate_max = spender.activity * rate_per_us * FACTOR_MAX;
     let mut time_us = super::exact(after_us);
@@ -117,7 +119,7 @@ fn next_us(spender: &Spender, after_us: i64, rate_per_us: f64, random: &mut impl
         time_us += gap / rate_max;
         let candidate_us = whole_us(time_us);
         let share: f64 = random.random_range(0.0..1.0);
-        // The clock's range ends here, and with it the rhythm.
+        // The clock's range ends here: no later candidate exists.
         if candidate_us == i64::MAX || share * FACTOR_MAX < spender.rhythm.factor(candidate_us) {
             return candidate_us;
         }
@@ -159,12 +161,12 @@ mod tests {
 
     #[test]
     fn the_rate_holds_over_the_horizon() {
-        // 56 days: whole weeks, so that the rhythm has its mean.
+        // 56 days are whole weeks, so the mean of the rhythm is 1.
         let settings = settings(Scenario::Retail);
         let expected = settings.rate_per_second * settings.horizon_seconds;
         let count = f64::from(u32::try_from(generate(&settings).len()).unwrap());
-        // A Poisson count, and where the appearances of 20 % of 200 users fall: each brings its share of the rate, times a
-        // uniform number of variance 1/12, with E[activity²] = e^0.49.
+        // The variance of a Poisson count, plus that of when 20 % of 200 users appear: each contributes its share of the rate,
+        // times a uniform number of variance 1/12, with E[activity²] = e^0.49.
         let share = expected / PRESENT_SHARE / 200.0;
         let variance = expected + share * share * 0.49_f64.exp() * 40.0 / 12.0;
         assert!(
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn users_have_a_day_and_a_night_and_a_fifth_of_them_are_new() {
+    fn users_pay_by_day_and_a_fifth_of_them_are_new() {
         let generated = generate(&settings(Scenario::Retail));
         let hour = |g: &Generated| g.timestamp.rem_euclid(DAY_MS) / 3_600_000;
         let count = |hours: std::ops::Range<i64>| generated.iter().filter(|g| hours.contains(&hour(g))).count();
@@ -184,7 +186,7 @@ mod tests {
         let seen: BTreeSet<_> = generated.iter().filter(|g| !late(g)).map(|g| &g.user_id).collect();
         let new: BTreeSet<_> =
             generated.iter().filter(late).map(|g| &g.user_id).filter(|id| !seen.contains(id)).collect();
-        // Three quarters of 20 % of 200 appear after the first quarter: 30 of them, with five standard errors of a binomial.
+        // Three quarters of 20 % of 200 appear after the first quarter: 30 of them, ± five standard errors of a binomial.
         assert!((5..=57).contains(&new.len()), "{}", new.len());
     }
 
@@ -198,12 +200,12 @@ mod tests {
             *merchants.entry(&g.merchant_id).or_default() += 1;
         }
         let (first, second) = (f64::from(merchants["merchant_1"]), f64::from(merchants["merchant_2"]));
-        // Half as popular, to five standard errors of both counts.
+        // Half as popular, within five standard errors of both counts.
         assert!((first / 2.0 - second).abs() < 5.0 * (first / 4.0 + second).sqrt(), "{first} {second}");
     }
 
     #[test]
-    fn retail_has_no_fraud_and_fraud_has_every_kind_truly_labelled() {
+    fn retail_has_no_fraud_and_fraud_labels_every_kind_correctly() {
         assert!(generate(&settings(Scenario::Retail)).iter().all(|g| g.kind.is_none()));
         let generated =
             generate(&ScenarioSettings { users: 1_000, rate_per_second: 0.05, ..settings(Scenario::Fraud) });
@@ -216,7 +218,7 @@ mod tests {
         assert_eq!(kinds.keys().copied().collect::<Vec<_>>(), expected);
         assert!(kinds[&Kind::CardTesting].iter().all(|g| (0.5..=2.0).contains(&g.amount)));
         assert!(kinds[&Kind::CashOut].len() <= kinds[&Kind::CardTesting].len() / 3);
-        // Of the users attacked, unlabelled amounts are those of the same users without fraud: five times less at the median.
+        // The unlabelled amounts of attacked users are their own: at the median, the thief's are five times as large.
         let median = |mut logs: Vec<f64>| {
             logs.sort_by(f64::total_cmp);
             logs[logs.len() / 2]
@@ -224,13 +226,13 @@ mod tests {
         let of = |kind: Kind| kinds[&kind].iter().map(|g| g.user_id.as_str()).collect::<BTreeSet<_>>();
         let leaked = of(Kind::LeakedCard);
         let own = usual.iter().filter(|g| leaked.contains(g.user_id.as_str())).map(|g| g.amount.ln()).collect();
-        let thiefs = kinds[&Kind::LeakedCard].iter().map(|g| g.amount.ln()).collect();
-        let factor = (median(thiefs) - median(own)).exp();
+        let stolen = kinds[&Kind::LeakedCard].iter().map(|g| g.amount.ln()).collect();
+        let factor = (median(stolen) - median(own)).exp();
         assert!((2.5..10.0).contains(&factor), "{factor}");
     }
 
     #[test]
-    fn the_thief_stays_two_weeks() {
+    fn an_attack_lasts_at_most_two_weeks() {
         let generated = generate(&ScenarioSettings { horizon_seconds: 112.0 * 86_400.0, ..settings(Scenario::Fraud) });
         let mut spans: BTreeMap<(&str, Kind), (i64, i64)> = BTreeMap::new();
         for g in &generated {

@@ -6,28 +6,28 @@ use super::{US_PER_DAY, US_PER_SECOND, exact, whole_us};
 
 /// The busiest hour of the day, UTC, of the average user.
 const PEAK_HOUR: f64 = 15.0;
-/// How much busier the peak is than the mean of the day; the quietest hour is as much quieter.
+/// How far the rate at the peak is above the mean of the day, as a share of it; the quietest hour is as far below.
 const DAILY_SWING: f64 = 0.85;
 /// Monday to Sunday; their mean is 1.
 const WEEKDAYS: [f64; 7] = [0.9, 0.88, 0.92, 1.0, 1.2, 1.25, 0.85];
 const BUSIEST_WEEKDAY: f64 = 1.25;
 /// Days from pay day to pay day.
 const PAY_CYCLE_DAYS: f64 = 30.0;
-/// Days that a pay day is felt.
+/// Days from pay day on in which users spend more.
 const PAY_BURST_DAYS: f64 = 2.0;
-/// How many more transactions there are on them.
+/// Factor on the rate in those days.
 const PAY_BURST_RATE: f64 = 1.5;
-/// How much larger they are.
+/// Factor on the amounts in those days.
 pub(crate) const PAY_BURST_AMOUNT: f64 = 1.25;
 /// Mean of the pay-day factor before it is normalised.
 const PAY_MEAN: f64 = 1.0 + (PAY_BURST_RATE - 1.0) * PAY_BURST_DAYS / PAY_CYCLE_DAYS;
-/// No factor is above it.
+/// Upper bound of [`Rhythm::factor`].
 pub(crate) const FACTOR_MAX: f64 = (1.0 + DAILY_SWING) * BUSIEST_WEEKDAY * PAY_BURST_RATE / PAY_MEAN;
 
 /// A user's habits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rhythm {
-    /// How much later than others, in hours.
+    /// How much later the peak is than the average user's, in hours.
     pub(crate) hours_late: f64,
     /// Where in the pay cycle the epoch falls, 0 to 1.
     pub(crate) pay_phase: f64,
@@ -42,7 +42,7 @@ impl Rhythm {
         daily * weekday_factor(time_us) * pay / PAY_MEAN
     }
 
-    /// Whether the last pay day is still felt.
+    /// Whether the last pay day is less than [`PAY_BURST_DAYS`] ago.
     pub(crate) fn is_flush(&self, time_us: i64) -> bool {
         let cycles = exact(time_us) / US_PER_DAY / PAY_CYCLE_DAYS + self.pay_phase;
         cycles.fract() * PAY_CYCLE_DAYS < PAY_BURST_DAYS

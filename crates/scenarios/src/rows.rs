@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{Generated, Kind};
 
-/// How transactions are written.
+/// The format of written transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowFormat {
     /// One JSON record a line, as in the stream.
@@ -15,7 +15,7 @@ pub enum RowFormat {
     Csv,
 }
 
-/// A record as it is written. The detector ignores the last two fields.
+/// The fields of a row. The detector ignores the last two.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row<'a> {
@@ -42,10 +42,10 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The stream's record with its label and kind, as one line of JSON without the line end.
+/// The stream's record with its label and kind, as one line of JSON without a line break.
 ///
 /// # Errors
-/// Never for what a generator makes.
+/// Never for a generated transaction.
 pub fn labelled_json(generated: &Generated) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&Row::new(generated))?)
 }
@@ -59,7 +59,7 @@ enum Rows<W: Write> {
 }
 
 impl<W: Write> RowWriter<W> {
-    /// A writer that buffers.
+    /// A buffering writer to `sink`.
     pub fn new(format: RowFormat, sink: W) -> Self {
         Self(match format {
             RowFormat::Jsonl => Rows::Jsonl(BufWriter::new(sink)),
@@ -67,10 +67,10 @@ impl<W: Write> RowWriter<W> {
         })
     }
 
-    /// Writes one transaction; before the first row of a CSV, the header.
+    /// Writes one transaction. The header of a CSV precedes the first one.
     ///
     /// # Errors
-    /// If the sink refuses.
+    /// If the sink cannot be written to.
     pub fn write(&mut self, generated: &Generated) -> io::Result<()> {
         match &mut self.0 {
             Rows::Jsonl(sink) => {
@@ -81,10 +81,10 @@ impl<W: Write> RowWriter<W> {
         }
     }
 
-    /// Writes the rest of the buffer.
+    /// Flushes the buffer.
     ///
     /// # Errors
-    /// If the sink refuses.
+    /// If the sink cannot be written to.
     pub fn finish(self) -> io::Result<()> {
         match self.0 {
             Rows::Jsonl(mut sink) => sink.flush(),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_record_that_the_detector_reads_with_a_label() {
+    fn a_line_is_a_labelled_record_that_the_detector_accepts() {
         let lines = written(Scenario::Uniform, RowFormat::Jsonl, 1_000, 42);
         let mut labelled = 0;
         for line in lines.lines() {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::{Generated, Generator, Scenario, ScenarioSettings};
 
-/// Records, if neither a number nor a duration is given.
+/// Number of records if neither it nor a duration is given.
 const RECORDS_DEFAULT: u64 = 100_000;
 
-/// Which transactions of a scenario: it ends with the last record or the end of the duration, whichever is first.
+/// How much of a scenario to generate. It ends with the last record or the end of the duration, whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Selection {
     /// Distinct users.
     pub users: u32,
-    /// Transactions; `None` is 100,000 unless there is a duration.
+    /// Number of transactions; `None`: 100,000, or as many as the duration has.
     pub records: Option<u64>,
     /// Event time to generate, in seconds.
     pub duration_seconds: Option<f64>,
@@ -21,7 +21,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// About how many records there will be at `rate` per second of event time.
+    /// The approximate number of records at `rate` per second of event time.
     #[must_use]
     pub fn records_expected(&self, rate: f64) -> u64 {
         let in_duration = self.duration_seconds.map(|seconds| whole(seconds * rate));
@@ -31,7 +31,7 @@ impl Selection {
     /// The transactions at `rate` per second of event time, from `start_ms` (ms since the epoch) on.
     ///
     /// # Errors
-    /// If a distribution refuses its parameters, which the constants of the scenarios exclude.
+    /// If a distribution refuses its parameters. The constants of the scenarios exclude that.
     pub fn generate(
         &self,
         scenario: Scenario,
@@ -82,20 +82,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_ends_it_and_a_start_begins_it() {
+    fn a_selection_begins_at_its_start_and_ends_with_its_duration() {
         let selection = Selection { users: 100, records: None, duration_seconds: Some(14.0 * 86_400.0), seed: 42 };
         let (rate, start_ms) = (500.0 / 86_400.0, 1_767_571_200_000);
         let times: Vec<i64> =
             selection.generate(Scenario::Retail, rate, start_ms).unwrap().map(|one| one.timestamp).collect();
         let (first, last) = (times[0], times[times.len() - 1]);
         assert!(first >= start_ms && last < start_ms + 14 * 86_400_000 && last > start_ms + 13 * 86_400_000);
-        // 7,000 expected; the tolerance is that of `the_rate_holds_over_the_horizon`, wider since 100 users are fewer.
+        // 7,000 expected; the tolerance is that of `the_rate_holds_over_the_horizon`, wider because 100 users are fewer.
         assert!((5_500..8_500).contains(&times.len()), "{}", times.len());
         assert_eq!(selection.records_expected(rate), 7_000);
     }
 
     #[test]
-    fn a_number_of_records_ends_it_too_and_there_is_a_default() {
+    fn a_selection_ends_with_its_records_and_their_number_has_a_default() {
         let selection = Selection { users: 5, records: Some(10), duration_seconds: None, seed: 1 };
         assert_eq!(selection.generate(Scenario::Uniform, 10.0, 0).unwrap().count(), 10);
         let default = Selection { records: None, ..selection };

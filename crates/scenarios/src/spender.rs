@@ -1,4 +1,4 @@
-//! One user of `retail`: what is spent at a time.
+//! One user of `retail`: how much the user spends, and how that changes over time.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1, LogNormal, StandardNormal, Zipf};
@@ -10,7 +10,7 @@ use super::{US_PER_DAY, cents, exact};
 const SCALE_MEDIAN: f64 = 40.0;
 /// Standard deviation over users of the logarithm of their median amount.
 const SCALE_LOG_SD: f64 = 0.8;
-/// Standard deviation of the logarithm of one user's amounts: a user's own, between these.
+/// Standard deviation of the logarithm of one user's amounts; each user has one from this range.
 const SPREAD_LOG_SD: std::ops::Range<f64> = 0.3..0.7;
 /// Standard deviation over users of the logarithm of their rate.
 const ACTIVITY_LOG_SD: f64 = 0.7;
@@ -20,9 +20,9 @@ const LATE_HOURS_SD: f64 = 1.5;
 const DRIFT_LOG_SD_PER_DAY: f64 = 0.01;
 /// Mean time between two level shifts of a user.
 const SHIFT_INTERVAL_DAYS: f64 = 180.0;
-/// By what factor a level shifts, up or down.
+/// Factor of a level shift, up or down.
 const SHIFT_FACTOR: std::ops::Range<f64> = 1.5..3.0;
-/// Merchants, whose popularity follows Zipf's law with exponent 1.
+/// Number of merchants. Their popularity follows Zipf's law with exponent 1.
 const MERCHANTS: f64 = 1_000.0;
 
 /// The distributions that all users share.
@@ -47,10 +47,10 @@ impl Laws {
     }
 }
 
-/// What is remembered of a user between two transactions.
+/// The state of a user between two transactions.
 #[derive(Debug, Clone)]
 pub(crate) struct Spender {
-    /// Weight of the user in the rate of all.
+    /// The user's weight in the rate of all users.
     pub(crate) activity: f64,
     pub(crate) rhythm: Rhythm,
     log_level: f64,
@@ -77,7 +77,7 @@ impl Spender {
         self.log_level.exp()
     }
 
-    /// A usual amount at this time, which is not before the one of the last call.
+    /// Draws a usual amount at `time_us`, which must not be before that of the last call.
     pub(crate) fn spend(&mut self, time_us: i64, random: &mut impl Rng) -> f64 {
         self.age(time_us, random);
         let noise: f64 = StandardNormal.sample(random);
@@ -85,7 +85,7 @@ impl Spender {
         cents((self.log_level + self.spread * noise).exp() * flush).max(0.01)
     }
 
-    /// Drift and level shifts since the last transaction.
+    /// Applies drift and level shifts since the last transaction.
     fn age(&mut self, time_us: i64, random: &mut impl Rng) {
         let days = exact(time_us - self.last_us) / US_PER_DAY;
         let drift: f64 = StandardNormal.sample(random);
@@ -138,10 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn the_amounts_of_a_user_are_log_normal_around_the_own_level() {
+    fn the_amounts_of_a_user_are_log_normal_around_the_users_level() {
         let (laws, mut random) = (Laws::new().unwrap(), ChaCha8Rng::seed_from_u64(2));
         let mut spender = Spender::draw(&laws, 0, &mut random);
-        // Half the pay cycle away from pay day; no time passes, so nothing drifts. Far from a cent, so that rounding is nothing.
+        // Half a pay cycle from pay day. No time passes, so nothing drifts. The level is far above a cent, so rounding does not
+        // matter.
         spender.rhythm.pay_phase = 0.5;
         spender.log_level = 1_000.0_f64.ln();
         let logs: Vec<f64> = (0..20_000).map(|_| spender.spend(0, &mut random).ln()).collect();

@@ -34,7 +34,7 @@ impl Uniform {
         cents(self.random.random_range(range))
     }
 
-    /// The gap to the next transaction, exponentially distributed.
+    /// Draws the gap to the next transaction, which is exponentially distributed.
     fn gap_ms(&mut self) -> f64 {
         let uniform: f64 = self.random.random_range(f64::MIN_POSITIVE..1.0);
         -uniform.ln() * MS_PER_SECOND / self.rate_per_second

@@ -2,7 +2,7 @@
 
 use crate::summary::Columns;
 
-/// Columns named by the caller. The others are found by the names that are usual for card transactions.
+/// Columns that the caller names. The others are found by names that are usual for card transactions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnNames {
     /// The user's id.
@@ -27,17 +27,17 @@ pub(crate) struct Indices {
     pub(crate) label: Option<usize>,
 }
 
-/// A required column that is missing.
+/// Why a column cannot be found.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ColumnError {
-    #[error("no column is known for the {what}; name it with {flag}: the header has {header}")]
+    #[error("no column in the header ({header}) is known to hold the {what}; name one with {flag}")]
     Unknown { what: &'static str, flag: &'static str, header: String },
-    #[error("there is no column {name:?} for {flag}: the header has {header}")]
+    #[error("{flag} names {name:?}, which is not in the header ({header})")]
     Missing { name: String, flag: &'static str, header: String },
 }
 
-/// Usual names, without case and punctuation, the most specific first. They are those of public data sets of card transactions
-/// (`Sparkov`, `PaySim`, `TabFormer`, the Fraud Detection Handbook) and of this stream's record.
+/// Usual names, in lower case and without punctuation, the most specific first. They are those of public data sets of card
+/// transactions (`Sparkov`, `PaySim`, `TabFormer`, the Fraud Detection Handbook) and of this stream's record.
 const USER: &[&str] = &[
     "userid",
     "user",
@@ -83,7 +83,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Its index; `None` if it is neither named nor usual.
+    /// Its index; `None` if the caller names none and the header has no usual name.
     fn find(&self, header: &[String]) -> Result<Option<usize>, ColumnError> {
         let Some(name) = self.given else {
             let mut usual = self.usual.iter();
@@ -131,12 +131,12 @@ fn listed(header: &[String]) -> String {
     header.join(", ")
 }
 
-/// A name without case and punctuation.
+/// A name in lower case and without punctuation.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Whether a field is usually a label.
+/// Whether a field of this name is usually a label.
 pub(crate) fn is_label_name(name: &str) -> bool {
     LABEL.contains(&plain(name).as_str())
 }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_lacks_is_named_with_the_flag_and_the_header() {
+    fn a_missing_column_is_reported_with_its_flag_and_the_header() {
         let error = ColumnNames::default().find(&header("step,nameOrig,amount")).unwrap_err().to_string();
         assert!(error.contains("--time-column") && error.contains("step, nameOrig, amount"), "{error}");
         let names = ColumnNames { user: Some("who".to_owned()), ..ColumnNames::default() };
@@ -188,9 +188,9 @@ mod tests {
 
     #[test]
     fn a_named_column_wins_over_a_usual_one() {
-        let names = ColumnNames { user: Some("Kunde Nr".to_owned()), ..ColumnNames::default() };
-        let (columns, indices) = names.find(&header("user,Kunde Nr,amount,time")).unwrap();
-        assert_eq!((columns.user.as_str(), indices.user, indices.label), ("Kunde Nr", 1, None));
+        let names = ColumnNames { user: Some("Buyer No".to_owned()), ..ColumnNames::default() };
+        let (columns, indices) = names.find(&header("user,Buyer No,amount,time")).unwrap();
+        assert_eq!((columns.user.as_str(), indices.user, indices.label), ("Buyer No", 1, None));
     }
 
     #[test]

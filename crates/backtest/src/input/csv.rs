@@ -1,4 +1,4 @@
-//! A CSV with a header. Its rows become the fields of the stream's record and are validated like it.
+//! A CSV with a header. Its rows become the fields of the stream's record and are validated like them.
 
 use std::borrow::Cow;
 use std::io::BufRead;
@@ -11,7 +11,7 @@ use super::source::Content;
 use super::{InputRecord, ReaderSettings, TimeFormat};
 use crate::summary::Columns;
 
-/// What may stand between columns; the one that the header has most of does.
+/// Possible separators of columns. The file's is the one that the header has most of.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// One CSV file.
@@ -30,7 +30,7 @@ impl CsvReader {
         let mut reader = ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(content);
         let header = reader.byte_headers()?;
         let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-        anyhow::ensure!(!header.is_empty(), "it is empty: a CSV starts with a header");
+        anyhow::ensure!(!header.is_empty(), "the file is empty; a CSV starts with a header");
         let (columns, indices) = settings.columns.find(&header)?;
         let time_format = settings.time_format.clone();
         Ok(Self { reader, row: ByteRecord::new(), columns, indices, time_format, joined: Vec::new() })
@@ -40,12 +40,12 @@ impl CsvReader {
         &self.columns
     }
 
-    /// Moves to the next row; false at the end.
+    /// Moves to the next row. Returns false at the end.
     pub(crate) fn advance(&mut self) -> anyhow::Result<bool> {
         Ok(self.reader.read_byte_record(&mut self.row)?)
     }
 
-    /// The row that was moved to.
+    /// The current row.
     pub(crate) fn record<'a>(&'a mut self, file: &'a str) -> InputRecord<'a> {
         let Self { row, indices, time_format, joined, .. } = self;
         let outcome = transaction(row, *indices, time_format);
@@ -78,18 +78,18 @@ fn transaction<'a>(
         transaction_id: indices.id.and_then(|id| required(row, id).ok()).map(|id| Text(Cow::Borrowed(id))),
         merchant_id: None,
     };
-    // The arrival time is not known; no event time counts as ahead of it.
+    // The arrival time is unknown, so no event time counts as ahead of it.
     Transaction::validate(raw, EVENT_TIME_MS_MAX, 0)
 }
 
-/// A field that is there and not empty.
+/// A field that is present and not empty, without the white space around it.
 fn required(row: &ByteRecord, index: usize) -> Result<&str, RejectReason> {
     let field = row.get(index).ok_or(RejectReason::MissingField)?;
     let text = std::str::from_utf8(field).map_err(|_| RejectReason::NotUtf8)?.trim();
     if text.is_empty() { Err(RejectReason::MissingField) } else { Ok(text) }
 }
 
-/// A number with a decimal point; a sign of a currency may stand before it.
+/// A number with a decimal point. A currency sign may precede it.
 fn amount(text: &str) -> Result<f64, RejectReason> {
     let (sign, rest) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
     let digits = rest.trim_start_matches(['$', '€', '£', '¥']);
@@ -100,7 +100,7 @@ fn amount(text: &str) -> Result<f64, RejectReason> {
 fn delimiter(start: &[u8]) -> u8 {
     let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |delimiter: &u8| memchr::memchr_iter(*delimiter, header).count();
-    // The comma wins a draw: `max_by_key` takes the last of equals.
+    // The comma wins a tie: `max_by_key` returns the last of equals.
     DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
 }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_has_a_reason_and_harms_no_other() {
+    fn a_bad_row_has_a_reason_and_does_not_affect_the_others() {
         use RejectReason as R;
         let rows = rows(
             b"user,amount,time\nu,,1\nu,x,1\nu,1\n,1,1\nu,1,noon\nu,1e400,1\nu,2e12,1\n\xFF,1,1\nu,1,-1\n\"a\x07\",1,1\nu,1,1\n",

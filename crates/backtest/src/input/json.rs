@@ -1,7 +1,7 @@
-//! JSON records, one a line, or one after the other without anything between them as Firehose writes them.
+//! JSON records: one per line, or concatenated without a separator, as Firehose writes them.
 //!
-//! A line is decoded as the detector decodes a payload. It is taken apart only if it is no record, `}{` stands in it, and one of
-//! the parts is a transaction; so a line with one record has the detector's verdict, whatever is wrong with it.
+//! A line is decoded as the detector decodes a payload. It is split only if it is not a record, contains `}{`, and one of the
+//! parts is a transaction. So a line with one record gets the detector's verdict, whatever is wrong with it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -24,24 +24,25 @@ pub(crate) struct JsonReader {
     lines: Lines,
     label: Option<String>,
     current: Range<usize>,
-    /// Records of a line that was taken apart.
+    /// Further records of the text that was split.
     pending: VecDeque<Range<usize>>,
+    /// Whether the current record comes from `pending`.
     is_part: bool,
-    /// The rest of a record that is too large comes next.
+    /// Whether the rest of a record that is too large comes next.
     is_skipping: bool,
 }
 
-/// A text that was taken apart.
+/// The parts of a text with concatenated records.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Parts {
-    /// Records, and what is none between them.
+    /// Records, and the text between them that is not a record.
     ranges: VecDeque<Range<usize>>,
-    /// Where a record begins that does not end.
+    /// Where an incomplete last record begins.
     rest: Option<usize>,
 }
 
 impl JsonReader {
-    /// `label` names the field of the label; without it, the first record is looked at for one.
+    /// `label` names the label's field. Without it, a field of the first record with a usual name is the label.
     pub(crate) fn new(content: Content, label: Option<&str>) -> std::io::Result<Self> {
         let mut lines = Lines::new(content);
         let label = label.map(str::to_owned).or(label_field(lines.peek()?));
@@ -52,7 +53,7 @@ impl JsonReader {
         self.label.is_some()
     }
 
-    /// Moves to the next record; false at the end.
+    /// Moves to the next record. Returns false at the end.
     pub(crate) fn advance(&mut self) -> anyhow::Result<bool> {
         loop {
             self.is_part = !self.pending.is_empty();
@@ -64,7 +65,7 @@ impl JsonReader {
                 None => return Ok(false),
                 Some(Piece::Long(range)) if self.is_skipping => self.skip(range, false),
                 Some(Piece::Line(range)) if self.is_skipping => self.skip(range, true),
-                Some(Piece::Long(range)) => self.take_apart_long(range),
+                Some(Piece::Long(range)) => self.split_long(range),
                 Some(Piece::Line(range)) => self.current = range,
             }
             let is_blank = self.lines.get(self.current.clone()).trim_ascii().is_empty();
@@ -74,17 +75,17 @@ impl JsonReader {
         }
     }
 
-    /// A buffer of records without ends of lines: what is complete is pending, the rest stays open. What fills the buffer alone
-    /// is too large to be a record; the rest of it is skipped.
-    fn take_apart_long(&mut self, range: Range<usize>) {
+    /// Splits a buffer of records without line breaks: complete records become pending, the rest stays unconsumed. A record that
+    /// fills the whole buffer is too large; the rest of it is skipped.
+    fn split_long(&mut self, range: Range<usize>) {
         self.current = range.end..range.end;
-        let parts = take_apart(self.lines.get(range.clone()), range.start);
+        let parts = split(self.lines.get(range.clone()), range.start);
         self.is_skipping = parts.ranges.is_empty();
         self.lines.consume_to(parts.rest.filter(|_| !self.is_skipping).unwrap_or(range.end));
         self.pending = if self.is_skipping { VecDeque::from([range]) } else { parts.ranges };
     }
 
-    /// The end of a line ends what is skipped; so does what looks like the beginning of another record.
+    /// Skips to the end of the line, or to what looks like the beginning of another record.
     fn skip(&mut self, range: Range<usize>, is_line: bool) {
         let next = memmem::find(self.lines.get(range.clone()), b"}{").map(|found| range.start + found + 1);
         self.is_skipping = !is_line && next.is_none();
@@ -95,7 +96,7 @@ impl JsonReader {
         }
     }
 
-    /// The record that was moved to.
+    /// The current record.
     pub(crate) fn record<'a>(&'a mut self, file: &'a str) -> InputRecord<'a> {
         let whole = self.lines.get(self.current.clone());
         let outcome = decode_line(whole);
@@ -103,7 +104,7 @@ impl JsonReader {
         if !may_be_several || self.is_part || memmem::find(whole, b"}{").is_none() {
             return self.placed(file, whole, outcome);
         }
-        let mut parts = take_apart(whole, self.current.start);
+        let mut parts = split(whole, self.current.start);
         parts.ranges.extend(parts.rest.map(|rest| rest..self.current.end));
         if !parts.ranges.iter().any(|range| decode_line(self.lines.get(range.clone())).is_ok()) {
             return self.placed(file, whole, outcome);
@@ -129,13 +130,13 @@ impl JsonReader {
     }
 }
 
-/// The arrival time is not known; no event time counts as ahead of it.
+/// Decodes like the detector, except that the arrival time is unknown, so no event time counts as ahead of it.
 fn decode_line(line: &[u8]) -> Result<Transaction<'_>, RejectReason> {
     decode(line, EVENT_TIME_MS_MAX, 0)
 }
 
-/// Takes concatenated JSON values apart. What is no value lasts until the next `{"`. `offset` is added to every place.
-fn take_apart(text: &[u8], offset: usize) -> Parts {
+/// Splits concatenated JSON values. Text that is not a value extends to the next `{"`. `offset` is added to every index.
+fn split(text: &[u8], offset: usize) -> Parts {
     let mut parts = Parts::default();
     let mut start = 0;
     while let Some(rest) = text.get(start..).filter(|rest| !rest.trim_ascii().is_empty()) {
@@ -163,14 +164,14 @@ fn take_apart(text: &[u8], offset: usize) -> Parts {
     parts
 }
 
-/// The field of the first record that is usually a label.
+/// The first record's field with a name that is usually a label's.
 fn label_field(start: &[u8]) -> Option<String> {
     let mut records = Deserializer::from_slice(start).into_iter::<serde_json::Map<String, serde_json::Value>>();
     let first = records.next()?.ok()?;
     first.keys().find(|name| is_label_name(name)).cloned()
 }
 
-/// What the label of a valid record says; a record without one is not labelled.
+/// Whether a valid record is labelled as anomalous. One without the field is not.
 fn label_of(raw: &[u8], field: &str) -> bool {
     if let Some(scalar) = flat_scalar(raw, field) {
         return truth(scalar);
@@ -181,7 +182,7 @@ fn label_of(raw: &[u8], field: &str) -> bool {
 }
 
 /// The number or word of a field, found without parsing again (which takes as long as decoding the record). In a valid record
-/// without nesting and escapes the name in quotes with a colon behind it stands where the field is, and nowhere else.
+/// without nesting and escapes, the quoted name followed by a colon occurs only where the field is.
 fn flat_scalar<'r>(raw: &'r [u8], field: &str) -> Option<&'r str> {
     if memchr::memchr(b'\\', raw).is_some() || memchr::memchr_iter(b'{', raw).count() != 1 {
         return None;
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn records_come_one_a_line_or_one_after_the_other() {
+    fn records_are_one_per_line_or_concatenated() {
         let three = [(1, None), (2, None), (3, None)];
         assert_eq!(outcomes(format!("{GOOD}\n{GOOD}\r\n{GOOD}")), three);
         assert_eq!(outcomes(format!("\n{GOOD}\n\n")), [(2, None)]);
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_record_between_others_costs_nothing_else() {
+    fn a_bad_record_does_not_affect_its_neighbours() {
         let bad = Some(RejectReason::NotJson);
         let truncated = r#"{"userId":"u","amount":1,"#;
         assert_eq!(outcomes(format!("{GOOD}\n{truncated}\n{GOOD}")), [(1, None), (2, bad), (3, None)]);
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_one_record_has_the_detectors_verdict() {
+    fn a_line_with_one_record_gets_the_detectors_verdict() {
         for line in [format!("{GOOD} trailing"), r#"{"userId":"}{","amount":NaN,"n":{"a":1}}"#.to_owned()] {
             assert_eq!(outcomes(line), [(1, Some(RejectReason::NotJson))]);
         }
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_ends_of_lines_may_be_larger_than_the_buffer() {
+    fn a_file_without_line_breaks_may_be_larger_than_the_buffer() {
         let records = 3 * BUFFER_BYTES / GOOD.len();
         let outcomes = outcomes(GOOD.repeat(records));
         assert_eq!(outcomes.len(), records);

@@ -1,4 +1,4 @@
-//! Lines of a reader, found in one buffer that is filled again and again: no line is copied on its own.
+//! Lines of a reader, found in one buffer that is reused: no line is copied on its own.
 
 use std::io::{BufRead, Read};
 use std::ops::Range;
@@ -8,22 +8,22 @@ use super::source::Content;
 /// Size of the buffer: four times the largest record.
 pub(crate) const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// What comes next.
+/// The next piece of the content, as a range of the buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// A line without its end; it may be empty.
     Line(Range<usize>),
-    /// A full buffer without an end of a line.
+    /// A full buffer without a line break.
     Long(Range<usize>),
 }
 
-/// The buffer and how far it is used.
+/// The buffer, and how far it is consumed.
 pub(crate) struct Lines {
     content: Content,
     buffer: Vec<u8>,
-    /// What is not consumed yet.
-    open: Range<usize>,
-    /// Up to here there is no end of a line in what is open.
+    /// The bytes that are not consumed yet.
+    unconsumed: Range<usize>,
+    /// The unconsumed bytes before this index contain no line break.
     searched: usize,
     is_end: bool,
     /// Lines ended so far.
@@ -32,45 +32,45 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(content: Content) -> Self {
-        Self { content, buffer: vec![0; BUFFER_BYTES], open: 0..0, searched: 0, is_end: false, ended: 0 }
+        Self { content, buffer: vec![0; BUFFER_BYTES], unconsumed: 0..0, searched: 0, is_end: false, ended: 0 }
     }
 
-    /// The next line, or all of a buffer that no line ends in: of the latter nothing is consumed.
+    /// The next line; or, if the buffer is full and no line ends in it, the whole buffer, of which nothing is consumed.
     pub(crate) fn next(&mut self) -> std::io::Result<Option<Piece>> {
         loop {
-            let unsearched = self.buffer.get(self.searched..self.open.end).unwrap_or_default();
+            let unsearched = self.buffer.get(self.searched..self.unconsumed.end).unwrap_or_default();
             if let Some(length) = memchr::memchr(b'\n', unsearched) {
                 let end = self.searched + length;
-                let line = self.open.start..end;
+                let line = self.unconsumed.start..end;
                 self.consume_to(end + 1);
                 self.ended += 1;
                 return Ok(Some(Piece::Line(line)));
             }
-            self.searched = self.open.end;
+            self.searched = self.unconsumed.end;
             if self.is_end {
                 return Ok(self.last());
             }
-            if self.open.len() == self.buffer.len() {
-                return Ok(Some(Piece::Long(self.open.clone())));
+            if self.unconsumed.len() == self.buffer.len() {
+                return Ok(Some(Piece::Long(self.unconsumed.clone())));
             }
             self.fill()?;
         }
     }
 
-    /// What is left after the last end of a line.
+    /// The rest after the last line break.
     fn last(&mut self) -> Option<Piece> {
-        if self.open.is_empty() {
+        if self.unconsumed.is_empty() {
             return None;
         }
-        let line = self.open.clone();
+        let line = self.unconsumed.clone();
         self.consume_to(line.end);
         self.ended += 1;
         Some(Piece::Line(line))
     }
 
-    /// Takes what is before `end` as done.
+    /// Consumes everything before `end`.
     pub(crate) fn consume_to(&mut self, end: usize) {
-        self.open.start = end;
+        self.unconsumed.start = end;
         self.searched = self.searched.max(end);
     }
 
@@ -78,30 +78,33 @@ impl Lines {
         self.buffer.get(range).unwrap_or_default()
     }
 
-    /// Moves what is open to the front and fills the rest.
+    /// Moves the unconsumed bytes to the front and fills the rest of the buffer.
     fn fill(&mut self) -> std::io::Result<()> {
-        self.buffer.copy_within(self.open.clone(), 0);
-        self.open = 0..self.open.len();
-        self.searched = self.open.end;
-        let free = self.buffer.get_mut(self.open.end..).unwrap_or_default();
+        self.buffer.copy_within(self.unconsumed.clone(), 0);
+        self.unconsumed = 0..self.unconsumed.len();
+        self.searched = self.unconsumed.end;
+        let free = self.buffer.get_mut(self.unconsumed.end..).unwrap_or_default();
         let length = self.content.read(free)?;
-        self.open.end += length;
+        self.unconsumed.end += length;
         self.is_end = length == 0;
         Ok(())
     }
 
-    /// The first bytes that are not consumed, as far as they are there.
+    /// The next unconsumed bytes, as many as are in the buffer or one read returns.
     pub(crate) fn peek(&mut self) -> std::io::Result<&[u8]> {
-        if self.open.is_empty() {
+        if self.unconsumed.is_empty() {
             return self.content.fill_buf();
         }
-        Ok(self.get(self.open.clone()))
+        Ok(self.get(self.unconsumed.clone()))
     }
 }
 
 impl std::fmt::Debug for Lines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines").field("open", &self.open).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Lines")
+            .field("unconsumed", &self.unconsumed)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_comes_once_with_or_without_an_end() {
+    fn every_line_is_returned_once_with_or_without_a_line_break() {
         assert_eq!(lines(b"a\n\nbc\nd"), [b"a".as_slice(), b"", b"bc", b"d"]);
         assert_eq!(lines(b"a\n"), [b"a"]);
         assert!(lines(b"").is_empty());

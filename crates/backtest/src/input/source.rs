@@ -1,4 +1,4 @@
-//! Where bytes come from: standard input, a file, or the files of a folder by name; gzip is recognised by its first bytes.
+//! The bytes of the input: standard input, a file, or the files of a folder by name. Gzip is recognised by its first bytes.
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -13,14 +13,14 @@ use walkdir::WalkDir;
 
 use super::InputFormat;
 
-/// Bytes that one read asks for.
+/// Bytes that one read requests.
 const READ_BYTES: usize = 256 * 1024;
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 
-/// The content of a file, unpacked.
+/// The content of a file, decompressed.
 pub(crate) type Content = Box<dyn BufRead>;
 
-/// The files of an input, in their order.
+/// The files of an input, in the order in which they are read.
 #[derive(Debug)]
 pub(crate) struct Sources {
     rest: std::vec::IntoIter<PathBuf>,
@@ -32,9 +32,9 @@ pub(crate) struct Sources {
 
 /// One opened file.
 pub(crate) struct Opened {
-    /// For messages and for its ending.
+    /// For messages, and for its extension.
     pub(crate) name: String,
-    /// What is in it.
+    /// Its content.
     pub(crate) reader: Content,
 }
 
@@ -61,7 +61,7 @@ impl Sources {
             Box::new(File::open(&path).with_context(|| format!("cannot open {}", self.current))?)
         };
         let counted = Counted { reader, bytes_read: Rc::clone(&self.bytes_read) };
-        let reader = unpacked(counted).with_context(|| format!("cannot read {}", self.current))?;
+        let reader = decompressed(counted).with_context(|| format!("cannot read {}", self.current))?;
         Ok(Some(Opened { name: self.current.clone(), reader }))
     }
 
@@ -83,7 +83,7 @@ impl Sources {
 }
 
 impl Opened {
-    /// The format of this file.
+    /// The format of this file: `given`, or by its extension, or by its first character.
     pub(crate) fn format(&mut self, given: InputFormat) -> anyhow::Result<InputFormat> {
         if given != InputFormat::Auto {
             return Ok(given);
@@ -100,15 +100,15 @@ impl Opened {
     }
 }
 
-/// A file, or the files of a folder and its folders by name. What starts with a dot or an underscore is not meant to be read.
+/// The file at `path`, or all files below it by name. Names with a leading dot or underscore are skipped: they are not input.
 fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     std::fs::metadata(path).with_context(|| format!("there is no input {}", path.display()))?;
-    let is_meant = |name: &OsStr| !name.to_string_lossy().starts_with(['.', '_']);
+    let is_input = |name: &OsStr| !name.to_string_lossy().starts_with(['.', '_']);
     let entries = WalkDir::new(path)
         .follow_links(true)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || is_meant(entry.file_name()));
+        .filter_entry(|entry| entry.depth() == 0 || is_input(entry.file_name()));
     let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
     let files: Vec<_> =
         entries.into_iter().filter(|entry| !entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect();
@@ -116,7 +116,7 @@ fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn unpacked(counted: Counted) -> std::io::Result<Content> {
+fn decompressed(counted: Counted) -> std::io::Result<Content> {
     let mut reader = BufReader::with_capacity(READ_BYTES, counted);
     let is_gzip = reader.fill_buf()?.starts_with(&GZIP_MAGIC);
     Ok(if is_gzip {
@@ -126,7 +126,7 @@ fn unpacked(counted: Counted) -> std::io::Result<Content> {
     })
 }
 
-/// Counts what is read through it.
+/// Counts the bytes read through it.
 struct Counted {
     reader: Box<dyn Read>,
     bytes_read: Rc<Cell<u64>>,

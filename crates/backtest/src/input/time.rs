@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
-/// Numbers below this are seconds (up to the year 5138), from it on ms (since 1973).
+/// Numbers below this are seconds (up to the year 5138), the others ms (from 1973 on).
 const MS_FROM: f64 = 1e11;
 
 /// How the times of a CSV are written.
@@ -24,7 +24,7 @@ pub enum TimeFormat {
     Seconds,
     /// Milliseconds since the epoch.
     Milliseconds,
-    /// A pattern of `strptime`, such as `%d/%m/%Y %H:%M`; without a zone it is UTC.
+    /// A `strptime` pattern, such as `%d/%m/%Y %H:%M`; without a zone it is UTC.
     Pattern(String),
 }
 
@@ -46,7 +46,7 @@ impl TimeFormat {
     /// The time in ms since the epoch.
     ///
     /// # Errors
-    /// `wrong-type` for what is no time in this format, `timestamp-out-of-range` for what no 64 bits hold.
+    /// `wrong-type` if the text is not a time in this format, `timestamp-out-of-range` if the ms do not fit into 64 bits.
     pub fn parse(&self, text: &str) -> Result<i64, RejectReason> {
         match self {
             Self::Auto => number(text).map_or_else(|| iso(text), |number| epoch_ms(number, number.abs() < MS_FROM)),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn text_that_is_not_a_time_is_rejected() {
         for text in ["", "yesterday", "2019-13-01", "NaN", "inf", "12:00"] {
             assert_eq!(parse("auto", text), Err(RejectReason::WrongType), "{text}");
         }

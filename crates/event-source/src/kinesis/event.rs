@@ -48,7 +48,7 @@ impl Serialize for Seconds {
     }
 }
 
-/// The event as JSON.
+/// The event as JSON. `awsRegion` is the region of the ARN.
 #[must_use]
 pub fn event_json(stream_arn: &str, shard_id: &str, records: &[StreamRecord]) -> String {
     let aws_region = stream_arn.split(':').nth(3).unwrap_or_default();
@@ -68,11 +68,11 @@ pub fn event_json(stream_arn: &str, shard_id: &str, records: &[StreamRecord]) ->
         aws_region,
         event_source_arn: stream_arn,
     });
-    // Strings and finite numbers: there is nothing here that JSON cannot hold.
+    // Strings and finite numbers only: JSON can hold all of them.
     serde_json::to_string(&Event { records: records.collect() }).unwrap_or_default()
 }
 
-/// Bytes that a record takes in an event, at most.
+/// Upper bound on a record's bytes in an event: its data in base64, its key with every byte escaped (`\u0000`), the envelope.
 pub(super) fn event_bytes(record: &StreamRecord) -> usize {
     const ENVELOPE_BYTES: usize = 1_024;
     record.data.len().div_ceil(3) * 4 + record.partition_key.len() * 6 + ENVELOPE_BYTES

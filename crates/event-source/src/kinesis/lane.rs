@@ -1,4 +1,4 @@
-//! One ordered sequence of batches: a shard, or a part of a shard by partition key.
+//! A lane: one ordered sequence of batches. It is a shard, or the part of a shard with certain partition keys.
 
 use std::collections::VecDeque;
 
@@ -10,27 +10,27 @@ use crate::response::{Reading, read};
 /// Largest event of a synchronous call (Lambda quota: 6 MB).
 const EVENT_BYTES_MAX: usize = 6 * 1_024 * 1_024;
 
-/// Records that are tried together.
+/// Records that go into one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
     pub(super) records: Vec<StreamRecord>,
     /// Retries spent.
     retries: u32,
-    /// Calls made, bisected ones included.
+    /// Calls made, those before a bisection included.
     pub(super) invoke_count: u32,
 }
 
-/// A batch that is given up, and why.
+/// A discarded batch, and why it was discarded.
 pub(super) type Discarded = (Condition, Batch);
 
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    /// Read, and in no batch yet.
+    /// Records that were read but are in no batch yet.
     buffered: VecDeque<StreamRecord>,
-    /// When the oldest of those was read.
+    /// When the oldest of them was read, in ms since the epoch.
     buffered_since_ms: Option<i64>,
-    /// To be tried, the front one first.
-    open: VecDeque<Batch>,
+    /// Batches to try, the front one first.
+    pending: VecDeque<Batch>,
 }
 
 impl Lane {
@@ -43,26 +43,26 @@ impl Lane {
         self.buffered.len()
     }
 
-    /// Records in batches that are to be tried.
-    pub(super) fn open_records(&self) -> usize {
-        self.open.iter().map(|batch| batch.records.len()).sum()
+    /// Records in pending batches.
+    pub(super) fn pending_records(&self) -> usize {
+        self.pending.iter().map(|batch| batch.records.len()).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.buffered.is_empty() && self.open.is_empty()
+        self.buffered.is_empty() && self.pending.is_empty()
     }
 
-    /// The batch to try now: what is open, else a new one if it is full, or has waited for the batching window. `is_last`:
-    /// there is nothing more to wait for.
+    /// The batch to try now: the first pending one, or else a new one if it is full or has waited for the batching window.
+    /// `is_last` says that the shard has ended: then there is nothing to wait for.
     pub(super) fn next(&mut self, settings: &KinesisMappingSettings, now_ms: i64, is_last: bool) -> Option<Batch> {
-        if self.open.is_empty() {
+        if self.pending.is_empty() {
             let waited = self.buffered_since_ms.is_some_and(|since| now_ms - since >= settings.batching_window_ms);
             if self.buffered.len() >= settings.batch_size || waited || is_last {
                 self.form(settings);
                 self.buffered_since_ms = (!self.buffered.is_empty()).then_some(now_ms);
             }
         }
-        self.open.pop_front()
+        self.pending.pop_front()
     }
 
     fn form(&mut self, settings: &KinesisMappingSettings) {
@@ -75,11 +75,11 @@ impl Lane {
         let length = fitting.max(1).min(self.buffered.len());
         let records: Vec<_> = self.buffered.drain(..length).collect();
         if !records.is_empty() {
-            self.open.push_back(Batch { records, retries: 0, invoke_count: 0 });
+            self.pending.push_back(Batch { records, retries: 0, invoke_count: 0 });
         }
     }
 
-    /// Cuts off the records that are too old.
+    /// Removes and returns the records at the front that are too old.
     pub(super) fn expire(batch: &mut Batch, settings: &KinesisMappingSettings, now_ms: i64) -> Option<Discarded> {
         let age_max_ms = settings.record_age_max_ms?;
         let is_old = |record: &&StreamRecord| now_ms - record.arrival_time_ms > age_max_ms;
@@ -88,7 +88,7 @@ impl Lane {
         (!records.is_empty()).then_some((Condition::RecordAgeExceeded, Batch { records, ..*batch }))
     }
 
-    /// Takes the outcome of a call; answers with the batch if it is given up.
+    /// Applies the outcome of a call. Returns the batch if it is discarded.
     pub(super) fn settle(
         &mut self,
         mut batch: Batch,
@@ -97,7 +97,7 @@ impl Lane {
     ) -> Option<Discarded> {
         let reading = match invoked {
             Invoked::NotInvoked(_) => {
-                self.open.push_front(batch);
+                self.pending.push_front(batch);
                 return None;
             }
             Invoked::Failed(_) => Reading::Failure,
@@ -115,23 +115,23 @@ impl Lane {
         }
     }
 
-    /// The whole batch failed: halves if bisecting, else one retry less.
+    /// The whole batch failed: bisects it if bisecting is on and it can be cut, otherwise spends a retry.
     fn fail(&mut self, mut batch: Batch, settings: &KinesisMappingSettings) -> Option<Discarded> {
         if settings.bisect_batch_on_function_error && batch.records.len() > 1 {
             let second = batch.records.split_off(batch.records.len() / 2);
-            self.open.push_front(Batch { records: second, ..batch });
-            self.open.push_front(batch);
+            self.pending.push_front(Batch { records: second, ..batch });
+            self.pending.push_front(batch);
             return None;
         }
         self.retry(batch, settings)
     }
 
-    /// Everything before `index` succeeded. With bisecting on, a cut at the checkpoint is a bisection and costs no retry,
-    /// unless it cuts nothing off: AWS does not say, and else such a batch would come for ever.
+    /// Everything before `index` succeeded. With bisecting on, a cut at the checkpoint is a bisection and costs no retry, unless
+    /// it cuts nothing off. AWS does not say so, but such a batch would otherwise be retried for ever.
     fn resume(&mut self, mut batch: Batch, index: usize, settings: &KinesisMappingSettings) -> Option<Discarded> {
         batch.records.drain(..index);
         if settings.bisect_batch_on_function_error && index > 0 {
-            self.open.push_front(batch);
+            self.pending.push_front(batch);
             return None;
         }
         self.retry(batch, settings)
@@ -142,12 +142,12 @@ impl Lane {
             return Some((Condition::RetryAttemptsExhausted, batch));
         }
         batch.retries += 1;
-        self.open.push_front(batch);
+        self.pending.push_front(batch);
         None
     }
 }
 
-/// Index of the lowest reported record; `None` if one that is reported is not in the batch.
+/// Index of the lowest reported record; `None` if a reported record is not in the batch.
 fn checkpoint(batch: &Batch, identifiers: &[String]) -> Option<usize> {
     let index_of = |identifier: &String| batch.records.iter().position(|r| r.sequence_number == *identifier);
     let indices: Option<Vec<usize>> = identifiers.iter().map(index_of).collect();

@@ -1,4 +1,4 @@
-//! The mapping itself: reads shards, feeds lanes, calls the function.
+//! The mapping itself: it reads shards, fills lanes and calls the function.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +9,29 @@ use super::lane::{Batch, Discarded, Lane};
 use super::{FailedBatch, OnFailure, Shard, SourceError, StreamRecord, StreamSource};
 use crate::invoke::Invoke;
 
-/// Records read ahead of a lane, in batches.
+/// How far to read ahead of a lane, in batches.
 const READ_AHEAD_BATCHES: usize = 2;
 
 /// The settings of a Kinesis event source mapping, in Lambda's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KinesisMappingSettings {
-    /// Most records in one event.
+    /// Maximum number of records in one event.
     pub batch_size: usize,
     /// How long records may wait for a batch to fill, in ms.
     pub batching_window_ms: i64,
-    /// Concurrent batches per shard; records of one partition key never overlap.
+    /// Concurrent batches per shard. The records of one partition key are never in two of them.
     pub parallelization_factor: usize,
     /// Retries of a failed batch; `None`: until it expires.
     pub retry_attempts_max: Option<u32>,
-    /// Records older than this are given up, in ms; `None`: never.
+    /// Age above which records are discarded, in ms; `None`: never.
     pub record_age_max_ms: Option<i64>,
     /// Whether a batch whose call failed is split in two.
     pub bisect_batch_on_function_error: bool,
-    /// Whether the function's response is read.
+    /// Whether the response can report a checkpoint; if not, any response is success.
     pub report_batch_item_failures: bool,
 }
 
-/// Lambda's defaults, with partial responses.
+/// Lambda's defaults, but with partial batch responses on.
 impl Default for KinesisMappingSettings {
     fn default() -> Self {
         Self {
@@ -51,13 +51,13 @@ impl Default for KinesisMappingSettings {
 pub struct Step {
     /// Calls made.
     pub invocations: usize,
-    /// Records that are done: they succeeded, or were given up.
+    /// Records that are done: they succeeded or were discarded.
     pub records_done: usize,
-    /// Records that are read and not done.
+    /// Records that were read but are not done.
     pub records_open: usize,
 }
 
-/// How far a shard is read.
+/// How far a shard has been read.
 #[derive(Debug)]
 struct Reader {
     lanes: Vec<Lane>,
@@ -66,6 +66,38 @@ struct Reader {
 }
 
 /// An event source mapping from a stream to a function.
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// use event_source::kinesis::{KinesisMapping, KinesisMappingSettings, LOCAL_STREAM_ARN, MemoryStream};
+/// use event_source::{Invoke, Invoked};
+///
+/// #[derive(Default)]
+/// struct FailsOnce(Cell<bool>);
+///
+/// impl Invoke for FailsOnce {
+///     async fn invoke(&self, _event: &str) -> Invoked {
+///         let has_failed = self.0.replace(true);
+///         if has_failed { Invoked::Responded("{}".to_owned()) } else { Invoked::Failed("out of luck".to_owned()) }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stream = MemoryStream::new(1);
+/// stream.put("user001", b"first".to_vec(), 0);
+/// stream.put("user002", b"second".to_vec(), 0);
+/// let settings = KinesisMappingSettings::default();
+/// let mut mapping = KinesisMapping::new(LOCAL_STREAM_ARN.to_owned(), stream, FailsOnce::default(), (), settings);
+///
+/// let failed = mapping.step(1_000).await?;
+/// assert_eq!((failed.invocations, failed.records_done, failed.records_open), (1, 0, 2));
+/// let retried = mapping.step(2_000).await?;
+/// assert_eq!((retried.invocations, retried.records_done, retried.records_open), (1, 2, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct KinesisMapping<S, F, D> {
     stream_arn: String,
@@ -88,22 +120,22 @@ impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
         Self { stream_arn, source, function, destination, settings, readers: BTreeMap::new() }
     }
 
-    /// The stream that is read.
+    /// The stream it reads.
     pub const fn source(&self) -> &S {
         &self.source
     }
 
-    /// Where batches go that are given up.
+    /// The destination of discarded batches.
     pub const fn destination(&self) -> &D {
         &self.destination
     }
 
-    /// The function that is called.
+    /// The function it calls.
     pub const fn function(&self) -> &F {
         &self.function
     }
 
-    /// Reads what there is and makes at most one call for each lane of each shard.
+    /// Reads ahead and makes at most one call for each lane of each shard.
     ///
     /// # Errors
     /// [`SourceError`] if the stream cannot be read; the step can be repeated.
@@ -119,7 +151,7 @@ impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
         Ok(step)
     }
 
-    /// A shard is read when all its parents that the stream still has are read to their end and done.
+    /// A shard is ready when every parent that the stream still has is read to its end and done.
     fn is_ready(&self, shard: &Shard, shards: &[Shard]) -> bool {
         let is_done = |reader: &Reader| reader.is_end && reader.lanes.iter().all(Lane::is_empty);
         let mut parents = shards.iter().filter(|other| shard.parents.contains(&other.id));
@@ -163,13 +195,13 @@ impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
             let event = event_json(&self.stream_arn, shard_id, &batch.records);
             let invoked = self.function.invoke(&event).await;
             step.invocations += 1;
-            let open_before = lane.open_records();
+            let pending_before = lane.pending_records();
             if let Some(discarded) = lane.settle(batch, &invoked, &self.settings) {
                 self.destination.discard(failed_batch(&self.stream_arn, shard_id, discarded, now_ms)).await;
             }
-            step.records_done += before - (lane.open_records() - open_before);
+            step.records_done += before - (lane.pending_records() - pending_before);
         }
-        step.records_open += reader.lanes.iter().map(|lane| lane.buffered() + lane.open_records()).sum::<usize>();
+        step.records_open += reader.lanes.iter().map(|lane| lane.buffered() + lane.pending_records()).sum::<usize>();
     }
 }
 
@@ -185,7 +217,7 @@ fn failed_batch(stream_arn: &str, shard_id: &str, (condition, batch): Discarded,
     }
 }
 
-/// The lane of a partition key: always the same one.
+/// The lane of a record: the same one for every record of a partition key.
 fn lane_of(record: &StreamRecord, lanes: usize) -> usize {
     let digest = Md5::digest(record.partition_key.as_bytes());
     digest.iter().take(4).fold(0, |hash, byte| hash << 8 | usize::from(*byte)) % lanes

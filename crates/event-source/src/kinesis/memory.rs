@@ -1,4 +1,4 @@
-//! A stream in memory, with Kinesis's sharding: a record goes to the shard whose hash range holds the MD5 of its key.
+//! A stream in memory, sharded as in Kinesis: a record goes to the shard whose hash range contains the MD5 of its key.
 
 use std::cell::RefCell;
 
@@ -6,10 +6,10 @@ use md5::{Digest, Md5};
 
 use super::{Read, Shard, SourceError, StreamRecord, StreamSource};
 
-/// Sequence numbers have 56 digits, as Kinesis's do: these, and a number.
+/// Sequence numbers have 56 digits, as in Kinesis: these 35, and a counter.
 const SEQUENCE_PREFIX: &str = "49590338271490256608559692538361571";
 
-/// The ARN under which local runs and tests know a stream in memory.
+/// The ARN that local runs and tests give to a stream in memory.
 pub const LOCAL_STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/transactions";
 
 #[derive(Debug)]
@@ -21,16 +21,16 @@ struct MemoryShard {
     records: Vec<StreamRecord>,
 }
 
-/// Where a record was put.
+/// Where a record went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
-    /// The shard that took it.
+    /// Id of the shard that received it.
     pub shard_id: String,
-    /// Its place there.
+    /// Its sequence number in that shard.
     pub sequence_number: String,
 }
 
-/// A stream that lives as long as its value.
+/// A stream in memory. Its records live as long as the value.
 #[derive(Debug)]
 pub struct MemoryStream {
     inner: RefCell<Inner>,
@@ -39,20 +39,20 @@ pub struct MemoryStream {
 #[derive(Debug)]
 struct Inner {
     shards: Vec<MemoryShard>,
-    /// What stands before the number of a record, if the numbers are padded.
+    /// The prefix of padded sequence numbers; `None`: the numbers are not padded.
     prefix: Option<&'static str>,
     sequence: u128,
 }
 
 impl MemoryStream {
-    /// A stream of `shards` equal shards.
+    /// A stream of `shards` equal shards, at least one.
     #[must_use]
     pub fn new(shards: u32) -> Self {
         Self::with(shards, Some(SEQUENCE_PREFIX), 0)
     }
 
-    /// A stream whose sequence numbers are the decimal numbers after `sequence`: they grow in length on the way, as the API
-    /// permits.
+    /// A stream whose sequence numbers are the decimal numbers after `sequence`, without padding: they get longer as they count
+    /// up, which the API permits.
     #[must_use]
     pub fn numbered_from(shards: u32, sequence: u128) -> Self {
         Self::with(shards, None, sequence)
@@ -66,12 +66,12 @@ impl MemoryStream {
         Self { inner: RefCell::new(inner) }
     }
 
-    /// Puts a record; answers with its place.
+    /// Puts a record. Returns where it went.
     pub fn put(&self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
         self.inner.borrow_mut().put(partition_key, data, arrival_time_ms)
     }
 
-    /// Shards that take records, in the order of their hash ranges.
+    /// Ids of the open shards, those that accept records, in the order of their hash ranges.
     #[must_use]
     pub fn open_shards(&self) -> Vec<String> {
         let inner = self.inner.borrow();
@@ -80,7 +80,7 @@ impl MemoryStream {
         open.into_iter().map(|shard| shard.shard.id.clone()).collect()
     }
 
-    /// Splits an open shard in the middle of its range. One that is closed or does not exist is left alone.
+    /// Splits an open shard in the middle of its range. Does nothing if the shard is closed or does not exist.
     pub fn split(&self, shard_id: &str) {
         let mut inner = self.inner.borrow_mut();
         let Some((first, last)) = inner.close(shard_id) else { return };
@@ -139,7 +139,7 @@ impl StreamSource for MemoryStream {
         let inner = self.inner.borrow();
         let shard = inner.shards.iter().find(|shard| shard.shard.id == shard_id);
         let shard = shard.ok_or_else(|| SourceError(format!("there is no shard {shard_id}").into()))?;
-        // Of numbers without leading zeros the longer one is the greater.
+        // Without leading zeros, the longer number is the greater one.
         let is_up_to = |number: &str, last: &str| (number.len(), number) <= (last.len(), last);
         let is_read = |record: &StreamRecord| after.is_some_and(|after| is_up_to(&record.sequence_number, after));
         let start = shard.records.partition_point(is_read);

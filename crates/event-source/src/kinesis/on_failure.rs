@@ -1,11 +1,11 @@
-//! Batches that Lambda gives up, and where they go.
+//! Discarded batches, and where they go.
 
 use serde_json::{Value, json};
 
 use super::StreamRecord;
 use super::event::event_json;
 
-/// Why a batch was given up.
+/// Why a batch was discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// Every permitted retry failed.
@@ -15,7 +15,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// As Lambda writes it.
+    /// Its name in Lambda's messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,25 +25,25 @@ impl Condition {
     }
 }
 
-/// A batch that was given up.
+/// A discarded batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedBatch {
-    /// Why.
+    /// Why it was discarded.
     pub condition: Condition,
-    /// Calls made for it.
+    /// Calls made for it, those before a bisection included.
     pub invoke_count: u32,
-    /// The stream.
+    /// ARN of the stream.
     pub stream_arn: String,
-    /// The shard.
+    /// Id of the shard.
     pub shard_id: String,
-    /// What was in it.
+    /// Its records, in the order of the shard.
     pub records: Vec<StreamRecord>,
-    /// When it was given up, in ms since the epoch.
+    /// When it was discarded, in ms since the epoch.
     pub discarded_at_ms: i64,
 }
 
 impl FailedBatch {
-    /// What an SQS or SNS destination gets: where the records are, not the records.
+    /// What an SQS or SNS destination receives: where the records are, not the records.
     #[must_use]
     pub fn metadata(&self) -> Value {
         let (first, last) = (self.records.first(), self.records.last());
@@ -67,7 +67,7 @@ impl FailedBatch {
         })
     }
 
-    /// What an S3 destination gets: the same, and the whole event.
+    /// What an S3 destination receives: the metadata and the whole event.
     #[must_use]
     pub fn with_payload(&self) -> Value {
         let mut object = self.metadata();
@@ -79,19 +79,19 @@ impl FailedBatch {
     }
 }
 
-/// Where batches go that are given up.
+/// Where discarded batches go: Lambda's on-failure destination.
 #[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]
 pub trait OnFailure {
-    /// Takes a batch.
+    /// Receives a discarded batch. The mapping does not offer it again.
     async fn discard(&self, batch: FailedBatch);
 }
 
-/// No destination: what is given up is gone, as with a mapping that has none.
+/// No destination: discarded batches are lost, as in a mapping without one.
 impl OnFailure for () {
     async fn discard(&self, _batch: FailedBatch) {}
 }
 
-/// Keeps what is given up.
+/// Keeps the discarded batches, in order.
 impl OnFailure for std::cell::RefCell<Vec<FailedBatch>> {
     async fn discard(&self, batch: FailedBatch) {
         self.borrow_mut().push(batch);

@@ -1,17 +1,17 @@
-//! Port: the stream that is read.
+//! Port: the stream that a mapping reads.
 
 use std::error::Error;
 
 /// One record of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRecord {
-    /// Its place in the shard, decimal digits.
+    /// Its place in the shard, in decimal digits.
     pub sequence_number: String,
-    /// The producer's key.
+    /// The producer's key; it decides the lane.
     pub partition_key: String,
     /// The payload.
     pub data: Vec<u8>,
-    /// When the stream took it, in ms since the epoch.
+    /// When the stream received it, in ms since the epoch.
     pub arrival_time_ms: i64,
 }
 
@@ -20,16 +20,16 @@ pub struct StreamRecord {
 pub struct Shard {
     /// For example `shardId-000000000000`.
     pub id: String,
-    /// Shards that it was split from or merged of: to be read to their end before it.
+    /// Ids of the shards that it was split or merged from. They are read to their end first.
     pub parents: Vec<String>,
 }
 
-/// What a read found.
+/// The result of one read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Read {
-    /// In the order of the shard.
+    /// The records, in the order of the shard.
     pub records: Vec<StreamRecord>,
-    /// The shard is closed and has nothing after these.
+    /// The shard is closed and has no records after these.
     pub is_end: bool,
 }
 
@@ -38,12 +38,18 @@ pub struct Read {
 #[error("the stream could not be read")]
 pub struct SourceError(#[source] pub Box<dyn Error + Send + Sync>);
 
-/// What the mapping needs of a stream.
+/// The stream operations that a mapping needs.
 #[expect(async_fn_in_trait, reason = "a mapping is driven on one thread: its futures need not be Send")]
 pub trait StreamSource {
     /// All shards, parents before children.
+    ///
+    /// # Errors
+    /// [`SourceError`] if the stream does not respond.
     async fn shards(&self) -> Result<Vec<Shard>, SourceError>;
 
-    /// Up to `limit` records of a shard after a sequence number, or from its start.
+    /// Up to `limit` records of a shard after a sequence number; `None`: from its oldest record.
+    ///
+    /// # Errors
+    /// [`SourceError`] if the stream does not respond.
     async fn read(&self, shard_id: &str, after: Option<&str>, limit: usize) -> Result<Read, SourceError>;
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Received;
 
-/// The event as JSON.
+/// The event as JSON. `awsRegion` is the region of the ARN.
 #[must_use]
 pub fn event_json(queue_arn: &str, messages: &[Received]) -> String {
     let region = queue_arn.split(':').nth(3).unwrap_or_default();

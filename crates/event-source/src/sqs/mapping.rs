@@ -1,5 +1,5 @@
-//! The mapping itself: receives, calls the function, deletes what succeeded. What failed is left alone, and the queue shows it
-//! again when its visibility time-out is over.
+//! The mapping itself: it receives messages, calls the function and deletes the messages that succeeded. The others stay in the
+//! queue, which redelivers them after its visibility time-out.
 
 use super::event::event_json;
 use super::{QueueError, QueueSource, Received};
@@ -9,9 +9,9 @@ use crate::response::{Reading, read};
 /// The settings of an SQS event source mapping, in Lambda's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqsMappingSettings {
-    /// Most messages in one event.
+    /// Maximum number of messages in one event.
     pub batch_size: usize,
-    /// Whether the function's response is read.
+    /// Whether the response can report single messages as failed; if not, any response is success.
     pub report_batch_item_failures: bool,
 }
 
@@ -40,25 +40,25 @@ pub struct SqsMapping<Q, F> {
 }
 
 impl<Q: QueueSource, F: Invoke> SqsMapping<Q, F> {
-    /// A mapping.
+    /// A mapping from `source`, the queue with this ARN, to `function`.
     pub const fn new(queue_arn: String, source: Q, function: F, settings: SqsMappingSettings) -> Self {
         Self { queue_arn, source, function, settings }
     }
 
-    /// The queue that is read.
+    /// The queue it receives from.
     pub const fn source(&self) -> &Q {
         &self.source
     }
 
-    /// The function that is called.
+    /// The function it calls.
     pub const fn function(&self) -> &F {
         &self.function
     }
 
-    /// Receives one batch, if there is one, and makes one call for it.
+    /// Receives at most one batch and makes one call for it.
     ///
     /// # Errors
-    /// [`QueueError`] if the queue does not answer; the step can be repeated.
+    /// [`QueueError`] if the queue does not respond; the step can be repeated.
     pub async fn step(&self, now_ms: i64) -> Result<Step, QueueError> {
         let batch = self.source.receive(self.settings.batch_size, now_ms).await?;
         if batch.is_empty() {
@@ -72,7 +72,7 @@ impl<Q: QueueSource, F: Invoke> SqsMapping<Q, F> {
         Ok(Step { received: batch.len(), deleted: succeeded.len() })
     }
 
-    /// The messages to delete. An identifier that is not in the batch fails all of it.
+    /// The messages to delete: none of them if the response names a message that is not in the batch.
     fn succeeded<'a>(&self, batch: &'a [Received], invoked: &Invoked) -> Vec<&'a Received> {
         let reading = match invoked {
             Invoked::Failed(_) | Invoked::NotInvoked(_) => Reading::Failure,

@@ -1,4 +1,4 @@
-//! A standard queue in memory: visibility time-out, receive count, dead-letter queue.
+//! A standard queue in memory, with visibility time-out, receive count and dead-letter queue.
 
 use std::cell::RefCell;
 
@@ -10,11 +10,11 @@ struct Held {
     visible_from_ms: i64,
 }
 
-/// A queue that lives as long as its value.
+/// A queue in memory. Its messages live as long as the value.
 #[derive(Debug)]
 pub struct MemorySqs {
     visibility_timeout_ms: i64,
-    /// Deliveries after which a message goes to the dead-letter queue; `None`: it comes for ever.
+    /// Deliveries after which a message goes to the dead-letter queue; `None`: it is redelivered for ever.
     receive_count_max: Option<u32>,
     inner: RefCell<Inner>,
 }
@@ -27,13 +27,13 @@ struct Inner {
 }
 
 impl MemorySqs {
-    /// An empty queue.
+    /// An empty queue that moves a message to its dead-letter queue after `receive_count_max` deliveries; `None`: never.
     #[must_use]
     pub fn new(visibility_timeout_ms: i64, receive_count_max: Option<u32>) -> Self {
         Self { visibility_timeout_ms, receive_count_max, inner: RefCell::default() }
     }
 
-    /// Sends a message.
+    /// Sends a message. It is visible at once.
     pub fn send(&self, body: String, now_ms: i64) {
         let mut inner = self.inner.borrow_mut();
         inner.sent += 1;
@@ -47,25 +47,25 @@ impl MemorySqs {
         inner.held.push(Held { message, visible_from_ms: now_ms });
     }
 
-    /// Messages not deleted, hidden ones included.
+    /// Messages in the queue, hidden ones included and dead ones excluded.
     #[must_use]
     pub fn len(&self) -> usize {
         self.inner.borrow().held.len()
     }
 
-    /// Whether there are none.
+    /// Whether the queue has no messages, not even hidden ones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// When the next message can be received; `None` if there is none.
+    /// When the next message can be received, in ms since the epoch; `None` if the queue is empty.
     #[must_use]
     pub fn next_visible_ms(&self) -> Option<i64> {
         self.inner.borrow().held.iter().map(|held| held.visible_from_ms).min()
     }
 
-    /// What went to the dead-letter queue.
+    /// The messages in the dead-letter queue, in the order of their death.
     #[must_use]
     pub fn dead(&self) -> Vec<Received> {
         self.inner.borrow().dead.clone()

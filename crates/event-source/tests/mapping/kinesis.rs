@@ -8,7 +8,7 @@ use crate::{Script, failed, reported};
 
 const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/transactions";
 
-/// Puts records whose keys are their names; answers with their sequence numbers.
+/// Puts records whose keys are their names. Returns their sequence numbers.
 fn put(stream: &MemoryStream, names: &[&str]) -> Vec<String> {
     names.iter().map(|name| stream.put(name, name.as_bytes().to_vec(), 1_000).sequence_number).collect()
 }
@@ -18,7 +18,7 @@ struct Run {
     discarded: Vec<FailedBatch>,
 }
 
-/// Steps until nothing is open, at most `steps_max` times, the clock standing still.
+/// Steps until nothing is pending, at most `steps_max` times, all at the same time.
 async fn drain(stream: MemoryStream, script: &Script, settings: KinesisMappingSettings, steps_max: usize) -> Run {
     let mut mapping = KinesisMapping::new(ARN.to_owned(), stream, script, RefCell::default(), settings);
     for _ in 0..steps_max {
@@ -52,17 +52,17 @@ async fn the_lowest_reported_number_is_the_checkpoint() {
 }
 
 #[tokio::test]
-async fn a_broken_report_brings_the_whole_batch_again() {
-    for answer in [reported(&[""]), reported(&["404"]), Invoked::Responded("[]x".to_owned())] {
+async fn a_broken_report_retries_the_whole_batch() {
+    for response in [reported(&[""]), reported(&["404"]), Invoked::Responded("[]x".to_owned())] {
         let stream = MemoryStream::new(1);
         put(&stream, &["a", "b"]);
-        let run = drain(stream, &Script::new([answer]), settings(2), 10).await;
+        let run = drain(stream, &Script::new([response]), settings(2), 10).await;
         assert_eq!(run.calls, [vec!["a", "b"], vec!["a", "b"]]);
     }
 }
 
 #[tokio::test]
-async fn without_partial_responses_any_answer_is_success() {
+async fn without_partial_responses_any_response_is_success() {
     let stream = MemoryStream::new(1);
     let numbers = put(&stream, &["a", "b"]);
     let settings = KinesisMappingSettings { report_batch_item_failures: false, ..settings(2) };
@@ -71,12 +71,12 @@ async fn without_partial_responses_any_answer_is_success() {
 }
 
 #[tokio::test]
-async fn a_failed_batch_is_halved_in_order_and_costs_no_retry() {
+async fn bisecting_a_failed_batch_keeps_the_order_and_costs_no_retry() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a", "b", "c", "d"]);
     let settings =
         KinesisMappingSettings { bisect_batch_on_function_error: true, retry_attempts_max: Some(0), ..settings(4) };
-    // "c" is the poison: every batch with it fails.
+    // "c" is the poison: every batch that contains it fails.
     let ok = || Invoked::Responded(String::new());
     let script = Script::new([failed(), ok(), failed(), failed(), ok()]);
     let run = drain(stream, &script, settings, 20).await;
@@ -86,7 +86,7 @@ async fn a_failed_batch_is_halved_in_order_and_costs_no_retry() {
 }
 
 #[tokio::test]
-async fn a_bisection_at_the_checkpoint_costs_no_retry_but_standing_still_does() {
+async fn a_cut_at_the_checkpoint_costs_no_retry_unless_it_cuts_nothing_off() {
     let stream = MemoryStream::new(1);
     let numbers = put(&stream, &["a", "b", "c"]);
     let settings =
@@ -99,7 +99,7 @@ async fn a_bisection_at_the_checkpoint_costs_no_retry_but_standing_still_does() 
 }
 
 #[tokio::test]
-async fn retries_end_at_their_limit_and_the_next_batch_goes_on() {
+async fn retries_stop_at_their_limit_and_the_next_batch_follows() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a", "b"]);
     let settings = KinesisMappingSettings { retry_attempts_max: Some(2), ..settings(1) };
@@ -109,7 +109,7 @@ async fn retries_end_at_their_limit_and_the_next_batch_goes_on() {
 }
 
 #[tokio::test]
-async fn without_limits_a_batch_comes_for_ever_and_blocks_its_shard() {
+async fn without_limits_a_batch_is_retried_for_ever_and_blocks_its_shard() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a", "b"]);
     let run = drain(stream, &Script::new((0..50).map(|_| failed())), settings(1), 50).await;
@@ -130,7 +130,7 @@ async fn a_throttled_call_costs_no_retry() {
 }
 
 #[tokio::test]
-async fn records_that_are_too_old_are_discarded_and_the_others_called() {
+async fn expired_records_are_discarded_and_the_others_delivered() {
     let stream = MemoryStream::new(1);
     put(&stream, &["old"]);
     stream.put("new", Vec::new(), 1_500);
@@ -142,7 +142,7 @@ async fn records_that_are_too_old_are_discarded_and_the_others_called() {
 }
 
 #[tokio::test]
-async fn batches_overlap_but_never_in_a_key() {
+async fn batches_are_concurrent_but_never_for_one_key() {
     let stream = MemoryStream::new(1);
     let names: Vec<String> = (0..40).map(|i| format!("user{}", i % 8)).collect();
     put(&stream, &names.iter().map(String::as_str).collect::<Vec<_>>());
@@ -207,7 +207,7 @@ fn the_event_is_the_one_that_lambda_sends() {
 }
 
 #[test]
-fn metadata_says_where_the_records_are_and_a_payload_what_they_are() {
+fn the_metadata_locates_the_records_and_the_payload_contains_them() {
     let record = |sequence_number: &str| StreamRecord {
         sequence_number: sequence_number.to_owned(),
         partition_key: "k".to_owned(),

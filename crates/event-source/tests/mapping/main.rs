@@ -1,4 +1,4 @@
-//! Each rule of the mappings, one a test.
+//! The rules of the mappings, one test each.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests: a panic is a failed test")]
 
 mod kinesis;
@@ -10,16 +10,16 @@ use std::collections::VecDeque;
 use event_source::{Invoke, Invoked};
 use serde_json::Value;
 
-/// A function that answers from a script, then with success, and notes what it was called with.
+/// A function that returns what its script says, then success, and records its calls.
 #[derive(Default)]
 struct Script {
-    answers: RefCell<VecDeque<Invoked>>,
+    responses: RefCell<VecDeque<Invoked>>,
     calls: RefCell<Vec<Vec<String>>>,
 }
 
 impl Script {
-    fn new(answers: impl IntoIterator<Item = Invoked>) -> Self {
-        Self { answers: RefCell::new(answers.into_iter().collect()), calls: RefCell::default() }
+    fn new(responses: impl IntoIterator<Item = Invoked>) -> Self {
+        Self { responses: RefCell::new(responses.into_iter().collect()), calls: RefCell::default() }
     }
 
     fn calls(&self) -> Vec<Vec<String>> {
@@ -35,7 +35,7 @@ impl Invoke for &Script {
             body.unwrap().as_str().unwrap().to_owned()
         };
         self.calls.borrow_mut().push(event["Records"].as_array().unwrap().iter().map(name).collect());
-        self.answers.borrow_mut().pop_front().unwrap_or(Invoked::Responded("{}".to_owned()))
+        self.responses.borrow_mut().pop_front().unwrap_or(Invoked::Responded("{}".to_owned()))
     }
 }
 

@@ -18,13 +18,13 @@ fn mapping(queue: MemorySqs, script: &Script) -> SqsMapping<MemorySqs, &Script> 
     SqsMapping::new(ARN.to_owned(), queue, script, SqsMappingSettings::default())
 }
 
-/// Message ids are counted from 1.
+/// The id of the n-th message sent, from 1.
 fn id(number: u32) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
 #[tokio::test]
-async fn what_succeeded_is_deleted_and_what_failed_comes_again_after_the_time_out() {
+async fn succeeded_messages_are_deleted_and_failed_ones_redelivered_after_the_time_out() {
     let script = Script::new([reported(&[&id(2)])]);
     let mapping = mapping(queue(&["a", "b", "c"], None), &script);
     assert_eq!(mapping.step(0).await.unwrap(), Step { received: 3, deleted: 2 });
@@ -36,8 +36,8 @@ async fn what_succeeded_is_deleted_and_what_failed_comes_again_after_the_time_ou
 
 #[tokio::test]
 async fn an_error_or_a_broken_report_fails_the_whole_batch() {
-    for answer in [failed(), Invoked::NotInvoked(String::new()), reported(&["unknown"]), reported(&[""])] {
-        let script = Script::new([answer]);
+    for response in [failed(), Invoked::NotInvoked(String::new()), reported(&["unknown"]), reported(&[""])] {
+        let script = Script::new([response]);
         let mapping = mapping(queue(&["a", "b"], None), &script);
         assert_eq!(mapping.step(0).await.unwrap(), Step { received: 2, deleted: 0 });
     }
@@ -65,7 +65,7 @@ async fn a_stale_receipt_handle_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn a_batch_has_its_size_at_most() {
+async fn a_batch_is_at_most_batch_size() {
     let script = Script::default();
     let mapping = mapping(queue(&["x"; 23], None), &script);
     for _ in 0..4 {
