@@ -120,7 +120,7 @@ async fn a_stale_cache_loses_its_write_and_folds_again() {
 async fn a_users_anomalies_beyond_one_outbox_are_all_sent() {
     let bench = DetectorBench::new();
     let mut records = warm_up(0, "u");
-    // Each amount is larger than the one before: clamped or not, each is an anomaly.
+    // Each larger than the one before: clamped or not, every one of them is an anomaly.
     records.extend((20..200_u8).map(|i| transaction(i.into(), "u", f64::from(i).powi(2) * 1_000.0)));
     let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
     assert_eq!((failed, summary.verdicts.anomalies(), summary.outboxes_cleared), (None, 180, 1));

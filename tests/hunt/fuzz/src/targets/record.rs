@@ -11,7 +11,7 @@ pub(super) fn run(input: &[u8]) {
     match decode(input, ARRIVAL_MS, CLOCK_SKEW_MS) {
         Ok(transaction) => {
             assert_sound(&transaction);
-            // `serde_json::Value` refuses some input that `decode` accepts: below 128 levels, and numbers that no field needs.
+            // `serde_json::Value` refuses some input that `decode` accepts: nesting below 128 levels, and numbers that no field needs.
             if let Ok(json) = json {
                 assert_agrees(&transaction, &json);
             }
