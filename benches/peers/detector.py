@@ -1,6 +1,6 @@
 """The detector as a good Python engineer would deploy it: boto3, records coalesced per user, state cached while the container is
-warm, one conditional PutItem a user and batch with the anomalies in an outbox attribute, then SendMessageBatch, then the outbox
-cleared. A record that is bad goes to quarantine; a user whose write fails is reported, and only that user's records come again.
+warm, one conditional PutItem for each user and batch with the anomalies in an outbox attribute, then SendMessageBatch, then the
+outbox cleared. A bad record goes to quarantine; a user whose write fails is reported, and only that user's records are redelivered.
 """
 
 import base64
@@ -43,17 +43,17 @@ def handler(event, context):
         place = (shard, int(kinesis["sequenceNumber"]), record["eventSourceARN"])
         users.setdefault(transaction["userId"], []).append((place, transaction))
     loaded = load([user for user in users if user not in cache])
-    open_outboxes = []
+    unsent = []
     for user, records in users.items():
         stored = cache.pop(user, None) or loaded[user]
         stored = commit(user, stored, records)
         if stored is None:
             failed.append(min(place[1] for place, _ in records))
         elif stored["outbox"]:
-            open_outboxes.append((user, stored, records))
+            unsent.append((user, stored, records))
         else:
             remember(user, stored)
-    failed += settle(open_outboxes)
+    failed += settle(unsent)
     failed += quarantine(bad)
     return {"batchItemFailures": [{"itemIdentifier": str(min(failed))}] if failed else []}
 
@@ -71,15 +71,15 @@ def decode(kinesis):
 
 
 def load(users):
-    """The stored state of users; a user without one starts anew."""
+    """The stored states of users; a user without one gets an empty state."""
     loaded = {user: {"state": rule.empty_state(), "outbox": [], "version": None} for user in users}
     for start in range(0, len(users), KEYS_PER_GET):
         request = {TABLE: {"Keys": [{"userId": {"S": user}} for user in users[start : start + KEYS_PER_GET]]}}
         while request:
-            answer = dynamodb.batch_get_item(RequestItems=request)
-            for item in answer["Responses"].get(TABLE, []):
+            response = dynamodb.batch_get_item(RequestItems=request)
+            for item in response["Responses"].get(TABLE, []):
                 loaded[item["userId"]["S"]] = read(item)
-            request = answer.get("UnprocessedKeys")
+            request = response.get("UnprocessedKeys")
     return loaded
 
 
@@ -92,7 +92,7 @@ def read(item):
 
 
 def commit(user, stored, records):
-    """Folds and writes, anew after each conflict; None if it could not be written."""
+    """Folds and writes, and does both again after each conflict; None if the state could not be written."""
     for _ in range(COMMIT_ATTEMPTS_MAX):
         state = stored["state"]
         for place, transaction in records:
@@ -140,12 +140,12 @@ def message(place, transaction, found):
             "score": score, "count": count, "shardId": shard, "sequenceNumber": str(sequence)}  # fmt: skip
 
 
-def settle(open_outboxes):
-    """Sends the outboxes and clears those that are confirmed; answers with the sequence numbers that come again."""
-    bodies = [json.dumps(one) for _, stored, _ in open_outboxes for one in stored["outbox"]]
+def settle(unsent):
+    """Sends the outboxes and clears those that are confirmed. Returns the sequence numbers to be redelivered."""
+    bodies = [json.dumps(one) for _, stored, _ in unsent for one in stored["outbox"]]
     confirmed = send(ANOMALY_QUEUE, bodies)
     failed, start = [], 0
-    for user, stored, records in open_outboxes:
+    for user, stored, records in unsent:
         end = start + len(stored["outbox"])
         if all(confirmed[start:end]):
             stored["outbox"] = []

@@ -1,6 +1,7 @@
-"""Runs the handler on files of events, with DynamoDB and SQS answered at botocore's HTTP layer: serialisation, signing and parsing
-are done, the network is not. Reads paths from standard input, one a line; answers each with a line of JSON: CPU seconds of this
-process from the event's text to the answer's, and what was done.
+"""Runs the handler on files of events. The responses of DynamoDB and SQS are made at botocore's HTTP layer, so the measurement
+includes serialisation, signing and parsing, but not the network. Reads paths from standard input, one a line, and prints a line of
+JSON for each: the CPU seconds of this process from the event's text to the response's text, and the numbers of failures, requests and
+messages.
 """
 
 import io
@@ -23,8 +24,8 @@ class Raw(io.BytesIO):
             yield chunk
 
 
-def answer(request, event_name, **_):
-    """The answer of an AWS that takes everything. Registered before the event is sent, so nothing leaves the process."""
+def respond(request, event_name, **_):
+    """The response of an AWS that accepts every request. Called before the request is sent, so nothing leaves the process."""
     counts["requests"] += 1
     body = b"{}"
     if event_name.endswith("BatchGetItem"):
@@ -36,15 +37,15 @@ def answer(request, event_name, **_):
     return AWSResponse(request.url, 200, {"Content-Type": "application/x-amz-json-1.0"}, Raw(body))
 
 
-detector.dynamodb.meta.events.register("before-send.dynamodb", answer)
-detector.sqs.meta.events.register("before-send.sqs", answer)
+detector.dynamodb.meta.events.register("before-send.dynamodb", respond)
+detector.sqs.meta.events.register("before-send.sqs", respond)
 print("{}", flush=True)
 for path in sys.stdin:
     with open(path.strip(), encoding="utf-8") as file:
         events = file.read().splitlines()
     counts.update(requests=0, messages=0)
     started = time.process_time()
-    answers = [json.dumps(detector.handler(json.loads(event), None)) for event in events]
+    responses = [json.dumps(detector.handler(json.loads(event), None)) for event in events]
     seconds = time.process_time() - started
-    failures = sum("itemIdentifier" in one for one in answers)
+    failures = sum("itemIdentifier" in one for one in responses)
     print(json.dumps({"cpuSeconds": seconds, "failures": failures, **counts}), flush=True)

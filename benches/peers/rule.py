@@ -1,6 +1,6 @@
 """The adaptive rule of docs/rule.md, as a Python engineer would write it: panes of count, mean and squares in plain lists.
 
-A pane's mean is a plain float here; sigma's carries 16 bits more. Verdicts differ only where that decides.
+A pane's mean is a plain float here; sigma's carries 16 bits more. Verdicts differ only where those bits decide.
 """
 
 from functools import lru_cache
@@ -25,8 +25,8 @@ def merge(a, b):
         return a
     count = a[0] + b[0]
     share = b[0] / count
-    apart = b[1] - a[1]
-    return (count, a[1] + apart * share, a[2] + b[2] + apart * apart * a[0] * share)
+    difference = b[1] - a[1]
+    return (count, a[1] + difference * share, a[2] + b[2] + difference * difference * a[0] * share)
 
 
 def push(moments, x):
@@ -68,7 +68,7 @@ def empty_state():
 
 
 def step(state, shard, sequence, transaction):
-    """Applies one transaction; answers with None or (mean, stddev, threshold, score, count) of an anomaly."""
+    """Applies one transaction. Returns None or, for an anomaly, (mean, stddev, threshold, score, count)."""
     positions = state["positions"]
     if sequence <= positions.get(shard, -1):
         return None

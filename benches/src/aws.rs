@@ -1,4 +1,4 @@
-//! The AWS that the functions are told of.
+//! The AWS configuration of the functions under test.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 use aws_types::SdkConfig;
 use lambda_kit::{AwsSettings, sdk_config};
 
-/// The SDK's configuration as the functions have it.
+/// The SDK's configuration, as in the functions.
 pub(crate) fn config() -> SdkConfig {
     sdk_config(AwsSettings {
         region: "us-east-1".to_owned(),
@@ -15,7 +15,7 @@ pub(crate) fn config() -> SdkConfig {
     })
 }
 
-/// What Lambda and the template set for both functions and for the peer.
+/// The environment variables that Lambda and the template set, for both functions and for the peer.
 pub(crate) fn function_environment(server: Option<SocketAddr>) -> Vec<(&'static str, String)> {
     let endpoint = server.map(|address| ("AWS_ENDPOINT_URL", format!("http://{address}")));
     let runtime_api = server.map(|address| ("AWS_LAMBDA_RUNTIME_API", address.to_string()));

@@ -1,4 +1,5 @@
-//! (e) What DynamoDB is asked for and what it charges: on the embedded DynamoDB, which says how much capacity each request consumed.
+//! (e) The requests to DynamoDB and what it charges for them, on the embedded DynamoDB, which reports the capacity that each request
+//! consumed.
 
 mod meter;
 
@@ -24,27 +25,27 @@ const STATE_TABLE: &str = "user-state";
 const LEDGER_TABLE: &str = "alert-ledger";
 const USERS: u32 = 1_000;
 const RECORDS_PER_BATCH: usize = 1_000;
-/// Transactions that give a user a full window.
-const PAST: usize = 36;
+/// Transactions of each user's history: enough to fill the window.
+const HISTORY_TRANSACTIONS: usize = 36;
 const WARM_BATCHES: usize = 5;
 /// One write unit.
 const ITEM_BYTES_MAX: f64 = 1_024.0;
 const INVOCATION_MS: i64 = 600_000;
-/// Transactions of one user after which its item is looked at.
+/// Numbers of transactions after which the size of the user's item is reported.
 const AGES: [usize; 6] = [1, 10, 30, 100, 1_000, 10_000];
-/// As far apart as 1,000 users have them at 5,000 a minute.
+/// The gap between one user's transactions, for 1,000 users at 5,000 a minute.
 const GAP_MS: i64 = 12_000;
 
 type Offline = Detector<DynamoDbWindowStore, MemoryMessageQueue, MemoryMessageQueue, SystemClock>;
 
-/// What the parts of a run have in common.
+/// Shared by the parts of a run.
 struct Bench {
     dynamodb: EmbeddedDynamoDb,
     meter: Meter,
     anomalies: MemoryMessageQueue,
 }
 
-/// Sums over some batches.
+/// Sums over batches.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     user_batches: u64,
@@ -98,14 +99,14 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
         let bench = Bench::start().await?;
         let mut feed = Feed::new(USERS)?;
         let first = bench.detector()?;
-        bench.handle(&first, feed.warm_up(PAST)?.collect::<anyhow::Result<Vec<_>>>()?).await?;
+        bench.handle(&first, feed.warm_up(HISTORY_TRANSACTIONS)?.collect::<anyhow::Result<Vec<_>>>()?).await?;
         let warm = bench.handle(&first, feed.events(WARM_BATCHES, RECORDS_PER_BATCH)?).await?;
         let cold = bench.handle(&bench.detector()?, feed.events(1, RECORDS_PER_BATCH)?).await?;
         let unknown = {
             let empty = Bench::start().await?;
             empty.handle(&empty.detector()?, feed.events(1, RECORDS_PER_BATCH)?).await?
         };
-        for (name, sums) in [("warm", warm), ("cold", cold), ("users not known", unknown)] {
+        for (name, sums) in [("warm", warm), ("cold", cold), ("unknown users", unknown)] {
             per_user(report, name, &sums);
         }
         per_anomaly(report, &bench, &warm).await?;
@@ -131,11 +132,11 @@ fn per_user(report: &mut Report, name: &str, sums: &Sums) {
     add("requests", "per user and batch", number(requests - sums.clears) / users, None);
 }
 
-/// What an anomaly costs on top: a larger write, the clearing of the outbox, two entries of the ledger.
+/// The extra cost of an anomaly: a larger write, the clearing of the outbox, two writes to the ledger.
 async fn per_anomaly(report: &mut Report, bench: &Bench, warm: &Sums) -> anyhow::Result<()> {
     let anomalies = number(warm.anomalies);
     let extra = (warm.usage.write_units - number(warm.user_batches)) / anomalies;
-    report.add(Figure::new('e', "anomaly: state write units on top", "per anomaly").ours(Spread::exact(extra)));
+    report.add(Figure::new('e', "anomaly: additional state write units", "per anomaly").ours(Spread::exact(extra)));
     let settings = alerter::AlerterSettings::from_env(&Env::default())?;
     let ledger = DynamoDbLedger::new(bench.client(), LEDGER_TABLE.to_owned());
     let alerter = Alerter::new(ledger, MemoryPublisher::default(), MemorySink::default(), SystemClock, settings);
@@ -162,7 +163,7 @@ fn received((index, body): (usize, String)) -> Received {
     }
 }
 
-/// The size of one user's item, while the user goes on.
+/// The size of one user's item as its transactions accumulate.
 async fn ages(report: &mut Report, bench: &Bench) -> anyhow::Result<()> {
     let detector = bench.detector()?;
     let mut done = 0;
@@ -177,7 +178,7 @@ async fn ages(report: &mut Report, bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Usual amounts and ids of 36 characters, one transaction every 12 s.
+/// A transaction every 12 s, with a usual amount and a user id of 36 characters.
 fn one_users_record(index: usize) -> anyhow::Result<StreamRecord> {
     let time_ms = START_MS + i64::try_from(index)? * GAP_MS;
     let user_id = "01234567-89ab-4cde-8f01-23456789abcd";

@@ -1,4 +1,4 @@
-//! CPU time, in nanoseconds: of this process, and of another one while it lives. Wall time would measure who else is running.
+//! CPU time, in nanoseconds: of this process, and of another one while it lives. Wall time would also measure other processes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) fn process_cpu() -> anyhow::Result<Duration> {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// CPU time of another process so far, all its threads included, those that have ended too.
+/// CPU time of another process so far, including all its threads, even those that have ended.
 pub(crate) fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
     let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid)?)).context("the process has no CPU clock")?;
     read(clock)
@@ -31,9 +31,9 @@ fn read(clock: ClockId) -> anyhow::Result<Duration> {
     Ok(Duration::from(time))
 }
 
-/// CPU seconds that `work` takes in this process, and what it answers.
+/// Runs `work` and returns the CPU seconds that it took in this process, with its result.
 pub(crate) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
     let started = process_cpu()?;
-    let answer = work()?;
-    Ok((process_cpu()?.saturating_sub(started).as_secs_f64(), answer))
+    let result = work()?;
+    Ok((process_cpu()?.saturating_sub(started).as_secs_f64(), result))
 }

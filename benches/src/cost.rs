@@ -1,14 +1,14 @@
-//! (g) What a month costs, from the requests that the detector makes and list prices.
+//! (g) The cost of a month, from the requests that the detector makes and list prices.
 //!
-//! Inside: everything that grows with the traffic and is not the same on both sides: calls of both functions and their time, reads
-//! and writes of state, the ledger, SQS, SNS publishes, PutMetricData, logs. Outside, as in the recipe's figure: the stream (the same
-//! on both sides), the archive, alarms and metrics by the month, the key, deliveries to subscribers.
+//! Included is everything that grows with the traffic and differs between the two sides: calls of both functions and their time,
+//! reads and writes of state, the ledger, SQS, SNS publishes, PutMetricData, logs. Not included, as in the Flink baseline: the stream
+//! (the same on both sides), the archive, alarms and metrics billed by the month, the key, deliveries to subscribers.
 
 mod prices;
 mod store;
 
 use lambda_kit::Env;
-use prices::{HOURS_PER_MONTH, MILLION, Month, RECIPE_DOLLARS};
+use prices::{FLINK_DOLLARS, HOURS_PER_MONTH, MILLION, Month};
 use store::{Charged, StoringAws};
 
 use crate::clock::timed;
@@ -23,10 +23,11 @@ const WINDOWS_SECONDS: [f64; 3] = [1.0, 5.0, 30.0];
 const BATCH_RECORDS_MAX: f64 = 1_000.0;
 /// Records of one measurement.
 const RECORDS: f64 = 20_000.0;
-const PAST: usize = 12;
+/// Transactions of each user's history.
+const HISTORY_TRANSACTIONS: usize = 12;
 const SECONDS_PER_MONTH: f64 = HOURS_PER_MONTH * 3_600.0;
 
-/// A month's traffic, by what was measured on a part of it.
+/// The measurement of a part of a month's traffic.
 struct Measured {
     calls: f64,
     records: f64,
@@ -36,14 +37,14 @@ struct Measured {
 }
 
 pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
-    let mut dearest: f64 = 0.0;
+    let mut highest_dollars: f64 = 0.0;
     for users in USERS {
         let aws = StoringAws::default();
-        // The default cache, as deployed: at 100,000 users most states are read.
+        // The default cache, as deployed: with 100,000 users most states are read from the table.
         let detector = detector(&Env::default(), aws.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut feed = Feed::new(users)?;
-        for event in feed.warm_up(PAST)? {
+        for event in feed.warm_up(HISTORY_TRANSACTIONS)? {
             runtime.block_on(handle(&detector, &[event?]))?;
         }
         for window in WINDOWS_SECONDS {
@@ -54,25 +55,23 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
             let (cpu_seconds, handled) = timed(|| runtime.block_on(handle(&detector, &events)))?;
             let measured = Measured { calls, records: calls * batch, cpu_seconds, handled, charged: aws.take() };
             let month = month(&measured);
-            dearest = dearest.max(month.total());
+            highest_dollars = highest_dollars.max(month.total());
             add(report, &format!("{users} users, window {window} s"), &month);
         }
     }
-    let per_record = dearest / (RECORDS_PER_SECOND * SECONDS_PER_MONTH);
-    let break_even = RECIPE_DOLLARS / per_record / SECONDS_PER_MONTH;
-    report.add(
-        Figure::new('g', "break-even rate at the dearest point above: below it, cheaper than the recipe", "records/s")
-            .ours(Spread::exact(break_even)),
-    );
-    report.could_not(format!(
-        "Wall time on Lambda: (g) takes CPU time at {} MB's share of a CPU and {} ms a round trip to DynamoDB, which is assumed.",
+    let per_record = highest_dollars / (RECORDS_PER_SECOND * SECONDS_PER_MONTH);
+    let break_even = FLINK_DOLLARS / per_record / SECONDS_PER_MONTH;
+    let what = "break-even rate at the most expensive point above: below it, cheaper than the Flink baseline";
+    report.add(Figure::new('g', what, "records/s").ours(Spread::exact(break_even)));
+    report.note_not_measured(format!(
+        "Wall time on Lambda: (g) takes CPU time at {} MB's share of a CPU, and assumes {} ms for a round trip to DynamoDB.",
         prices::MEMORY_MEGABYTES,
         prices::ROUND_TRIP_MS
     ));
     Ok(())
 }
 
-/// Scales what was measured to a month of 730 hours at 5,000 records a minute.
+/// Scales a measurement to a month of 730 hours at 5,000 records a minute.
 fn month(measured: &Measured) -> Month {
     let scale = RECORDS_PER_SECOND * SECONDS_PER_MONTH / measured.records;
     let users_per_call = number(measured.handled.user_batches) / measured.calls;
@@ -89,13 +88,13 @@ fn month(measured: &Measured) -> Month {
 
 fn add(report: &mut Report, point: &str, month: &Month) {
     let total = month.total();
-    let ratio = RECIPE_DOLLARS / total;
+    let ratio = FLINK_DOLLARS / total;
     let figure = Figure::new('g', format!("{point}, 2 % anomalies"), "$/month").ours(Spread::exact(total));
-    let figure = figure.beside("the recipe's Flink job", Spread::exact(RECIPE_DOLLARS), Spread::exact(ratio));
-    report.add(figure.target(Target::at_most(RECIPE_DOLLARS, total)));
+    let figure = figure.beside("the Flink baseline", Spread::exact(FLINK_DOLLARS), Spread::exact(ratio));
+    report.add(figure.target(Target::at_most(FLINK_DOLLARS, total)));
     for (part, dollars) in [
-        ("of it for anomalies", month.anomalies_dollars()),
-        ("of it writes of state", month.write_units * prices::WRITE_UNITS_MILLION / MILLION),
+        ("of which anomalies", month.anomalies_dollars()),
+        ("of which state writes", month.write_units * prices::WRITE_UNITS_MILLION / MILLION),
     ] {
         report.add(Figure::new('g', format!("{point}: {part}"), "$/month").ours(Spread::exact(dollars)));
     }

@@ -1,4 +1,4 @@
-//! (a) From Lambda's event to transactions, beside `KinesisEvent` and serde.
+//! (a) Decoding Lambda's event to transactions, beside `KinesisEvent` and serde.
 
 use std::hint::black_box;
 
@@ -19,7 +19,7 @@ const ROUNDS: usize = 11;
 const RECORDS_PER_ROUND: usize = 200_000;
 const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 
-/// As the detector does it: the runtime hands over the event's text, and everything is borrowed from it.
+/// The detector's way: the runtime passes the event's text, and everything is borrowed from it.
 pub(crate) fn ours(event: &[u8]) -> anyhow::Result<usize> {
     let text: Box<RawValue> = serde_json::from_slice(event)?;
     let batch = Batch::parse(text.get())?;
@@ -28,7 +28,7 @@ pub(crate) fn ours(event: &[u8]) -> anyhow::Result<usize> {
     Ok(black_box(&decoded.records).len())
 }
 
-/// As one would do it at first: the runtime hands over a `KinesisEvent`, and each payload is parsed by serde.
+/// The straightforward way: the runtime passes a `KinesisEvent`, and serde parses each payload.
 fn with_kinesis_event(event: &[u8]) -> anyhow::Result<usize> {
     let event: KinesisEvent = serde_json::from_slice(event)?;
     let mut accepted = 0;
@@ -52,22 +52,22 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     for batch in BATCHES {
         let events = Feed::new(1_000)?.events(RECORDS_PER_ROUND / batch, batch)?;
         ns_per_record(&events, ours)?;
-        let (of_ours, of_peer) =
+        let (our_rounds, peer_rounds) =
             alternating(ROUNDS, |_| ns_per_record(&events, ours), |_| ns_per_record(&events, with_kinesis_event))?;
         let bytes = events.iter().map(String::len).sum::<usize>() / (events.len() * batch);
         let figure = Figure::new('a', format!("decode, {batch} records a batch ({bytes} B each)"), "ns/record");
-        report.add(figure.ours(Spread::of(of_ours.iter().copied())).beside(
+        report.add(figure.ours(Spread::of(our_rounds.iter().copied())).beside(
             "KinesisEvent + serde",
-            Spread::of(of_peer.iter().copied()),
-            Spread::ratio(&of_peer, &of_ours),
+            Spread::of(peer_rounds.iter().copied()),
+            Spread::ratio(&peer_rounds, &our_rounds),
         ));
-        // The runtime does this before a handler sees anything: it looks for the end of the event, and copies it.
+        // The runtime does this before it calls a handler: it searches for the end of the event, and copies the event.
         let as_raw_value = |event: &[u8]| {
             black_box(serde_json::from_slice::<Box<RawValue>>(event)?);
             Ok(batch)
         };
         let rounds = (0..ROUNDS).map(|_| ns_per_record(&events, as_raw_value)).collect::<anyhow::Result<Vec<_>>>()?;
-        let what = format!("of it the runtime's own pass, {batch} records a batch");
+        let what = format!("of which the runtime's own pass, {batch} records a batch");
         report.add(Figure::new('a', what, "ns/record").ours(Spread::of(rounds)));
     }
     Ok(())

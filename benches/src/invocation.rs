@@ -24,14 +24,14 @@ use crate::input::Feed;
 use crate::report::{Figure, Report, Target};
 use crate::spread::{Spread, alternating, number};
 use crate::step::warm_state;
-use crate::{answers, aws, venv};
+use crate::{aws, responses, venv};
 
 const USERS: [u32; 3] = [5, 1_000, 20_000];
 const BATCHES: [usize; 3] = [100, 1_000, 10_000];
 const ROUNDS: usize = 5;
-/// Records of one round: the peer needs about a second for them.
+/// Records of one round, for which the peer needs about a second.
 const RECORDS_PER_ROUND: usize = 2_000;
-/// Every user is warm: state cached, windows filled, past the first judgement.
+/// Large enough to keep every user warm: states cached, windows filled, the first verdict given.
 const CACHE_USERS_MAX: &str = "20000";
 const RATIO_MIN_AT_THE_CENTRE: f64 = 25.0;
 const RATIO_MIN: f64 = 10.0;
@@ -43,16 +43,16 @@ const STATE_BYTES: usize = 600;
 
 pub(crate) type OfflineDetector = Detector<DynamoDbWindowStore, SqsQueue, SqsQueue, SystemClock>;
 
-/// A detector on the real SDK, whose requests are answered at the HTTP connector.
+/// A detector on the real SDK, whose requests get their responses at the HTTP connector.
 pub(crate) fn detector(env: &Env, connector: impl HttpConnector + Clone + 'static) -> anyhow::Result<OfflineDetector> {
-    let config = aws::config().into_builder().http_client(answers::http_client(connector)).build();
+    let config = aws::config().into_builder().http_client(responses::http_client(connector)).build();
     let sqs = aws_sdk_sqs::Client::new(&config);
     let store = DynamoDbWindowStore::new(Client::new(&config), "user-state".to_owned());
     let queue = |name| SqsQueue::new(sqs.clone(), format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}"));
     Ok(Detector::new(store, queue("anomalies"), queue("quarantine"), SystemClock, DetectorSettings::from_env(env)?))
 }
 
-/// Handles events from their text to the answer's, as the runtime has it done. Answers with the sums of users and of anomalies.
+/// Handles events from their text to the response's text, as the runtime does. Returns the sums of users and of anomalies.
 pub(crate) async fn handle(detector: &OfflineDetector, events: &[String]) -> anyhow::Result<Handled> {
     let mut handled = Handled::default();
     for event in events {
@@ -60,22 +60,22 @@ pub(crate) async fn handle(detector: &OfflineDetector, events: &[String]) -> any
         let invocation =
             Invocation { request_id: "bench".to_owned(), deadline_ms: SystemClock.now_ms() + INVOCATION_MS };
         let outcome = detector.handle(text.get(), &invocation).await?;
-        let answer = serde_json::to_string(&outcome.response)?;
-        anyhow::ensure!(answer == r#"{"batchItemFailures":[]}"#, "{answer}");
+        let response = serde_json::to_string(&outcome.response)?;
+        anyhow::ensure!(response == r#"{"batchItemFailures":[]}"#, "{response}");
         handled.user_batches += outcome.summary.users;
         handled.anomalies += outcome.summary.anomalies_sent;
     }
     Ok(handled)
 }
 
-/// What calls came to.
+/// Sums over calls.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Handled {
     pub(crate) user_batches: u64,
     pub(crate) anomalies: u64,
 }
 
-/// The Python peer, alive between rounds as a warm container is.
+/// The Python peer, which stays alive between rounds like a warm container.
 struct Peer {
     child: Child,
     input: ChildStdin,
@@ -85,7 +85,7 @@ struct Peer {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct PeerAnswer {
+struct PeerResponse {
     cpu_seconds: f64,
     failures: u64,
 }
@@ -104,20 +104,20 @@ impl Peer {
         let output = BufReader::new(child.stdout.take().context("no output")?);
         let events = venv::root().join("target/bench/events.jsonl");
         let mut peer = Self { child, input, output, events };
-        peer.answer()?;
+        peer.read_response()?;
         Ok(peer)
     }
 
-    /// CPU seconds for these events.
+    /// Has the peer handle these events. Returns the CPU seconds.
     fn handle(&mut self, events: &[String]) -> anyhow::Result<f64> {
         std::fs::write(&self.events, events.join("\n"))?;
         writeln!(self.input, "{}", self.events.display())?;
-        let answer = self.answer()?;
-        anyhow::ensure!(answer.failures == 0, "the peer reported {} failures", answer.failures);
-        Ok(answer.cpu_seconds)
+        let response = self.read_response()?;
+        anyhow::ensure!(response.failures == 0, "the peer reported {} failures", response.failures);
+        Ok(response.cpu_seconds)
     }
 
-    fn answer(&mut self) -> anyhow::Result<PeerAnswer> {
+    fn read_response(&mut self) -> anyhow::Result<PeerResponse> {
         let mut line = String::new();
         anyhow::ensure!(self.output.read_line(&mut line)? > 0, "the peer ended");
         Ok(serde_json::from_str(&line)?)
@@ -126,14 +126,14 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It ends by itself when its input does; a peer that hangs is not waited for.
+        // It ends by itself when its input does, but we do not wait for a peer that hangs.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.events);
     }
 }
 
-/// PutItem with nothing around it: by the SDK alone, with a key and a state, and as the detector's store commits a user.
+/// PutItem alone: by the SDK, with a key and a state, and as the detector's store commits a user.
 struct Puts {
     client: Client,
     store: DynamoDbWindowStore,
@@ -142,15 +142,15 @@ struct Puts {
 
 impl Puts {
     fn new() -> anyhow::Result<Self> {
-        let config = aws::config().into_builder().http_client(answers::http_client(answers::Answering)).build();
+        let config = aws::config().into_builder().http_client(responses::http_client(responses::AcceptingAws)).build();
         let client = Client::new(&config);
         let store = DynamoDbWindowStore::new(client.clone(), "user-state".to_owned());
         let absent = StoredUser::absent(&Rule::new(RuleSettings::default())?);
         Ok(Self { client, store, user: StoredUser { state: warm_state()?, version: Some(2), ..absent } })
     }
 
-    /// CPU seconds of one by the SDK.
-    fn of_sdk(&self, runtime: &Runtime) -> anyhow::Result<f64> {
+    /// CPU seconds of one PutItem by the SDK.
+    fn seconds_by_sdk(&self, runtime: &Runtime) -> anyhow::Result<f64> {
         seconds_each(runtime, async || {
             let id = AttributeValue::S("user001".to_owned());
             let request = self.client.put_item().table_name("user-state").item("userId", id);
@@ -159,8 +159,8 @@ impl Puts {
         })
     }
 
-    /// CPU seconds of one by the store.
-    fn of_store(&self, runtime: &Runtime) -> anyhow::Result<f64> {
+    /// CPU seconds of one commit by the store.
+    fn seconds_by_store(&self, runtime: &Runtime) -> anyhow::Result<f64> {
         seconds_each(runtime, async || {
             let committed = self.store.commit("user001", &self.user, Some(1)).await;
             committed.map_err(|error| anyhow::anyhow!("{error:?}"))
@@ -179,10 +179,11 @@ fn seconds_each(runtime: &Runtime, call: impl AsyncFn() -> anyhow::Result<()>) -
 }
 
 fn put_figures(report: &mut Report, puts: &Puts, runtime: &Runtime) -> anyhow::Result<()> {
-    let (of_sdk, of_store) = alternating(1 + ROUNDS, |_| puts.of_sdk(runtime), |_| puts.of_store(runtime))?;
+    let (sdk_rounds, store_rounds) =
+        alternating(1 + ROUNDS, |_| puts.seconds_by_sdk(runtime), |_| puts.seconds_by_store(runtime))?;
     let sdk = format!("PutItem of {STATE_BYTES} B, the SDK alone");
     let store = "commit of a user: its state encoded, its item and condition put by the SDK".to_owned();
-    for (what, rounds) in [(sdk, of_sdk), (store, of_store)] {
+    for (what, rounds) in [(sdk, sdk_rounds), (store, store_rounds)] {
         let warm = Spread::of(rounds.into_iter().skip(1).map(|seconds| seconds * 1e6));
         report.add(Figure::new('c', what, "µs CPU").ours(warm));
     }
@@ -194,13 +195,13 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
     let puts = Puts::new()?;
     put_figures(report, &puts, &runtime)?;
     for users in USERS {
-        let detector = detector(&Env::from_pairs([("CACHE_USERS_MAX", CACHE_USERS_MAX)]), answers::Answering)?;
+        let detector = detector(&Env::from_pairs([("CACHE_USERS_MAX", CACHE_USERS_MAX)]), responses::AcceptingAws)?;
         let mut peer = if with_peer { Some(Peer::start()?) } else { None };
         let mut feed = Feed::new(users)?;
         for event in feed.warm_up(if users > 1_000 { 12 } else { 36 })? {
-            let past = [event?];
-            runtime.block_on(handle(&detector, &past))?;
-            peer.as_mut().map_or(Ok(0.0), |peer| peer.handle(&past))?;
+            let history = [event?];
+            runtime.block_on(handle(&detector, &history))?;
+            peer.as_mut().map_or(Ok(0.0), |peer| peer.handle(&history))?;
         }
         for batch in BATCHES {
             let rounds: Vec<Vec<String>> = (0..=ROUNDS)
@@ -209,7 +210,7 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
             let bounds = RefCell::new(Vec::new());
             let ours = |events: &[String]| {
                 let (seconds, handled) = timed(|| runtime.block_on(handle(&detector, events)))?;
-                let put_seconds = number(handled.user_batches) * puts.of_sdk(&runtime)?;
+                let put_seconds = number(handled.user_batches) * puts.seconds_by_sdk(&runtime)?;
                 bounds.borrow_mut().push(number(events.len() * batch) / put_seconds);
                 Ok(seconds)
             };
@@ -231,18 +232,17 @@ fn compare(
         rounds.first().and_then(|events| events.first()).map_or(0, |event| event.matches("\"kinesis\":").count());
     let at = |round: usize| rounds.get(round).map(Vec::as_slice).unwrap_or_default();
     let records = |round: usize| number(at(round).len() * batch);
-    let (mut of_ours, mut of_peer) = alternating(
+    let (mut our_rates, mut peer_rates) = alternating(
         rounds.len(),
         |round| Ok(records(round) / ours(at(round))?),
         |round| peer.as_mut().map_or(Ok(f64::NAN), |peer| Ok(records(round) / peer.handle(at(round))?)),
     )?;
-    Ok((of_ours.split_off(1), of_peer.split_off(1)))
+    Ok((our_rates.split_off(1), peer_rates.split_off(1)))
 }
 
-/// What the rate would be, were everything free but the SDK's PutItem of each user and batch.
+/// The rate if the SDK's PutItem for each user and batch were the only cost.
 fn bound_figure(users: u32, batch: usize, bounds: &[f64], peer: &[f64]) -> Figure {
-    let figure =
-        Figure::new('c', format!("{users} users, {batch} records, were all but PutItem free"), "records/CPU-s");
+    let figure = Figure::new('c', format!("{users} users, {batch} records, if only PutItem cost CPU"), "records/CPU-s");
     let figure = figure.ours(Spread::of(bounds.iter().copied()));
     if peer.iter().any(|rate| rate.is_nan()) {
         return figure;

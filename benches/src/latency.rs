@@ -1,4 +1,4 @@
-//! (f) From put to published: both mappings, both handlers, the embedded DynamoDB, in real time at a stated rate.
+//! (f) Latency from put to published: both mappings, both handlers, the embedded DynamoDB, in real time at a stated rate.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,19 +20,19 @@ use crate::spread::Spread;
 const USERS: u32 = 50;
 const RECORDS_PER_SECOND: u32 = 250;
 const SECONDS: u32 = 20;
-/// Until then users are warming up and nothing is timed.
+/// While users warm up, nothing is timed.
 const WARM_UP_SECONDS: u32 = 4;
-/// Everything has to be published by then.
+/// Time after the last put within which everything has to be published.
 const DRAIN: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_millis(1);
 /// Batch sizes of the two mappings.
 const RECORDS_PER_BATCH: usize = 1_000;
 const MESSAGES_PER_BATCH: usize = 100;
 
-/// The pipeline with a stopwatch for each record.
+/// The pipeline, with the due time of each record.
 struct Timed {
     pipeline: Pipeline<SystemClock>,
-    /// When each record was due, by the id that its anomaly would have.
+    /// The time at which each record was due, by the id that its anomaly would have.
     due: HashMap<String, Instant>,
     latency_us: Histogram<u64>,
 }
@@ -107,11 +107,11 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
                 .ours(Spread::exact(crate::spread::number(latency.len()))),
         );
     }
-    report.could_not("Network, Kinesis, SQS and SNS themselves: (f) has them in memory; AWS adds its own latencies.");
+    report.note_not_measured("The network, Kinesis, SQS and SNS: (f) has them in memory; AWS adds its own latencies.");
     Ok(())
 }
 
-/// Puts records when they are due, whatever the pipeline is doing. A record that is put late still counts from when it was due.
+/// Puts records when they are due, regardless of the pipeline's progress. A record that is put late still counts from its due time.
 async fn measure(window_ms: i64) -> anyhow::Result<Histogram<u64>> {
     let mut timed = Timed::start(window_ms).await?;
     let started = Instant::now();

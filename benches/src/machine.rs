@@ -1,4 +1,4 @@
-//! On what, and of what, was measured.
+//! The machine and the version of the code that were measured.
 
 use std::fmt;
 use std::process::Command;

@@ -1,9 +1,8 @@
-//! `make bench`: what sigma costs, beside what one would use instead, measured in the same run.
+//! `make bench`: the cost of sigma beside the cost of its alternatives, measured in the same run.
 //!
-//! Figures are CPU time, since wall time depends on who else runs; ours and the peer's rounds alternate, and each figure is the
-//! median of its rounds with the least and the greatest. Inputs are the same in every run.
+//! Figures are CPU time, because wall time depends on what else is running. Our rounds and the peer's alternate. Each figure is the
+//! median of its rounds, with the minimum and the maximum. Inputs are the same in every run.
 
-mod answers;
 mod aws;
 mod capacity;
 mod clock;
@@ -16,6 +15,7 @@ mod machine;
 mod process;
 mod replay;
 mod report;
+mod responses;
 mod server;
 mod spread;
 mod step;
@@ -25,13 +25,13 @@ use clap::Parser;
 use machine::Machine;
 use report::Report;
 
-/// Measures.
+/// Measures the cost of sigma and of its alternatives.
 #[derive(Debug, Parser)]
 struct Options {
     /// Parts to measure.
     #[arg(long, default_value = "abcdefgh")]
     parts: String,
-    /// Put the tables into docs/performance.md.
+    /// Write the tables into docs/performance.md.
     #[arg(long)]
     write_docs: bool,
     /// Leave the Python peer out.

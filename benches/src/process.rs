@@ -1,4 +1,4 @@
-//! (d) What the deployed functions cost to start and to call, as processes of their own, beside the peer and the floor.
+//! (d) The cost of starting and of calling the deployed functions, as processes of their own, beside the peer and the floor.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,31 +17,31 @@ use crate::{aws, venv};
 const ROUNDS: usize = 15;
 const USERS: u32 = 50;
 const RECORDS: usize = 100;
-/// Calls after which every user is warm, and calls that are measured then.
+/// Calls after which every user is warm, and the calls measured after those.
 const WARM_UP_CALLS: usize = 10;
 const CALLS: usize = 20;
-/// A process that has used no CPU for two of these is waiting.
+/// A process that uses no CPU for two of these is waiting.
 const POLL: Duration = Duration::from_millis(2);
 const FLOOR_RATIO_MAX: f64 = 2.5;
 const PYTHON_RATIO_MIN: f64 = 60.0;
 const FLOOR: &str = "static C, one GET";
 const MEGABYTES_MAX: f64 = 8.0;
 
-/// One file with all root certificates, where Amazon Linux and Debian have it.
+/// The file with all root certificates, on Amazon Linux and on Debian.
 const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
-/// What is started.
+/// A program to measure.
 struct Subject {
     name: &'static str,
     program: PathBuf,
     arguments: Vec<PathBuf>,
-    /// Where it finds root certificates; none: wherever the system has them.
+    /// The file of root certificates; `None`: the system's default places.
     roots: Option<&'static str>,
-    /// Events for its calls; none if it is not called.
+    /// Events for its calls; empty if it is not called.
     events: Vec<String>,
 }
 
-/// What one start and its calls cost.
+/// The costs of one start and its calls.
 #[derive(Debug, Clone, Copy, Default)]
 struct Costs {
     init_ms: f64,
@@ -55,7 +55,7 @@ struct Costs {
 const MANY_USERS: u32 = 100_000;
 /// 6.5 MB, a little more than Lambda would deliver.
 const LARGEST_BATCH: usize = 10_000;
-/// Calls after which memory is looked at, and how many users there were by then.
+/// Calls after which memory is measured, and the number of users by then.
 const GROWTH: [(usize, &str); 3] = [(1, "9,500 users"), (4, "33,000 users"), (12, "70,000 users")];
 
 /// A child that does not outlive its measurement.
@@ -63,7 +63,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It waits for an event that never comes.
+        // It is waiting for an event that is never sent.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -112,11 +112,11 @@ pub(crate) fn run(report: &mut Report, with_peer: bool) -> anyhow::Result<()> {
         report.add(figure.beside(FLOOR, Spread::of(floor.iter().copied()), Spread::ratio(&values, &floor)));
     }
     memory(report)?;
-    report.could_not("TLS handshakes: the stand-ins speak HTTP. Root certificates are loaded all the same.");
+    report.note_not_measured("TLS handshakes: the stand-ins speak HTTP. Root certificates are loaded all the same.");
     Ok(())
 }
 
-/// What a process grows to: users without end, in the largest batches, with the default cache.
+/// The memory that a process grows to: ever more users, in the largest batches, with the default cache.
 fn memory(report: &mut Report) -> anyhow::Result<()> {
     let mut feed = Feed::new(MANY_USERS)?;
     let subject = detector_with(Vec::new());
@@ -219,7 +219,7 @@ fn roots() -> Option<&'static str> {
     BUNDLES.into_iter().find(|bundle| Path::new(bundle).exists())
 }
 
-/// A function's binary, which lies beside this one.
+/// A function's binary, in the same folder as this one.
 fn function(name: &str) -> PathBuf {
     std::env::current_exe().unwrap_or_default().with_file_name(name)
 }
@@ -260,12 +260,12 @@ impl Subject {
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(log)?)
             .spawn()?;
-        server.wait_until_asked()?;
+        server.wait_for_next()?;
         Ok(Running(child))
     }
 }
 
-/// CPU time, in ms, of a detector that ends at once, since nothing tells it its table: what the size of a binary alone costs.
+/// CPU time, in ms, of a detector that ends at once because no table is configured: the cost of the binary's size alone.
 fn load_alone() -> anyhow::Result<f64> {
     let before = ended_children_cpu()?;
     let mut detector = Command::new(function("detector"));
@@ -274,7 +274,7 @@ fn load_alone() -> anyhow::Result<f64> {
     Ok(ended_children_cpu()?.saturating_sub(before).as_secs_f64() * 1e3)
 }
 
-/// One start for INIT, and one for the calls: what INIT costs is known when the process has ended.
+/// Starts once for INIT, and once for the calls: the cost of INIT is known only when the process has ended.
 fn measure(subject: &Subject) -> anyhow::Result<Costs> {
     let log = venv::root().join("target/bench/function.log");
     let before = ended_children_cpu()?;
@@ -308,25 +308,25 @@ fn measure_calls(subject: &Subject, log: &Path, mut costs: Costs) -> anyhow::Res
 
 fn call(server: &Server, event: &str) -> anyhow::Result<()> {
     server.send(event.to_owned())?;
-    let answer = server.wait_for_answer()?;
-    anyhow::ensure!(answer.replace(' ', "") == r#"{"batchItemFailures":[]}"#, "{answer}");
-    server.wait_until_asked()
+    let response = server.wait_for_response()?;
+    anyhow::ensure!(response.replace(' ', "") == r#"{"batchItemFailures":[]}"#, "{response}");
+    server.wait_for_next()
 }
 
-/// CPU time of a process, in ms, once it stands still: the last of its work may be done after its request has gone out.
+/// CPU time of a process, in ms, once it is idle: it may still do some work after it has sent its request.
 fn waiting_cpu_ms(pid: u32) -> anyhow::Result<f64> {
     let mut last = cpu_of(pid)?;
-    let mut still = 0;
-    while still < 2 {
+    let mut idle_polls = 0;
+    while idle_polls < 2 {
         std::thread::sleep(POLL);
         let now = cpu_of(pid)?;
-        still = if now == last { still + 1 } else { 0 };
+        idle_polls = if now == last { idle_polls + 1 } else { 0 };
         last = now;
     }
     Ok(last.as_secs_f64() * 1e3)
 }
 
-/// Resident memory of a process, in MB, at its highest so far.
+/// Peak resident memory of a process so far, in MB.
 fn resident_megabytes(pid: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;

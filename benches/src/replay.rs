@@ -1,4 +1,4 @@
-//! (h) Lines that a backtest reads, decodes and judges per CPU-second.
+//! (h) Lines per CPU-second that a backtest reads, decodes and judges.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -18,7 +18,7 @@ const LINES: usize = 1_000_000;
 const ROUNDS: usize = 5;
 const LINES_PER_SECOND_MIN: f64 = 1e6;
 
-/// How transactions are written.
+/// A format of transactions.
 struct Format {
     name: &'static str,
     file_name: &'static str,
@@ -30,7 +30,7 @@ const JSONL: Format = Format { name: "JSONL", file_name: "replay.jsonl", header:
 const CSV: Format =
     Format { name: "CSV", file_name: "replay.csv", header: "userId,amount,timestamp\n", line: csv_line };
 
-/// A file that is gone afterwards.
+/// An input file, removed when dropped.
 struct Input(PathBuf);
 
 impl Input {
@@ -48,7 +48,7 @@ impl Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        // A file that stays does no harm: the next run overwrites it.
+        // A file that remains does no harm: the next run overwrites it.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! What was measured, as a table for people and as JSON for programs.
+//! The measurements, as a table for people and as JSON for programs.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,7 +21,7 @@ const PARTS: [(char, &str); 8] = [
     ('e', "DynamoDB requests, capacity and item size"),
     ('f', "End to end on the embedded store"),
     ('g', "Monthly cost at 5,000 records a minute"),
-    ('h', "Replay"),
+    ('h', "Backtest"),
 ];
 
 /// One measurement.
@@ -37,16 +37,16 @@ pub(crate) struct Figure {
     target: Option<Target>,
 }
 
-/// What it is measured beside.
+/// The alternative that a measurement is compared with.
 #[derive(Debug, Clone, Serialize)]
 struct Beside {
     name: &'static str,
     theirs: Spread,
-    /// How many times better ours is; for the floor and for flatness, how many times it is.
+    /// How many times better ours is; for the floor and for flatness, how many times as much ours is.
     ratio: Spread,
 }
 
-/// What it has to be.
+/// The required value, and whether it is met.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Target {
     wanted: String,
@@ -105,7 +105,7 @@ impl Figure {
 
 const HEADER: [&str; 6] = ["what", "median (min–max)", "unit", "beside", "ratio", "target"];
 
-/// All that was measured in one run.
+/// All measurements of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     machine: Machine,
@@ -124,12 +124,12 @@ impl Report {
         self.figures.push(figure);
     }
 
-    /// Says what this run could not measure.
-    pub(crate) fn could_not(&mut self, what: impl Into<String>) {
+    /// Notes something that this run could not measure.
+    pub(crate) fn note_not_measured(&mut self, what: impl Into<String>) {
         self.not_measured.push(what.into());
     }
 
-    /// For a terminal.
+    /// The table for a terminal.
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -145,7 +145,7 @@ impl Report {
         format!("{table}{notes}")
     }
 
-    /// For the documentation.
+    /// The tables for the documentation.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("{}\n", self.machine);
         for (part, title) in PARTS {
@@ -173,11 +173,11 @@ impl Report {
         Ok(())
     }
 
-    /// Replaces what stands between the marks in a document.
+    /// Replaces the text between the marks in a document.
     pub(crate) fn write_docs(&self, document: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(document).with_context(|| format!("cannot read {}", document.display()))?;
-        let (before, rest) = text.split_once(BEGIN).context("the document has no mark of the begin")?;
-        let (_, after) = rest.split_once(END).context("the document has no mark of the end")?;
+        let (before, rest) = text.split_once(BEGIN).context("the document has no begin mark")?;
+        let (_, after) = rest.split_once(END).context("the document has no end mark")?;
         std::fs::write(document, format!("{before}{BEGIN}\n{}\n{END}{after}", self.markdown()))?;
         Ok(())
     }
@@ -191,7 +191,7 @@ fn spread(spread: Spread) -> String {
     format!("{} ({}–{})", short(median), short(min), short(max))
 }
 
-/// Three significant digits, thousands apart.
+/// Three significant digits, with thousands separators.
 fn short(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 || v == 0.0 => 0,
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_their_thousands_apart() {
+    fn numbers_are_short_and_have_thousands_separators() {
         for (value, text) in [
             (0.0, "0"),
             (0.123_4, "0.123"),

@@ -1,5 +1,5 @@
-//! A small stand-in for what a function talks to: Lambda's Runtime API, and an AWS that takes everything. On loopback, on a thread of
-//! its own; what it costs is not the function's.
+//! A small stand-in for the services that a function talks to: Lambda's Runtime API, and an AWS that accepts every request. It runs on
+//! loopback, on a thread of its own; its cost is not counted as the function's.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,77 +16,81 @@ use axum::routing::{get, post};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::answers::{TARGET_HEADER, answer};
+use crate::responses::{TARGET_HEADER, response_body};
 
-/// A function that says nothing for so long is given up.
+/// A function that makes no call for this long fails the benchmark.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Lambda gives a function this long for one event.
+/// Time that a function has for one event.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// PublishBatch answers in XML; ten entries, confirmed.
+/// The response to PublishBatch, in XML, with one confirmed entry.
 const PUBLISHED: &str = "<PublishBatchResponse><PublishBatchResult><Failed/><Successful><member><Id>0</Id><MessageId>m</MessageId>\
 </member></Successful></PublishBatchResult></PublishBatchResponse>";
-/// An empty map in CBOR: the answer to PutMetricData.
+/// An empty map in CBOR: the response to PutMetricData.
 const EMPTY_CBOR: [u8; 1] = [0xA0];
 
-/// What a function did.
+/// A function's call to the Runtime API.
 #[derive(Debug)]
-pub(crate) enum Said {
-    /// It asked for the next event.
-    Asked,
-    /// It answered one.
-    Answered(String),
+pub(crate) enum RuntimeCall {
+    /// It requested the next event.
+    Next,
+    /// It returned a response.
+    Response(String),
     /// It reported an error.
-    Failed(String),
+    Error(String),
 }
 
 struct Shared {
-    said: Sender<Said>,
+    calls: Sender<RuntimeCall>,
     events: Mutex<UnboundedReceiver<String>>,
 }
 
 /// The server.
 pub(crate) struct Server {
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) address: SocketAddr,
     events: UnboundedSender<String>,
-    said: Receiver<Said>,
+    calls: Receiver<RuntimeCall>,
 }
 
 impl Server {
-    /// Starts on a free port of 127.0.0.1. It lives as long as the process: one for each function, so that nothing of an earlier
-    /// one is left in it.
+    /// Starts on a free port of 127.0.0.1. It lives as long as the process. Each function has one of its own, so that nothing of an
+    /// earlier function is left in it.
     pub(crate) fn start() -> anyhow::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (say, said) = channel();
+        let (sender, calls) = channel();
         let (events, receiver) = unbounded_channel();
-        let shared = Arc::new(Shared { said: say, events: Mutex::new(receiver) });
+        let shared = Arc::new(Shared { calls: sender, events: Mutex::new(receiver) });
         std::thread::Builder::new().name("server".to_owned()).spawn(move || serve(listener, shared))?;
-        Ok(Self { address, events, said })
+        Ok(Self { address, events, calls })
     }
 
-    /// Hands an event to the function that asked.
+    /// Sends an event to the function that requested one.
     pub(crate) fn send(&self, event: String) -> anyhow::Result<()> {
         Ok(self.events.send(event)?)
     }
 
-    /// Waits until the function asks for an event.
-    pub(crate) fn wait_until_asked(&self) -> anyhow::Result<()> {
-        match self.said.recv_timeout(PATIENCE).context("the function said nothing")? {
-            Said::Asked => Ok(()),
-            Said::Answered(answer) => anyhow::bail!("an answer to nothing: {answer}"),
-            Said::Failed(error) => anyhow::bail!("the function failed: {error}"),
+    /// Waits until the function requests an event.
+    pub(crate) fn wait_for_next(&self) -> anyhow::Result<()> {
+        match self.next_call()? {
+            RuntimeCall::Next => Ok(()),
+            RuntimeCall::Response(body) => anyhow::bail!("a response without an event: {body}"),
+            RuntimeCall::Error(error) => anyhow::bail!("the function failed: {error}"),
         }
     }
 
-    /// Waits for the answer to the event that was handed out.
-    pub(crate) fn wait_for_answer(&self) -> anyhow::Result<String> {
-        match self.said.recv_timeout(PATIENCE).context("the function said nothing")? {
-            Said::Answered(answer) => Ok(answer),
-            Said::Asked => anyhow::bail!("the function asked before it answered"),
-            Said::Failed(error) => anyhow::bail!("the function failed: {error}"),
+    /// Waits for the response to the event that was sent.
+    pub(crate) fn wait_for_response(&self) -> anyhow::Result<String> {
+        match self.next_call()? {
+            RuntimeCall::Response(body) => Ok(body),
+            RuntimeCall::Next => anyhow::bail!("the function requested an event before it responded"),
+            RuntimeCall::Error(error) => anyhow::bail!("the function failed: {error}"),
         }
+    }
+
+    fn next_call(&self) -> anyhow::Result<RuntimeCall> {
+        self.calls.recv_timeout(PATIENCE).context("the function made no call")
     }
 }
 
@@ -109,8 +113,8 @@ fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    // Whoever waits for it may be gone; then nobody needs it.
-    let _ = shared.said.send(Said::Asked);
+    // If the receiver is gone, nobody needs the call.
+    let _ = shared.calls.send(RuntimeCall::Next);
     let Some(event) = shared.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
@@ -129,12 +133,12 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn response(State(shared): State<Arc<Shared>>, Path(_): Path<String>, body: String) -> StatusCode {
-    let _ = shared.said.send(Said::Answered(body));
+    let _ = shared.calls.send(RuntimeCall::Response(body));
     StatusCode::ACCEPTED
 }
 
 async fn error(State(shared): State<Arc<Shared>>, body: String) -> StatusCode {
-    let _ = shared.said.send(Said::Failed(body));
+    let _ = shared.calls.send(RuntimeCall::Error(body));
     StatusCode::ACCEPTED
 }
 
@@ -144,9 +148,8 @@ async fn aws(uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
         return (headers, EMPTY_CBOR).into_response();
     }
     match headers.get(TARGET_HEADER).and_then(|target| target.to_str().ok()) {
-        Some(target) => {
-            ([("content-type", "application/x-amz-json-1.0")], answer(target, &body).into_owned()).into_response()
-        }
+        Some(target) => ([("content-type", "application/x-amz-json-1.0")], response_body(target, &body).into_owned())
+            .into_response(),
         None => ([("content-type", "text/xml")], PUBLISHED).into_response(),
     }
 }

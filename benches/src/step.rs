@@ -1,4 +1,4 @@
-//! (b) The decision alone, and with decoding, by number of users.
+//! (b) One step of the state machine, alone and with decoding, by number of users.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,10 +20,10 @@ use crate::spread::{Spread, number};
 const STEP_USERS: [usize; 6] = [5, 100, 1_000, 10_000, 100_000, 1_000_000];
 const TOGETHER_USERS: [u32; 4] = [5, 1_000, 100_000, 1_000_000];
 const ROUNDS: usize = 7;
-/// Transactions in one round, at least; a round is whole sweeps over all users.
+/// Minimum number of transactions in one round; a round consists of whole sweeps over all users.
 const STEPS_PER_ROUND: usize = 500_000;
-/// Each user has one transaction every 12 s, as 1,000 users do at 5,000 a minute: nearly every one opens a new pane, which is the
-/// dearest case.
+/// Each user has one transaction every 12 s, as 1,000 users have at 5,000 a minute: nearly every transaction advances the window to a
+/// new pane, which is the most expensive case.
 const GAP_MS: i64 = 12_000;
 /// Sweeps that fill a window of 300 s.
 const WARM_SWEEPS: u32 = 30;
@@ -32,7 +32,7 @@ const BATCHES_PER_ROUND: usize = 100;
 const TOGETHER_NS_MAX: f64 = 1_000.0;
 const FLAT_RATIO_MAX: f64 = 1.5;
 
-/// Amounts and ids come again after so many draws; both are prime, so together after 33 million.
+/// Amounts and ids repeat after this many draws; both numbers are prime, so pairs of them repeat after 33 million.
 const AMOUNTS: usize = 8_191;
 const IDS: usize = 4_093;
 
@@ -68,7 +68,7 @@ impl Sweeper {
         })
     }
 
-    /// One transaction of each user, in an order that no cache can guess.
+    /// Steps one transaction of each user, in an order that no cache can predict.
     fn sweep(&mut self) {
         let event_time_ms = START_MS + self.sweep * GAP_MS;
         self.sweep += 1;
@@ -91,7 +91,7 @@ impl Sweeper {
     }
 }
 
-/// The state of a user who has been there for a window.
+/// The state of a user with a full window.
 pub(crate) fn warm_state() -> anyhow::Result<UserState> {
     let mut sweeper = Sweeper::new(1)?;
     (0..WARM_SWEEPS).for_each(|_| sweeper.sweep());
@@ -106,7 +106,7 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
         report.add(step(users, format!("step, {users} users"), Sweeper::new(users)?)?);
     }
     let most = STEP_USERS.into_iter().max().unwrap_or_default();
-    let what = format!("step, {most} users, in the order of their memory");
+    let what = format!("step, {most} users, in memory order");
     report.add(step(most, what, Sweeper { order: (0..most).collect(), ..Sweeper::new(most)? })?);
     together(report)
 }
@@ -124,7 +124,7 @@ fn ns_per_step(users: usize, mut sweeper: Sweeper) -> anyhow::Result<Vec<f64>> {
     (0..ROUNDS).map(|_| round()).collect()
 }
 
-/// Decode and step, as the detector does them, on batches of 1,000 records.
+/// Decoding and stepping as in the detector, on batches of 1,000 records.
 fn together(report: &mut Report) -> anyhow::Result<()> {
     let mut at_1_000 = f64::NAN;
     for users in TOGETHER_USERS {

@@ -1,4 +1,4 @@
-//! The Python peer's environment: made once under `target/`, by the script that the tests use too.
+//! The Python peer's environment, created once under `target/` by the script that the tests also use.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

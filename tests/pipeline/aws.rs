@@ -1,4 +1,4 @@
-//! The adapters of services that have no stand-in in this process, against mocked answers at the HTTP layer.
+//! The adapters of services that have no stand-in in this process, against responses mocked at the HTTP layer.
 
 use alerter::message::{Alert, QueueMessage};
 use alerter::metric_sink::{CloudWatchSink, MetricSink};
@@ -17,7 +17,7 @@ use detector::window_store::{DynamoDbWindowStore, Loaded, WindowStore};
 
 use crate::fixtures::anomaly_body;
 
-fn sqs_answer(successful: &[&str], failed: &[&str]) -> SendMessageBatchOutput {
+fn sqs_response(successful: &[&str], failed: &[&str]) -> SendMessageBatchOutput {
     let ok = |id: &&str| {
         let entry = SendMessageBatchResultEntry::builder().id(*id).message_id("m").md5_of_message_body("x");
         entry.build().unwrap()
@@ -36,13 +36,13 @@ fn ids(input: &SendMessageBatchInput) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sqs_entries_that_failed_are_sent_again_and_only_those() {
+async fn only_failed_sqs_entries_are_retried() {
     let first = mock!(aws_sdk_sqs::Client::send_message_batch)
         .match_requests(|input| ids(input) == ["0", "1", "2"])
-        .then_output(|| sqs_answer(&["0", "2"], &["1"]));
+        .then_output(|| sqs_response(&["0", "2"], &["1"]));
     let second = mock!(aws_sdk_sqs::Client::send_message_batch)
         .match_requests(|input| ids(input) == ["1"])
-        .then_output(|| sqs_answer(&["1"], &[]));
+        .then_output(|| sqs_response(&["1"], &[]));
     let queue = SqsQueue::new(mock_client!(aws_sdk_sqs, [&first, &second]), "url".to_owned());
     let sent = queue.send(&["a".to_owned(), "b".to_owned(), "c".to_owned()]).await;
     assert_eq!(sent, [true; 3]);
@@ -50,8 +50,8 @@ async fn sqs_entries_that_failed_are_sent_again_and_only_those() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_sqs_entry_that_keeps_failing_is_answered_as_not_sent() {
-    let refusal = || sqs_answer(&[], &["0"]);
+async fn an_sqs_entry_that_keeps_failing_is_reported_as_not_sent() {
+    let refusal = || sqs_response(&[], &["0"]);
     let rule = mock!(aws_sdk_sqs::Client::send_message_batch).sequence().output(refusal).repeatedly().build();
     let queue = SqsQueue::new(mock_client!(aws_sdk_sqs, [&rule]), "url".to_owned());
     assert_eq!(queue.send(&["a".to_owned()]).await, [false]);
@@ -99,7 +99,7 @@ async fn sns_gets_ten_messages_a_call_with_both_texts_and_the_attributes() {
 }
 
 #[tokio::test]
-async fn cloudwatch_gets_one_datum_with_the_recipes_names() {
+async fn cloudwatch_gets_one_datum_with_the_names_of_the_flink_baseline() {
     let rule = mock!(aws_sdk_cloudwatch::Client::put_metric_data)
         .match_requests(|input| {
             let [datum] = input.metric_data() else { return false };
@@ -125,7 +125,7 @@ async fn a_refused_metric_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_dynamodb_did_not_answer_are_asked_for_again_and_then_discarded() {
+async fn unprocessed_dynamodb_keys_are_retried_and_then_fail() {
     let unprocessed = || {
         let key = std::collections::HashMap::from([("userId".to_owned(), AttributeValue::S("b".to_owned()))]);
         let rest = KeysAndAttributes::builder().keys(key).build().unwrap();
@@ -134,7 +134,7 @@ async fn keys_that_dynamodb_did_not_answer_are_asked_for_again_and_then_discarde
     let rule = mock!(aws_sdk_dynamodb::Client::batch_get_item).sequence().output(unprocessed).repeatedly().build();
     let store = DynamoDbWindowStore::new(mock_client!(aws_sdk_dynamodb, [&rule]), "t".to_owned());
     let loaded = store.load(&["a", "b"]).await;
-    assert_eq!(*loaded[0].as_ref().unwrap(), Loaded::Absent, "asked and answered");
-    assert!(loaded[1].is_err(), "not answered is not absent");
+    assert_eq!(*loaded[0].as_ref().unwrap(), Loaded::Absent, "processed, and there is no item");
+    assert!(loaded[1].is_err(), "unprocessed is not absent");
     assert_eq!(rule.num_calls(), 4);
 }

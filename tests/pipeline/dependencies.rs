@@ -1,4 +1,4 @@
-//! The arrows of the house: which crate may use which.
+//! The dependency arrows: which crate may use which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn workspace() -> Metadata {
     MetadataCommand::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).exec().unwrap()
 }
 
-/// What a package needs when it is built, not when it is tested.
+/// The packages that a package needs to be built, without those that only its tests need.
 fn normal_dependencies(package: &Package) -> BTreeSet<&str> {
     let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
     normal.map(|dependency| dependency.name.as_str()).collect()
@@ -27,9 +27,9 @@ fn the_core_is_pure() {
     assert_eq!(normal_dependencies(by_name(&metadata)["anomaly-core"]), allowed);
 }
 
-/// Every package that one of ours reaches, without development dependencies. `cargo metadata` unites the features of the whole
-/// workspace; `cargo tree` resolves those of the package alone.
-fn reached(package: &str) -> BTreeSet<String> {
+/// The names of all packages in the dependency tree of one of ours, without development dependencies. `cargo metadata` unifies the
+/// features of the whole workspace; `cargo tree` resolves those of the package alone.
+fn dependency_tree(package: &str) -> BTreeSet<String> {
     let arguments = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
     let output = Command::new(env!("CARGO")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -40,7 +40,7 @@ fn reached(package: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn pure_crates_reach_nothing_worldly() {
+fn pure_crates_depend_on_no_runtime_clock_or_command_line() {
     let async_and_clocks = ["tokio", "tracing", "log", "chrono", "getrandom", "hyper"];
     let command_line_and_html = ["clap", "maud", "comfy-table", "indicatif"];
     for (package, more) in [
@@ -49,21 +49,21 @@ fn pure_crates_reach_nothing_worldly() {
         ("scenarios", &[]),
         ("backtest", &[]),
     ] {
-        let names = reached(package);
+        let names = dependency_tree(package);
         for forbidden in async_and_clocks.iter().chain(&command_line_and_html).chain(more) {
-            assert!(!names.contains(*forbidden), "{package} reaches {forbidden}");
+            assert!(!names.contains(*forbidden), "{package} depends on {forbidden}");
         }
         assert!(
             names.iter().all(|name| !name.starts_with("aws") && !name.starts_with("lambda")),
             "{package}: {names:?}"
         );
     }
-    let names = reached("backtest-report");
+    let names = dependency_tree("backtest-report");
     assert!(names.iter().all(|name| !name.starts_with("aws") && name != "clap"), "{names:?}");
 }
 
 #[test]
-fn arrows_point_one_way() {
+fn dependencies_point_one_way() {
     let metadata = workspace();
     let packages = by_name(&metadata);
     let ours: BTreeSet<&str> = packages.keys().copied().collect();
@@ -113,7 +113,7 @@ fn no_crate_holds_more_than_a_quarter_of_the_lines() {
     let metadata = workspace();
     let lines = |package: &Package| {
         let sources = package.manifest_path.parent().unwrap().join("src");
-        let files = walk(sources.as_std_path());
+        let files = rust_files(sources.as_std_path());
         files.iter().map(|file| std::fs::read_to_string(file).unwrap().lines().count()).sum::<usize>()
     };
     let packages = metadata.workspace_packages();
@@ -125,16 +125,16 @@ fn no_crate_holds_more_than_a_quarter_of_the_lines() {
 }
 
 /// All Rust files below a folder; none if it does not exist.
-fn walk(folder: &Path) -> Vec<PathBuf> {
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = paths.partition(|path| path.is_dir());
     let rust = files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
-    rust.chain(folders.iter().flat_map(|folder| walk(folder))).collect()
+    rust.chain(folders.iter().flat_map(|folder| rust_files(folder))).collect()
 }
 
 #[test]
-fn packages_are_named_as_their_folders() {
+fn packages_are_named_after_their_folders() {
     for package in workspace().workspace_packages() {
         assert_eq!(package.manifest_path.parent().unwrap().file_name(), Some(package.name.as_str()));
     }

@@ -1,4 +1,4 @@
-//! The DynamoDB adapters against the embedded DynamoDB, over the wire.
+//! The DynamoDB adapters against the embedded DynamoDB, over HTTP.
 
 use alerter::ledger::{Claim, DynamoDbLedger, Lease, Ledger};
 use anomaly_core::{Position, Rule, RuleSettings, Transaction, UserState, codec};
@@ -34,7 +34,7 @@ fn rule() -> Rule {
     Rule::new(RuleSettings::default()).unwrap()
 }
 
-/// A state as full as one can be: every pane, four shards, sixteen transactions, large numbers.
+/// A state as full as it can be: every pane, four shards, sixteen transactions, large numbers.
 fn full_state(count: u32) -> UserState {
     let rule = rule();
     let mut state = UserState::new(&rule);
@@ -89,17 +89,17 @@ async fn a_written_user_is_read_back_bit_for_bit() {
 }
 
 #[tokio::test]
-async fn a_full_item_is_one_write_unit() {
+async fn a_full_item_costs_one_write_unit() {
     let bench = bench().await;
-    // A user id of 36 bytes, as a UUID has; every pane with more than 127 transactions.
+    // A user id of 36 bytes, the length of a UUID. Every pane has more than 127 transactions.
     let user_id = "123e4567-e89b-12d3-a456-426614174000";
     let user = stored(full_state(10_000), 1_760_000_100_000);
     assert!(codec::encode(&user.state).len() > 850, "the state is full");
     bench.store.commit(user_id, &user, None).await.unwrap();
-    let answer = bench.client.get_item().table_name(TABLE).key("userId", AttributeValue::S(user_id.to_owned()));
-    let item = answer.send().await.unwrap().item.unwrap();
+    let request = bench.client.get_item().table_name(TABLE).key("userId", AttributeValue::S(user_id.to_owned()));
+    let item = request.send().await.unwrap().item.unwrap();
     let bytes = item_bytes(&item);
-    println!("a full item has {bytes} bytes, of which the state takes {}", codec::encode(&user.state).len());
+    println!("a full item has {bytes} bytes, {} of them in the state", codec::encode(&user.state).len());
     assert!(bytes <= 1_024, "{bytes}");
 }
 
@@ -184,7 +184,7 @@ async fn an_outbox_survives_in_the_item() {
     records.push(transaction(20, "u", 9_000.0));
     let event = kinesis_event(&records);
     for expected in [0, 1] {
-        // Each time a new container.
+        // A new container each time.
         let store = bench.store.clone();
         let detector = Detector::new(store, queue.clone(), MemoryMessageQueue::default(), clock.clone(), settings());
         detector.handle(&event, &invocation(&clock)).await.unwrap();

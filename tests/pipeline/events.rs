@@ -1,4 +1,4 @@
-//! Every file of `events/` through the real handlers, held against its `.expected.json`.
+//! Every file of `events/` through the real handlers, compared with its `.expected.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(folder().join(name)).unwrap()
 }
 
-/// Names of the events with this prefix, without their ending.
+/// Names of the events with this prefix, without their extension.
 fn names(prefix: &str) -> Vec<String> {
     let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names = files.filter_map(|file| file.strip_suffix(".expected.json").map(str::to_owned));
@@ -39,7 +39,7 @@ fn strings(expected: &Value, key: &str) -> Vec<String> {
     list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// Each text starts as expected, and there are no others.
+/// Asserts that each text starts as expected and that there are no others.
 fn assert_texts(texts: &[String], expected: &Value, name: &str) {
     let starts = strings(expected, "alerts");
     assert_eq!(texts.len(), starts.len(), "{name}: {texts:?}");
@@ -56,15 +56,15 @@ async fn detect(name: &str) {
     }
     let outcome = bench.detector.handle(&read(&format!("{name}.json")), &invocation(&bench.clock)).await.unwrap();
     assert_eq!(serde_json::to_value(&outcome.response).unwrap(), expected["response"], "{name}");
-    let (summary, tally) = (&outcome.summary, outcome.summary.verdicts);
+    let (summary, verdicts) = (&outcome.summary, outcome.summary.verdicts);
     for (key, count) in expected["counts"].as_object().unwrap() {
         let found = match key.as_str() {
             "records" => summary.records,
-            "warmingUp" => tally.warming_up,
-            "normal" => tally.normal,
-            "anomalies" => tally.anomalies(),
-            "duplicates" => tally.duplicates,
-            "late" => tally.late,
+            "warmingUp" => verdicts.warming_up,
+            "normal" => verdicts.normal,
+            "anomalies" => verdicts.anomalies(),
+            "duplicates" => verdicts.duplicates,
+            "late" => verdicts.late,
             other => panic!("{name}: unknown count {other}"),
         };
         assert_eq!(json!(found), *count, "{name}: {key}");
@@ -128,7 +128,7 @@ async fn the_whole_folder_can_run_against_one_store_in_any_order() {
 }
 
 #[tokio::test]
-async fn events_of_another_kind_are_refused_and_not_taken_for_empty() {
+async fn events_of_another_kind_are_refused_and_not_treated_as_empty() {
     let (detector, alerter) = (DetectorBench::new(), AlerterBench::new());
     for event in ["{}", "null", r#"{"Records":{}}"#] {
         assert!(detector.detector.handle(event, &invocation(&detector.clock)).await.is_err(), "{event}");

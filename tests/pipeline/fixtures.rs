@@ -1,4 +1,4 @@
-//! What several tests need: events, handlers over in-memory ports, invocations.
+//! Shared fixtures: events, handlers over in-memory ports, invocations.
 
 use std::rc::Rc;
 
@@ -12,10 +12,10 @@ use detector::{Detector, DetectorSettings, DetectorSummary};
 pub(crate) use event_source::kinesis::LOCAL_STREAM_ARN as STREAM;
 use event_source::kinesis::{StreamRecord, event_json};
 use lambda_kit::{Clock, Env, Invocation, ManualClock};
+pub(crate) use scenarios::START_MS;
 use serde_json::json;
 
 pub(crate) const SHARD: &str = "shardId-000000000000";
-pub(crate) const START_MS: i64 = 1_760_000_100_000;
 
 /// A store that several detectors share, as containers do.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +72,11 @@ impl DetectorBench {
         Self { store, anomalies, quarantine, clock, detector }
     }
 
-    /// Handles a batch; answers with the reported sequence number and the summary.
+    /// Handles a batch. Returns the reported sequence number and the summary.
     pub(crate) async fn handle(&self, event: &str) -> (Option<String>, DetectorSummary) {
         let outcome = self.detector.handle(event, &invocation(&self.clock)).await.unwrap();
         let failures = outcome.response.batch_item_failures;
-        assert!(failures.len() <= 1, "one checkpoint says it all");
+        assert!(failures.len() <= 1, "one checkpoint is enough");
         (failures.into_iter().next().map(|failure| failure.item_identifier.unwrap()), outcome.summary)
     }
 
@@ -106,7 +106,7 @@ impl AlerterBench {
         Self { ledger, publisher, metric, clock, alerter }
     }
 
-    /// Handles a batch; answers with the reported message ids and the summary.
+    /// Handles a batch. Returns the reported message ids and the summary.
     pub(crate) async fn handle(&self, event: &str) -> (Vec<String>, AlerterSummary) {
         let outcome = self.alerter.handle(event, &invocation(&self.clock)).await.unwrap();
         let failures = outcome.response.batch_item_failures;
@@ -139,7 +139,7 @@ pub(crate) fn transaction(index: usize, user_id: &str, amount: f64) -> StreamRec
     record(index, json!({ "userId": user_id, "amount": amount, "timestamp": timestamp }).to_string())
 }
 
-/// Twenty usual transactions of a user from this index on: enough to be judged afterwards.
+/// Twenty ordinary transactions of a user from this index on: enough for verdicts afterwards.
 pub(crate) fn warm_up(first: usize, user_id: &str) -> Vec<StreamRecord> {
     (first..first + 20)
         .map(|index| transaction(index, user_id, 100.0 + f64::from(u8::try_from(index % 7).unwrap())))

@@ -1,6 +1,6 @@
-//! Hostile input, one table a kind, through the real handlers. Every row says what comes in and what is decided; the runners
-//! here hold the whole outcome against a run of the same batch without it: the answer, the quarantine message byte for byte,
-//! the counts, and everything that the innocent users of the batch have afterwards.
+//! Hostile input, one table for each kind, through the real handlers. Every row gives an input and the expected decision. The
+//! runners here compare the whole outcome with a run of the same batch without that input: the response, the quarantine message
+//! byte for byte, the counts, and everything that the innocent users of the batch have afterwards.
 
 mod aggregates;
 mod alerts;
@@ -21,10 +21,10 @@ use lambda_kit::metrics::Counts;
 
 use crate::fixtures::{DetectorBench, SHARD, START_MS, STREAM, kinesis_event, record, sequence, transaction};
 
-/// Where the hostile record stands between the innocent ones.
+/// Index of the hostile record among the innocent ones.
 const HOSTILE: usize = 30;
 
-/// What is to become of a user record.
+/// The expected decision on a user record.
 #[derive(Debug, Clone, PartialEq)]
 enum Decision {
     /// Folded into this user's state, with this amount.
@@ -37,17 +37,17 @@ fn folded(user_id: &str, amount: f64) -> Decision {
     Decision::Folded { user_id: user_id.to_owned(), amount }
 }
 
-/// Two users, by turns, of whom the first ends with an anomaly. There is no record at [`HOSTILE`].
+/// Alternating records of two users; the first user's last one is an anomaly. There is no record at [`HOSTILE`].
 fn innocents() -> Vec<StreamRecord> {
-    let usual = (0..60).filter(|index| *index != HOSTILE);
+    let ordinary = (0..60).filter(|index| *index != HOSTILE);
     let user = |index| if index % 2 == 0 { "innocent a" } else { "innocent b" };
     let amount = |index: usize| 100.0 + f64::from(u8::try_from(index % 7).unwrap());
-    let mut records: Vec<_> = usual.map(|index| transaction(index, user(index), amount(index))).collect();
+    let mut records: Vec<_> = ordinary.map(|index| transaction(index, user(index), amount(index))).collect();
     records.push(transaction(60, "innocent a", 9_000.0));
     records
 }
 
-/// A batch was handled.
+/// The outcome of one batch.
 struct Run {
     bench: DetectorBench,
     failed: Option<String>,
@@ -59,7 +59,7 @@ async fn run_on(bench: DetectorBench, event: &str) -> Run {
     Run { bench, failed, summary }
 }
 
-/// The innocent records with this one among them.
+/// Handles the innocent records with this one among them.
 async fn run_with(hostile: StreamRecord) -> Run {
     let mut records = innocents();
     records.insert(HOSTILE, hostile);
@@ -67,10 +67,10 @@ async fn run_with(hostile: StreamRecord) -> Run {
 }
 
 impl Run {
-    /// Nothing of the innocent users shows that they were in this batch with `decisions`.
+    /// Asserts that the hostile record left no trace on the innocent users, and only `decisions` in the counts.
     async fn assert_harmed_nobody(&self, name: &str, decisions: &[Decision]) {
         let alone = run_on(DetectorBench::new(), &kinesis_event(&innocents())).await;
-        assert_eq!(self.failed, None, "{name}: bad data fails nothing");
+        assert_eq!(self.failed, None, "{name}: bad data fails no record");
         for user_id in ["innocent a", "innocent b"] {
             assert_eq!(self.bench.store.0.get(user_id), alone.bench.store.0.get(user_id), "{name}: {user_id}");
         }
@@ -107,7 +107,7 @@ fn rejected(decisions: &[Decision]) -> BTreeMap<RejectReason, u64> {
     rejected
 }
 
-/// The quarantine message of the hostile record, byte for byte. Beyond 256 KiB the payload is left out.
+/// The quarantine message of the hostile record, byte for byte. A payload above 256 KiB is left out.
 fn quarantined(reason: RejectReason, sub_sequence: usize, payload: &[u8]) -> String {
     let place = format!(
         r#""streamArn":"{STREAM}","shardId":"{SHARD}","sequenceNumber":"{}","subSequence":{sub_sequence},"arrivalTimeMs":{},"partitionKey":"k""#,
@@ -123,7 +123,7 @@ fn kept(payload: &[u8]) -> String {
     format!(r#"{payload}"payloadOmitted":{is_omitted},"payloadBytes":{bytes}"#)
 }
 
-/// A payload is decided so, and nobody else notices.
+/// Asserts the decision on a payload, and that no other record is affected.
 async fn assert_decided(name: &str, payload: &[u8], decision: Decision) {
     let run = run_with(record(HOSTILE, payload)).await;
     let expected: Vec<String> = match &decision {
@@ -131,24 +131,24 @@ async fn assert_decided(name: &str, payload: &[u8], decision: Decision) {
         Decision::Rejected(reason) => vec![quarantined(*reason, 0, payload)],
     };
     let actual = run.bench.quarantine.take();
-    assert!(actual == expected, "{name}: {decision:?}: {}", shown(&actual));
+    assert!(actual == expected, "{name}: {decision:?}: {}", shortened(&actual));
     run.assert_folded(name, std::slice::from_ref(&decision));
     run.assert_harmed_nobody(name, &[decision]).await;
 }
 
-/// As much of messages as a person reads.
-fn shown(messages: &[String]) -> String {
+/// The start of each message, for the text of a failed assertion.
+fn shortened(messages: &[String]) -> String {
     messages.iter().map(|message| message.chars().take(300).collect::<String>() + "\n").collect()
 }
 
 #[test]
-fn every_reason_stands_in_a_table() {
+fn every_reason_is_in_a_table() {
     let of_payloads = payloads::rows().into_iter().map(|(_, _, decision)| decision);
     let of_envelopes = envelopes::rows().into_iter().map(|(_, _, decision)| decision);
     let of_aggregates = aggregates::rows().into_iter().flat_map(|(_, _, decisions)| decisions);
     let decisions: Vec<Decision> = of_payloads.chain(of_envelopes).chain(of_aggregates).collect();
     let mut reasons: Vec<RejectReason> = rejected(&decisions).into_keys().collect();
-    // The table of states has no other.
+    // The table of states has no other reason.
     reasons.push(RejectReason::StateCorrupt);
     assert_eq!(reasons, RejectReason::ALL);
 }

@@ -1,15 +1,15 @@
-//! Both functions with all their rooms, from outside: one binary, so that it links once.
+//! Tests of both functions and all libraries from outside, in one binary, so that it links once.
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests: a panic is a failed test")]
 
+mod alerter_protocol;
 mod aws;
 mod dependencies;
+mod detector_protocol;
 mod dynamodb;
 mod events;
 mod fixtures;
 mod hostile_input;
-mod protocol_of_the_alerter;
-mod protocol_of_the_detector;
 mod replay;
 mod scenarios;
 mod traps;

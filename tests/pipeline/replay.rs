@@ -1,4 +1,4 @@
-//! Backtests compared with what is known about their inputs by other means: real Flink, the detector's handler, and counting by hand.
+//! Backtests compared with results from other sources: real Flink, the detector's handler, and counting by hand.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn only(rule: RuleName) -> RuleChoices {
     RuleChoices { rules: vec![rule], ..RuleChoices::default() }
 }
 
-/// Reading `replay/cards.csv`, whose times and users are not found by themselves.
+/// The settings for `replay/cards.csv`, whose time and user columns are not detected automatically.
 fn cards() -> ReaderSettings {
     let name = |name: &str| Some(name.to_owned());
     ReaderSettings {
@@ -39,7 +39,7 @@ fn open(input: &str, settings: ReaderSettings, choices: &RuleChoices, is_swept: 
     Backtest::open(&fixture(input), settings, &choices.plan(is_swept)?, true)
 }
 
-/// Runs a backtest. Returns its summary and what was flagged.
+/// Runs a backtest. Returns its summary and the flagged transactions.
 fn flagged(input: &str, settings: ReaderSettings, choices: &RuleChoices) -> (BacktestSummary, Vec<Flag>) {
     open(input, settings, choices, false).unwrap().run().unwrap()
 }
@@ -129,7 +129,7 @@ fn bad_records_are_counted() {
 
 /// The archive is the first 600 lines of the reference input: 300 without line ends, and 300 in a gzip.
 #[test]
-fn an_archive_is_read_in_the_order_of_its_names() {
+fn an_archive_is_read_in_order_of_file_names() {
     let (summary, flags) = flagged("replay/archive", ReaderSettings::default(), &RuleChoices::default());
     let (_, whole) = flagged("parity/input.jsonl", ReaderSettings::default(), &RuleChoices::default());
     assert_eq!((summary.input.files, summary.input.transactions, summary.input.rejected), (2, 600, 0));
@@ -138,8 +138,9 @@ fn an_archive_is_read_in_the_order_of_its_names() {
     assert!(!flags.is_empty());
 }
 
-/// Counted by hand: of nineteen rows seventeen are transactions. Nine of the first card warm up, and the one of the second. The
-/// first labelled amount is usual; the second is flagged two transactions and 40 minutes later, and so is one that is not labelled.
+/// Counted by hand: seventeen of the nineteen rows are transactions. Nine of the first card's warm up, and the only one of the
+/// second. The first labelled amount is ordinary; the second, two transactions and 40 minutes later, is flagged, and so is one that
+/// is not labelled.
 #[test]
 fn labels_give_precision_recall_and_delay() {
     let (summary, flags) =
@@ -167,7 +168,7 @@ fn labels_give_precision_recall_and_delay() {
 }
 
 #[test]
-fn a_summary_can_be_read_again_and_its_parts_agree() {
+fn a_summary_survives_a_round_trip_and_its_parts_agree() {
     let choices = RuleChoices { rules: RuleName::ALL.to_vec(), ..RuleChoices::default() };
     let (summary, _) = open("parity/input.jsonl", ReaderSettings::default(), &choices, true).unwrap().run().unwrap();
     let text = serde_json::to_string(&summary).unwrap();
@@ -189,7 +190,7 @@ fn a_summary_can_be_read_again_and_its_parts_agree() {
 }
 
 #[test]
-fn an_input_that_cannot_be_used_says_what_to_do() {
+fn an_error_about_an_unusable_input_says_what_to_do() {
     let refused = |input: &str, settings: ReaderSettings| {
         let run = open(input, settings, &RuleChoices::default(), false).and_then(Backtest::run);
         format!("{:#}", run.unwrap_err())

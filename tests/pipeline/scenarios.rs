@@ -1,4 +1,4 @@
-//! Generated scenarios as files, and backtests of them: the same records, labels and users, and a page to read.
+//! Generated scenarios as files, and backtests of them: records, labels and users are read back, and there is a report.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Writes 5,000 records to a file. Returns how many of them are labelled.
+/// Writes 5,000 records to a file. Returns the number of labelled ones.
 fn generated(path: &Path, scenario: Scenario, format: RowFormat, users: u32, rate: f64) -> u64 {
     let selection = Selection { users, records: Some(5_000), duration_seconds: None, seed: 42 };
     let mut rows = RowWriter::new(format, File::create(path).unwrap());

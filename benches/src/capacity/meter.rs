@@ -1,4 +1,4 @@
-//! Asks DynamoDB with every request for the capacity that it consumes, and adds up what it answers.
+//! Asks DynamoDB to return the capacity that each request consumes, and adds it up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// What some requests used.
+/// The requests so far and the capacity that they used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Usage {
     pub(super) requests: u64,
@@ -22,7 +22,7 @@ pub(super) struct Usage {
     pub(super) read_units: f64,
     pub(super) writes: u64,
     pub(super) write_units: f64,
-    /// Of the item that was put last, by DynamoDB's rule: names and values, as UTF-8, bytes and decimal digits.
+    /// Size of the last item put, by DynamoDB's rule: names and values, as UTF-8, bytes and decimal digits.
     pub(super) item_bytes: usize,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Usage {
 pub(super) struct Meter(Arc<Mutex<Usage>>);
 
 impl Meter {
-    /// Takes the sums and starts anew.
+    /// Takes the sums and resets them.
     pub(super) fn take(&self) -> Usage {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -95,8 +95,8 @@ impl Intercept for Meter {
     }
 }
 
-/// "DynamoDB item sizes and formats" in the DynamoDB Developer Guide: a number takes about a byte for two significant digits, and
-/// one more.
+/// "DynamoDB item sizes and formats" in the DynamoDB Developer Guide: a number takes about one byte for every two significant
+/// digits, and one more.
 fn size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),

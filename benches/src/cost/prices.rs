@@ -1,13 +1,13 @@
 //! List prices in dollars, us-east-1, as of November 2026, and the model of a month. No free tier, no savings plan.
 
-/// A month, as AWS's own examples count it.
+/// A month, as in AWS's own examples.
 pub(super) const HOURS_PER_MONTH: f64 = 730.0;
 pub(super) const MILLION: f64 = 1e6;
 
-/// The recipe's Managed Flink job: 2 KPU and the one for orchestration at $0.11 an hour, and 50 GB of running application storage a
-/// KPU at $0.10 (aws.amazon.com/managed-service-apache-flink/pricing, examples). The recipe's stream, its function and its topic come
-/// on top of it, as our stream does on top of ours.
-pub(super) const RECIPE_DOLLARS: f64 = 3.0 * 0.11 * HOURS_PER_MONTH + 2.0 * 50.0 * 0.10;
+/// The Flink baseline, the old Managed Flink job: 2 KPU and one for orchestration at $0.11 an hour, and 50 GB of running application
+/// storage for each of the 2 at $0.10 (aws.amazon.com/managed-service-apache-flink/pricing, examples). The baseline's stream, function
+/// and topic cost extra, as does the stream on our side.
+pub(super) const FLINK_DOLLARS: f64 = 3.0 * 0.11 * HOURS_PER_MONTH + 2.0 * 50.0 * 0.10;
 
 /// aws.amazon.com/dynamodb/pricing/on-demand, standard table class, since 1 November 2024.
 pub(super) const WRITE_UNITS_MILLION: f64 = 0.625;
@@ -19,7 +19,7 @@ const GIGABYTE_SECOND: f64 = 0.000_016_666_7;
 const SQS_MILLION: f64 = 0.40;
 /// aws.amazon.com/sns/pricing, publishes to standard topics, per 64 KB.
 const SNS_MILLION: f64 = 0.50;
-/// aws.amazon.com/cloudwatch/pricing: API requests, and logs taken in.
+/// aws.amazon.com/cloudwatch/pricing: API requests, and log ingestion.
 const PUT_METRIC_DATA_THOUSAND: f64 = 0.01;
 const LOG_GIGABYTE: f64 = 0.50;
 
@@ -27,21 +27,21 @@ const LOG_GIGABYTE: f64 = 0.50;
 pub(super) const MEMORY_MEGABYTES: f64 = 256.0;
 /// A function of 1,769 MB has one CPU (AWS Lambda Developer Guide, "Configure Lambda function memory").
 const MEGABYTES_PER_CPU: f64 = 1_769.0;
-/// Assumed: one conditional write, there and back.
+/// The round trip of one conditional write: assumed.
 pub(super) const ROUND_TRIP_MS: f64 = 5.0;
 /// The template's default of `CommitsConcurrentMax`.
 const COMMITS_CONCURRENT: f64 = 32.0;
 
-/// Calls of the alerter a second at most: its batching window.
+/// Maximum calls of the alerter per second, by its batching window.
 const ALERTER_CALLS_PER_SECOND_MAX: f64 = 1.0;
-/// Ledger and SNS, one after the other, and CPU: assumed.
+/// Time of one call: the ledger and SNS, one after the other, and CPU: assumed.
 const ALERTER_CALL_MS: f64 = 50.0;
-/// Alerts of a batch that are published alone, and the digest.
+/// The alerts of a batch that are published one by one, and the digest.
 const PUBLICATIONS_PER_CALL_MAX: f64 = 4.0;
 const LEDGER_WRITES_PER_ANOMALY: f64 = 2.0;
 /// Lambda polls an idle queue with five pollers, each for 20 s.
 const IDLE_POLLS_PER_SECOND: f64 = 5.0 / 20.0;
-/// What both lines of ours and the three of Lambda's take: see part (d).
+/// The size of our two lines and Lambda's three: see part (d).
 const LOG_BYTES_PER_CALL: f64 = 1_500.0;
 
 /// Billed time of one call.
@@ -50,7 +50,7 @@ pub(super) fn call_ms(cpu_ms: f64, users: f64) -> f64 {
     (cpu_ms * MEGABYTES_PER_CPU / MEMORY_MEGABYTES + waits).ceil()
 }
 
-/// What is charged in a month.
+/// The charged quantities of a month.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Month {
     pub(super) calls: f64,
@@ -99,12 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_recipes_figure_is_what_it_is_known_for() {
-        assert!((RECIPE_DOLLARS - 250.90).abs() < 0.005);
+    fn the_flink_baseline_costs_250_dollars_90() {
+        assert!((FLINK_DOLLARS - 250.90).abs() < 0.005);
     }
 
     #[test]
-    fn nothing_but_idle_polls_is_charged_when_nothing_arrives() {
+    fn an_idle_stream_costs_only_the_idle_polls() {
         let idle =
             Month { calls: 0.0, call_ms: 0.0, write_units: 0.0, items_read: 0.0, sqs_sends: 0.0, anomalies: 0.0 };
         assert!(idle.total() < 0.30, "{}", idle.total());

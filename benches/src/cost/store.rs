@@ -1,5 +1,5 @@
-//! A DynamoDB and an SQS at the HTTP connector that remember what they are told and count what they would charge. Faster than the
-//! embedded one by far; that both count the same is checked at one point.
+//! A DynamoDB and an SQS at the HTTP connector, which keep what is written and count what they would charge. Much faster than the
+//! embedded DynamoDB; one point checks that both count the same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::answers;
+use crate::responses;
 
 /// A write unit is a started KiB of the larger of the old and the new item.
 const WRITE_UNIT_BYTES: usize = 1_024;
 
-/// What was charged.
+/// The charged quantities so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Charged {
     pub(super) write_units: u64,
@@ -30,7 +30,7 @@ struct Inner {
     charged: Charged,
 }
 
-/// The connector. Clones share what it remembers.
+/// The connector. Clones share its contents.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StoringAws(Arc<Mutex<Inner>>);
 
@@ -53,19 +53,19 @@ struct Keys {
 }
 
 impl StoringAws {
-    /// Takes what was charged since the last time.
+    /// Takes the charges since the last call.
     pub(super) fn take(&self) -> Charged {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).charged)
     }
 
-    fn answer(&self, target: &str, body: &[u8]) -> anyhow::Result<String> {
+    fn respond(&self, target: &str, body: &[u8]) -> anyhow::Result<String> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match target.rsplit('.').next() {
             Some("PutItem") => inner.put(body)?,
             Some("BatchGetItem") => return inner.get(body),
             _ => inner.charged.sqs_requests += 1,
         }
-        Ok(answers::answer(target, body).into_owned())
+        Ok(responses::response_body(target, body).into_owned())
     }
 }
 
@@ -93,7 +93,7 @@ impl Inner {
     }
 }
 
-/// See `capacity::meter`; here the value is still JSON, and binary is base64.
+/// As in `capacity::meter`, but the value is still JSON, and binary is base64.
 fn size((kind, value): (&String, &String)) -> usize {
     match kind.as_str() {
         "B" => value.trim_end_matches('=').len() * 3 / 4,
@@ -104,9 +104,9 @@ fn size((kind, value): (&String, &String)) -> usize {
 
 impl HttpConnector for StoringAws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get(answers::TARGET_HEADER).unwrap_or_default();
-        let answer = self.answer(target, request.body().bytes().unwrap_or_default());
-        let answer = answer.map_err(|error| ConnectorError::other(error.into(), None));
-        HttpConnectorFuture::ready(answer.and_then(answers::response))
+        let target = request.headers().get(responses::TARGET_HEADER).unwrap_or_default();
+        let body = self.respond(target, request.body().bytes().unwrap_or_default());
+        let body = body.map_err(|error| ConnectorError::other(error.into(), None));
+        HttpConnectorFuture::ready(body.and_then(responses::response))
     }
 }

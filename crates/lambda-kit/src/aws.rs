@@ -77,7 +77,7 @@ pub fn sdk_config(settings: AwsSettings) -> SdkConfig {
         .http_client(https_client())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
         .timeout_config(timeouts)
-        // Requests and answers are small and each attempt has its time-out: nothing could stall for longer. Watching every
+        // Requests and responses are small and each attempt has its time-out: nothing could stall for longer. Watching every
         // body costs 7 % of a PutItem.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()));

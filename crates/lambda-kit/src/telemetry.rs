@@ -27,7 +27,7 @@ fn parse_level(text: &str) -> Option<LevelFilter> {
 }
 
 /// An error and its sources in one line, each once: for a log field, or for people. (The SDK's own rendering prints whole HTTP
-/// responses, which may hold what they answer to.)
+/// responses, which may contain parts of the request.)
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut causes: Vec<String> = Vec::new();

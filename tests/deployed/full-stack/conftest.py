@@ -1,4 +1,4 @@
-"""One emulator and one stack for all. The files run in the order of their names, and each finds what those before it left."""
+"""One emulator and one stack for all tests. The files run in the order of their names, each on the state that the earlier ones left."""
 
 import json
 import signal
@@ -39,7 +39,7 @@ def subscribers(stack):
 
 @pytest.fixture(scope="session")
 def sigma(emulator):
-    """Runs a command of `sigma` against the emulator and returns what it prints as JSON."""
+    """Runs a command of `sigma` against the emulator. Returns the JSON that it prints."""
     def run_sigma(*arguments, exit_status=0):
         command = [str(part) for part in (SIGMA, *arguments)]
         result = subprocess.run(command, env=emulator.environment(), capture_output=True, text=True, timeout=300)
@@ -51,7 +51,7 @@ def sigma(emulator):
 
 @pytest.fixture(scope="session")
 def mapping(stack):
-    """The deployed mapping, disabled, so that nobody else delivers."""
+    """The id of the deployed mapping, disabled, so that nothing else delivers."""
     uuid, functions = stack.outputs["DetectorMappingId"], stack.client("lambda")
     functions.update_event_source_mapping(UUID=uuid, Enabled=False)
     until("the mapping to be disabled", 30, lambda: functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
@@ -59,12 +59,12 @@ def mapping(stack):
 
 
 class Running:
-    """A command of `sigma` that goes on while the test does something else."""
+    """A command of `sigma` that runs while the test does something else."""
 
     def __init__(self, process):
         self.process = process
 
-    def runs(self):
+    def is_running(self):
         assert self.process.poll() is None, self.process.communicate()
         return True
 
@@ -76,7 +76,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def sigma_running(emulator):
-    """Starts a command of `sigma` against the emulator; ends it if the test has not waited for it."""
+    """Starts a command of `sigma` against the emulator, and ends it if the test has not waited for it."""
     started = []
 
     def start(*arguments):
@@ -91,7 +91,7 @@ def sigma_running(emulator):
         process.wait()
 
 
-# Seconds. Long enough for calls that fail and are repeated; an alert whose alerter died waits for both to run out.
+# Seconds. Long enough for calls that fail and are retried; an alert whose alerter died waits until both have run out.
 ALERTER_TIMEOUT, VISIBILITY_TIMEOUT = 15, 18
 
 
@@ -104,7 +104,7 @@ def proxy(emulator):
 
 @pytest.fixture(scope="module")
 def faults(proxy, stack):
-    """The proxy between both functions and the emulator, with no fault so far. What was not alerted comes again soon."""
+    """The proxy between both functions and the emulator, without a fault so far. A failed alert is soon redelivered."""
     proxy.clear()
     with behind(proxy, stack, "DetectorFunctionName"), behind(proxy, stack, "AlerterFunctionName", Timeout=ALERTER_TIMEOUT):
         with visibility_timeout(stack, VISIBILITY_TIMEOUT):
@@ -113,7 +113,7 @@ def faults(proxy, stack):
 
 @contextmanager
 def behind(proxy, stack, output, **settings):
-    """Gives the deployed function another endpoint, and other settings, for a while."""
+    """Temporarily gives the deployed function another endpoint, and other settings."""
     configuration = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs[output])
     variables = configuration["Environment"]["Variables"]
     stack.configure(output, variables | {"AWS_ENDPOINT_URL": proxy.url}, **settings)
@@ -135,7 +135,7 @@ def visibility_timeout(stack, seconds):
 
 
 def pytest_configure():
-    # A run that is told to end ends what it has started, as one that is interrupted does.
+    # A run that is terminated stops its processes, like one that is interrupted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

@@ -1,10 +1,10 @@
-"""The emulator of AWS: ministack on loopback, with TLS, since the queues and the topic refuse plain HTTP, and with IAM enforced."""
+"""The AWS emulator: ministack on loopback, with TLS, because the queues and the topic refuse plain HTTP, and with IAM enforced."""
 
 import os
 import signal
 from pathlib import Path
 
-from local import LOGS, Daemon, free_port, listens, until
+from local import LOGS, Daemon, free_port, is_listening, until
 
 REGION = "us-east-1"
 # The emulator's root user.
@@ -12,22 +12,22 @@ ROOT_KEY = "test"
 
 
 class Emulator:
-    """Starts it; `stop` ends it and the functions that it runs."""
+    """A running emulator; `stop` ends it and the functions that it runs."""
 
     def __init__(self):
         temporary = LOGS / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
-        # Where the emulator writes the certificate that it signs for itself.
+        # The emulator writes its self-signed certificate here.
         self.certificate = temporary / "ministack-tls" / "server.crt"
         # -P: the folder of this file is not on the module path.
         command = [os.environ["MINISTACK_PYTHON"], "-P", Path(__file__).with_name("emulator_main.py")]
         self.daemon = Daemon(command, self.own_environment(temporary), "ministack.log")
-        until("the emulator to listen", 60, lambda: self.daemon.runs() and listens(self.port))
+        until("the emulator to listen", 60, lambda: self.daemon.is_running() and is_listening(self.port))
 
     def own_environment(self, temporary):
-        """What the emulator is started with; its functions inherit it, and find the emulator by it."""
+        """The emulator's environment; its functions inherit it, and find the emulator through it."""
         return self.environment() | {
             "TMPDIR": str(temporary),
             "GATEWAY_PORT": str(self.port),
@@ -43,7 +43,7 @@ class Emulator:
         }
 
     def environment(self):
-        """What a client is started with."""
+        """A client's environment."""
         return os.environ | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_CA_BUNDLE": str(self.certificate),
@@ -55,7 +55,7 @@ class Emulator:
         }
 
     def kill(self, function):
-        """Kills every instance of a function that this emulator runs; returns their process ids."""
+        """Kills every instance of a function that this emulator runs. Returns their process ids."""
         emulator, name = self.daemon.process.pid, f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
         children = Path(f"/proc/{emulator}/task").glob("*/children")
         instances = [int(pid) for file in children for pid in file.read_text().split() if name in environment_of(pid)]

@@ -1,7 +1,8 @@
-"""ministack 1.5.33, corrected where it is not AWS and the deployed code rightly relies on AWS. Runs in ministack's own environment.
+"""ministack 1.5.33, corrected where it differs from AWS and the deployed code rightly relies on AWS. Runs in ministack's own
+environment.
 
-Each correction names what AWS documents. None of them touches the template or the functions, and none grants anything that AWS
-would not.
+Each correction cites AWS's documentation. None of them touches the template or the functions, and none grants anything that AWS would
+not.
 """
 
 from ministack import app
@@ -10,7 +11,7 @@ from ministack.services import kinesis, lambda_svc
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as RESOURCES
 
 # Batch calls have no permission of their own: the policy of the single call governs them (SQS developer guide, "Amazon SQS API
-# permissions"; service authorization reference of SNS). ministack asks for "sqs:SendMessageBatch", which no policy can name.
+# permissions"; service authorization reference of SNS). ministack requires "sqs:SendMessageBatch", which no policy can name.
 ACTION_OF_BATCH = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
@@ -40,12 +41,12 @@ def sequence_number():
 
 
 def function_environment(config, *arguments):
-    """To Lambda AWS_ENDPOINT_URL is a variable like any other; ministack overrides what the function's configuration says."""
+    """For Lambda, AWS_ENDPOINT_URL is a variable like any other; ministack overrides the value in the function's configuration."""
     return emulator_environment(config, *arguments) | lambda_svc._runtime_env_vars(config)
 
 
 def with_numbers(properties):
-    """CloudFormation hands parameters over as text and converts them by the property's type; ministack leaves these as text."""
+    """CloudFormation passes parameters as text and converts them by the property's type; ministack leaves these as text."""
     if isinstance(properties, dict):
         return {name: int(value) if name in NUMBERS else with_numbers(value) for name, value in properties.items()}
     return properties
@@ -63,7 +64,7 @@ iam_actions.extract_iam_action = action
 kinesis._next_sequence_number = sequence_number
 lambda_svc._provided_worker_env = function_environment
 RESOURCES[MAPPING] = mapping | {"create": create_mapping, "update": update_mapping}
-# Port 443 is for a service that is not used here; the emulator takes the port that it was given and no other.
+# Port 443 is for a service that is not used here; the emulator uses only the port that it was given.
 app._port_is_bindable = lambda *_: False
 
 app.main()

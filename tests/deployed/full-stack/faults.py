@@ -1,4 +1,4 @@
-"""Faults between the deployed functions and the emulator: microburst, a proxy that fails calls the way the services do."""
+"""Faults between the deployed functions and the emulator: microburst, a proxy that fails calls as the services do."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 import boto3
 
 from emulator import REGION, ROOT_KEY
-from local import Daemon, free_port, listens, until
+from local import Daemon, free_port, is_listening, until
 from stack import CLIENT
 
-# Milliseconds. Slow is below what a function allows for one attempt of a call (3 s), too late is above it: the call then takes
-# effect when the caller has given it up.
+# Milliseconds. "Slow" is below the function's time-out for one attempt of a call (3 s), "too late" is above it: the call then takes
+# effect after the caller has stopped waiting for it.
 SLOW_MS = 700
 TOO_LATE_MS = 3_500
-# The codes that the services' API references name.
+# The error codes in the services' API references.
 THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException", "sqs": "RequestThrottled", "sns": "Throttling",
     "cloudwatch": "Throttling",
@@ -29,50 +29,50 @@ def throttled(service):
     return {"error": {"code": THROTTLES[service], "status": 400}}
 
 
-# What can happen to a call. "unanswered" and "too late" take effect, and the caller does not learn of it.
+# The faults of a call. "response lost" and "too late" take effect without the caller's knowledge.
 KINDS = {
     "throttled": throttled,
     "failed": lambda _: {"error": {"code": "InternalFailure", "status": 500}},
     "reset": lambda _: {"reset": True},
     "slow": lambda _: {"latency": SLOW_MS},
-    "unanswered": lambda _: {"response": {"abort_bytes": 0}},
+    "response lost": lambda _: {"response": {"abort_bytes": 0}},
     "too late": lambda _: {"latency": TOO_LATE_MS},
-    # Held for longer than the caller waits, then dropped, each time that it is repeated: it never takes effect.
+    # Held for longer than the caller waits, then dropped, and so is each retry: it never takes effect.
     "held": lambda _: {"latency": TOO_LATE_MS, "reset": True, "times": None},
 }
 
 
 class Faults:
-    """The proxy. It speaks plain HTTP to the functions and TLS to the emulator, and passes on what no fault is waiting for."""
+    """The proxy. It speaks plain HTTP to the functions and TLS to the emulator, and forwards every call that has no pending fault."""
 
     def __init__(self, emulator):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        # (service, operation, kind) of what was added, by the proxy's own id.
+        # (service, operation, kind) of each fault added, by the proxy's own id.
         self.added = {}
         command = [
             os.environ["MINISTACK_PYTHON"], "-P", Path(__file__).with_name("faults_main.py"), "--upstream", emulator.url,
             "--no-resign", "--host", "127.0.0.1", "--port", self.port,
         ]
         self.daemon = Daemon(command, emulator.environment(), "microburst.log")
-        until("microburst to listen", 60, lambda: self.daemon.runs() and listens(self.port))
+        until("microburst to listen", 60, lambda: self.daemon.is_running() and is_listening(self.port))
         self.warm_up()
 
     def warm_up(self):
-        """One call to each service: microburst reads all descriptions of a service at its first one, for seconds."""
+        """Makes one call to each service: at the first one, microburst takes seconds to read all descriptions of the service."""
         for service, operation in WARM_UP.items():
             keys = {"aws_access_key_id": ROOT_KEY, "aws_secret_access_key": ROOT_KEY}
             client = boto3.client(service, region_name=REGION, endpoint_url=self.url, config=CLIENT, **keys)
             getattr(client, operation)()
 
     def add(self, service, operation, *kinds, body=None):
-        """Each kind once, in this order, for the next calls of the operation whose body matches the JMESPath expression."""
+        """Adds each kind once, in this order, for the next calls of the operation whose body matches the JMESPath expression."""
         rules = [rule(service, operation, kind, body) for kind in kinds]
         for kind, added in zip(kinds, self.control("PATCH", "rules", rules)):
             self.added[added["id"]] = (service, operation, kind)
 
     def injected(self):
-        """How often each (service, operation, kind) was injected."""
+        """Number of times that each (service, operation, kind) was injected."""
         counts = Counter()
         for found in self.control("GET", "rules"):
             counts[self.added[found["id"]]] += found["fired_count"]
@@ -83,15 +83,15 @@ class Faults:
         return all(found["fired_count"] for found in self.control("GET", "rules"))
 
     def clear(self):
-        """From now on nothing fails."""
+        """Removes all faults."""
         self.control("DELETE", "rules", [])
         self.added.clear()
 
     def control(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_microburst/{path}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
 
     def stop(self):
         self.daemon.stop()

@@ -1,4 +1,4 @@
-"""microburst 0.10.0, corrected where it is no transparent proxy. Runs in ministack's own environment."""
+"""microburst 0.10.0, corrected where it is not a transparent proxy. Runs in ministack's own environment."""
 
 import sys
 
@@ -8,7 +8,7 @@ rewritten_headers = forward.Upstream._outbound_headers
 
 
 def headers(upstream, request):
-    """With the caller's Host, which is part of what the caller signed: the emulator checks signatures. microburst names its own."""
+    """Keeps the caller's Host, which is part of the signature that the emulator checks. microburst would set its own."""
     return rewritten_headers(upstream, request) | {"host": request.headers["Host"]}
 
 

@@ -1,4 +1,4 @@
-"""Processes and waiting: what the tests need of this machine."""
+"""Local processes, ports and waiting."""
 
 import os
 import signal
@@ -9,15 +9,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 LOGS = ROOT / "target" / "full-stack"
-# Seconds between two looks at something that is awaited.
+# Seconds between two polls.
 POLL_SECONDS = 0.2
 
 
-def until(what, seconds, look):
-    """The first true value that `look` gives, within `seconds`; otherwise a failure that says what was awaited."""
+def until(what, seconds, poll):
+    """Returns the first true value of `poll` within `seconds`; otherwise fails and says what it was waiting for."""
     end = time.monotonic() + seconds
     while True:
-        if found := look():
+        if found := poll():
             return found
         if time.monotonic() >= end:
             raise AssertionError(f"{what}: not within {seconds} s; last seen: {found!r}")
@@ -25,20 +25,20 @@ def until(what, seconds, look):
 
 
 def free_port():
-    """A port that is free now; nobody else on this machine is expected to take it in the next second."""
+    """A port that is free now. Nothing else on this machine is expected to take it in the next second."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def listens(port):
-    """Whether somebody takes connections at the port."""
+def is_listening(port):
+    """Whether a process accepts connections at the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def run(command, env, log, seconds=600):
-    """Runs a command from the root of the checkout to its end, its output in the log and in the failure."""
+    """Runs a command to its end, from the root of the checkout. Its output goes to the log, and to the failure if it fails."""
     result = subprocess.run(
         [str(part) for part in command], cwd=ROOT, env=env, text=True, timeout=seconds, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -50,7 +50,7 @@ def run(command, env, log, seconds=600):
 
 
 class Daemon:
-    """A process of the tests that runs until it is stopped, in a group of its own, so that its children end with it."""
+    """A process that runs until the tests stop it, in a process group of its own, so that its children end with it."""
 
     def __init__(self, command, env, log):
         self.log = LOGS / log
@@ -60,13 +60,13 @@ class Daemon:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )
 
-    def runs(self):
-        """Fails with the log's end if the process has ended by itself."""
-        assert self.process.poll() is None, f"{self.log} says:\n{self.log.read_text()[-4000:]}"
+    def is_running(self):
+        """Fails with the end of the log if the process has ended by itself."""
+        assert self.process.poll() is None, f"{self.log} ends with:\n{self.log.read_text()[-4000:]}"
         return True
 
     def stop(self):
-        """First asks the process, which then cleans up, then ends what is left of its group."""
+        """First terminates the process, which then cleans up, then kills the rest of its group."""
         if self.process.poll() is None:
             self.process.terminate()
             try:

@@ -1,4 +1,4 @@
-"""The result that the deployed stack has to reach, by a plain fold of the stream's records: tests/deployed/src/bin/fold.rs."""
+"""The result that the deployed stack has to reach: a plain fold of the stream's records, by tests/deployed/src/bin/fold.rs."""
 
 import base64
 import json
@@ -22,13 +22,13 @@ class Reference:
         folded = json.loads(result.stdout)
         # The stored state of each user, as bytes.
         self.states = {user: base64.b64decode(state) for user, state in folded["states"].items()}
-        # Ids of the anomalies of each user, in their order.
+        # Ids of the anomalies of each user, in order.
         self.anomalies = folded["anomalies"]
-        # Payloads that are no transactions, by sequence number.
+        # Payloads that are not transactions, by sequence number.
         self.rejected = {number: base64.b64decode(payload) for number, payload in folded["rejected"].items()}
 
     def ids(self):
-        """Of all anomalies."""
+        """Ids of all anomalies."""
         return {anomaly for anomalies in self.anomalies.values() for anomaly in anomalies}
 
 

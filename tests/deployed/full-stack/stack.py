@@ -1,4 +1,4 @@
-"""The deployed stack: template.yaml by way of `sam deploy`, and what the tests do with it."""
+"""The deployed stack: template.yaml through `sam deploy`, and the tests' access to it."""
 
 import datetime
 import json
@@ -12,7 +12,7 @@ from local import run
 NAME = "demo"
 # The emulator refuses AWS::CloudWatch::AnomalyDetector; 0 leaves it and its alarm out. tests/deployed/template checks both.
 PARAMETERS = {"AnomalyBandWidth": "0"}
-# The emulator answers in milliseconds. What takes longer has failed, and a retry would hide it.
+# The emulator responds in milliseconds. A slower call has failed, and a retry would hide that.
 CLIENT = Config(retries={"total_max_attempts": 1}, read_timeout=60)
 
 
@@ -55,26 +55,26 @@ class Stack:
         )
 
     def put(self, *records):
-        """Puts (partition key, data) pairs in their order with PutRecord; returns the sequence numbers."""
+        """Puts (partition key, data) pairs in order with PutRecord. Returns the sequence numbers."""
         kinesis, stream = self.client("kinesis"), self.outputs["StreamName"]
-        answers = [kinesis.put_record(StreamName=stream, PartitionKey=key, Data=data) for key, data in records]
-        return [answer["SequenceNumber"] for answer in answers]
+        responses = [kinesis.put_record(StreamName=stream, PartitionKey=key, Data=data) for key, data in records]
+        return [response["SequenceNumber"] for response in responses]
 
     def records(self):
-        """Everything in the stream by shard, oldest first."""
+        """All records of the stream by shard, oldest first."""
         kinesis, stream = self.client("kinesis"), self.outputs["StreamName"]
         shards = [shard["ShardId"] for shard in kinesis.list_shards(StreamName=stream)["Shards"]]
         return {shard: list(shard_records(kinesis, stream, shard)) for shard in shards}
 
     def items(self, table):
-        """A whole table by its key, attributes as plain values."""
+        """All items of a table by key, with attributes as plain values."""
         pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs[table])
         items = [item for page in pages for item in page["Items"]]
         key = {"StateTableName": "userId", "LedgerTableName": "id"}[table]
         return {item[key]["S"]: {name: plain(value) for name, value in item.items()} for item in items}
 
     def messages(self, queue_url):
-        """Takes every message from a queue, as JSON."""
+        """Takes every message from a queue. Returns the bodies, parsed from JSON."""
         sqs, taken = self.client("sqs"), []
         while batch := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
             taken += [json.loads(message["Body"]) for message in batch]
@@ -92,14 +92,14 @@ class Stack:
         return sum(point["Sum"] for point in points)
 
     def is_drained(self):
-        """Whether the alerter has taken and finished everything in the anomaly queue."""
+        """Whether the alerter has received and deleted every message in the anomaly queue."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         queue = self.outputs["AnomalyQueueUrl"]
-        answer = self.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
-        return all(int(answer[name]) == 0 for name in names)
+        attributes = self.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return all(int(attributes[name]) == 0 for name in names)
 
     def log_lines(self, output, since_ms, text):
-        """Lines of a log group since then that hold the text."""
+        """Lines of a log group since `since_ms` that contain the text."""
         events = self.client("logs").filter_log_events(logGroupName=self.outputs[output], startTime=since_ms)["events"]
         return [event["message"] for event in events if text in event["message"]]
 
@@ -109,7 +109,7 @@ class Stack:
         return configuration["Environment"]["Variables"]
 
     def configure(self, output, variables, **settings):
-        """Gives the deployed function another environment; new instances have it, warm ones end."""
+        """Gives the deployed function another environment; new instances get it, and warm ones end."""
         functions, function = self.client("lambda"), self.outputs[output]
         functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables}, **settings)
         functions.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
@@ -125,5 +125,5 @@ def shard_records(kinesis, stream, shard):
 
 
 def plain(value):
-    """{"S": "x"} as "x"; numbers stay the text that they are."""
+    """{"S": "x"} as "x"; numbers stay text."""
     return next(iter(value.values()))

@@ -1,4 +1,4 @@
-"""Who listens to the topic: an SQS queue and an HTTP endpoint."""
+"""The topic's subscribers: an SQS queue and an HTTP endpoint."""
 
 import http.server
 import json
@@ -11,7 +11,7 @@ ALERT_SUBJECT = "Transaction Anomaly Alert"
 
 
 class Endpoint:
-    """An HTTP endpoint on loopback. It confirms the subscription, as a real one has to, and keeps what it is sent."""
+    """An HTTP endpoint on loopback. It confirms the subscription, as a real one has to, and keeps every notification."""
 
     def __init__(self, stack):
         endpoint = self
@@ -20,7 +20,7 @@ class Endpoint:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                endpoint.take(body)
+                endpoint.receive(body)
                 self.send_response(200)
                 self.end_headers()
 
@@ -31,15 +31,15 @@ class Endpoint:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/alerts"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def take(self, body):
+    def receive(self, body):
         if body["Type"] == "SubscriptionConfirmation":
-            # By token: the SubscribeURL of the emulator says http even where it serves https.
+            # By token: the emulator's SubscribeURL says http even where it serves https.
             self.stack.client("sns").confirm_subscription(TopicArn=body["TopicArn"], Token=body["Token"])
         else:
             self.notifications.append(body)
 
     def alerts(self):
-        """Notifications of the alerter; the others are of alarms, which go to the same topic."""
+        """Notifications from the alerter; the others are from alarms, which go to the same topic."""
         return [body for body in self.notifications if body["Subject"] == ALERT_SUBJECT]
 
     def alarms(self):
@@ -53,7 +53,7 @@ class Endpoint:
 
 
 class Subscribers:
-    """Both subscribe to the stack's topic and wait until they are confirmed."""
+    """Both subscribers of the stack's topic, with confirmed subscriptions."""
 
     def __init__(self, stack):
         self.stack, self.from_queue = stack, []
@@ -67,7 +67,7 @@ class Subscribers:
         until("both subscriptions to be confirmed", 30, lambda: self.confirmed(topic) == 2)
 
     def allow_topic(self, topic):
-        """Lets the topic, and nobody else, send to the queue."""
+        """Lets only the topic send to the queue."""
         sqs = self.stack.client("sqs")
         attributes = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"]
         statement = {
@@ -83,20 +83,20 @@ class Subscribers:
         return int(attributes["SubscriptionsConfirmed"])
 
     def documents(self):
-        """Every alert that the queue has got so far."""
+        """Every alert that the queue has received so far."""
         self.from_queue += documents(self.stack.messages(self.queue_url))
         return self.from_queue
 
     def alerts_of(self, user):
-        """The user's alerts as the queue and as the endpoint got them."""
+        """The user's alerts as the queue and as the endpoint received them."""
         return of(user, self.documents()), of(user, documents(self.endpoint.alerts()))
 
     def ids(self):
-        """Ids of the alerts that the queue has got, and of those that the endpoint has got, digests opened."""
+        """Ids of the alerts that the queue and that the endpoint have received, including those within digests."""
         return ids(self.documents()), ids(documents(self.endpoint.alerts()))
 
     def forget(self):
-        """Drops what both have got so far."""
+        """Drops all alerts that both have received so far."""
         self.documents().clear()
         self.endpoint.notifications.clear()
 

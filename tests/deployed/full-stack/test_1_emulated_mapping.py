@@ -1,4 +1,4 @@
-"""Transactions through everything that is deployed: stream, detector, queue, alerter, topic, by the emulator's own mappings."""
+"""Transactions through the whole deployment: stream, detector, queue, alerter, topic, by the emulator's own mappings."""
 
 import base64
 import json
@@ -11,14 +11,14 @@ from transactions import UNUSUAL_AMOUNT, USUAL, bad, usual, with_anomaly
 
 # Seconds. The first batch waits for the cold starts of two functions.
 ALERT_SECONDS = 60
-# Seconds. The emulator looks at its alarms whenever a metric comes in.
+# Seconds. The emulator evaluates its alarms whenever it receives a metric.
 ALARM_SECONDS = 120
 # Transactions in each user's window at the end of this file.
 COUNTS = {"anna": USUAL + 1, "berta": USUAL + 1, "carl": USUAL, "dora": USUAL + 1}
 
 
-def both_got_one(subscribers, user):
-    """One alert of the user at the queue and the same one at the endpoint."""
+def one_alert(subscribers, user):
+    """The user's alert: the queue and the endpoint have to receive the same single one."""
     what = f"an alert of {user} at the queue and at the endpoint"
     until(what, ALERT_SECONDS, lambda: all(subscribers.alerts_of(user)))
     at_queue, at_endpoint = subscribers.alerts_of(user)
@@ -27,23 +27,23 @@ def both_got_one(subscribers, user):
     return at_queue[0]
 
 
-def test_a_transaction_put_with_boto3_comes_out_as_an_alert(stack, subscribers):
+def test_an_anomaly_put_with_boto3_is_alerted(stack, subscribers):
     sequence_numbers = stack.put(*with_anomaly("anna"))
-    alert = both_got_one(subscribers, "anna")
+    alert = one_alert(subscribers, "anna")
     assert alert["amount"] == UNUSUAL_AMOUNT
     assert alert["sequenceNumber"] == sequence_numbers[-1]
     assert alert["text"].startswith("ANOMALY DETECTED: User anna has transaction of 912.00 (avg: 4")
 
 
-def test_transactions_sent_with_sigma_come_out_as_an_alert(stack, subscribers, sigma, tmp_path):
+def test_an_anomaly_sent_with_sigma_is_alerted(stack, subscribers, sigma, tmp_path):
     file = tmp_path / "transactions.jsonl"
     file.write_text("".join(f"{data}\n" for _, data in with_anomaly("berta")))
     sent = sigma("send", "--stream", stack.outputs["StreamName"], "--from", file, "--json")
     assert (sent["sent"], sent["failed"]) == (USUAL + 1, 0)
-    assert both_got_one(subscribers, "berta")["amount"] == UNUSUAL_AMOUNT
+    assert one_alert(subscribers, "berta")["amount"] == UNUSUAL_AMOUNT
 
 
-def test_a_notification_carries_what_subscribers_read_and_filter_by(subscribers):
+def test_a_notification_has_the_attributes_that_subscribers_filter_by(subscribers):
     assert subscribers.endpoint.alerts()
     for notification in subscribers.endpoint.alerts():
         attributes = {name: attribute["Value"] for name, attribute in notification["MessageAttributes"].items()}
@@ -51,16 +51,16 @@ def test_a_notification_carries_what_subscribers_read_and_filter_by(subscribers)
         assert float(attributes["score"]) > 10
 
 
-def test_a_usual_user_raises_none_and_a_bad_record_stops_nobody(stack, subscribers):
+def test_a_usual_user_raises_no_alert_and_a_bad_record_blocks_nobody(stack, subscribers):
     user, payload = bad("carl")
     records = usual("carl")
     stack.put(*records[:8], (user, payload), *records[8:], *with_anomaly("dora"))
-    both_got_one(subscribers, "dora")
+    one_alert(subscribers, "dora")
     until("carl's transactions to be applied", ALERT_SECONDS, lambda: applied(stack, "carl") == USUAL)
     assert subscribers.alerts_of("carl") == ([], [])
 
 
-def test_the_bad_record_lies_in_quarantine_as_it_came(stack):
+def test_the_bad_record_is_in_quarantine_unchanged(stack):
     message, = stack.messages(stack.outputs["QuarantineQueueUrl"])
     user, payload = bad("carl")
     assert (message["reason"], message["partitionKey"]) == ("not-json", user)
@@ -69,7 +69,7 @@ def test_the_bad_record_lies_in_quarantine_as_it_came(stack):
     assert (message["sequenceNumber"], message["shardId"]) == bad_record(stack, payload)
 
 
-def test_the_state_table_holds_each_user_with_what_it_has_seen(stack):
+def test_the_state_table_holds_every_user_with_its_transactions(stack):
     states = stack.items("StateTableName")
     assert {user: int(state["count"]) for user, state in states.items()} == COUNTS
     usual_amounts = [json.loads(data)["amount"] for _, data in usual("carl")]
@@ -92,7 +92,7 @@ def test_the_metric_counts_every_alert_once(stack):
     assert until("AnomalyCount", ALERT_SECONDS, stack.anomaly_count) == len(stack.items("LedgerTableName"))
 
 
-def test_more_anomalies_than_the_alarm_bears_set_it_off_to_the_topic(stack, subscribers):
+def test_anomalies_beyond_the_alarms_threshold_notify_the_topic(stack, subscribers):
     alarm = stack.resources()["AnomalyAlarm"]
     until(alarm, ALARM_SECONDS, lambda: alarm in subscribers.endpoint.alarms())
 
@@ -103,7 +103,7 @@ def applied(stack, user):
 
 
 def bad_record(stack, payload):
-    """Where in the stream the payload is."""
+    """The sequence number and the shard of the payload's record."""
     shards = stack.records().items()
     return next((r["SequenceNumber"], shard) for shard, records in shards for r in records if r["Data"].decode() == payload)
 

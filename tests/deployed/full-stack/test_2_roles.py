@@ -1,4 +1,4 @@
-"""Each function's role was enough for the tests before this one. Here: it is no wider."""
+"""Each function's role was sufficient for the tests before this one. These tests show that it permits nothing else."""
 
 from botocore.exceptions import ClientError
 
@@ -19,7 +19,7 @@ def calls_outside_of_the_detector(out):
         "read failed records": ("s3", "get_object", {"Bucket": out["FailureBucketName"], "Key": "x"}),
         "write the archive": ("s3", "put_object", {"Bucket": out["ArchiveBucketName"], "Key": "x", "Body": b"x"}),
         "count anomalies": ("cloudwatch", "put_metric_data", datum("AnomalyDetection")),
-        "give itself more": ("iam", "list_roles", {}),
+        "read roles": ("iam", "list_roles", {}),
     }
 
 
@@ -43,7 +43,7 @@ def datum(namespace):
 
 
 def credentials_of(stack, logical_id):
-    """Credentials of a role. AWS would refuse them, since the role trusts Lambda alone; the emulator does not ask for trust."""
+    """Credentials of a role. AWS would refuse them, because the role trusts only Lambda; the emulator does not check trust."""
     arn = stack.client("iam").get_role(RoleName=stack.resources()[logical_id])["Role"]["Arn"]
     found = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="full-stack")["Credentials"]
     return {
@@ -53,7 +53,7 @@ def credentials_of(stack, logical_id):
 
 
 def denied(stack, keys, service, operation, arguments):
-    """Whether the call is refused for want of permission, and not for another reason."""
+    """Whether the call is refused for lack of permission, and not for another reason."""
     try:
         getattr(stack.client(service, **keys), operation)(**arguments)
     except ClientError as error:
@@ -74,11 +74,11 @@ def test_the_alerter_may_do_nothing_else(stack):
     assert not_denied(stack, "AlerterRole", calls_outside_of_the_alerter(stack.outputs)) == []
 
 
-def test_what_a_role_grants_is_not_denied(stack):
-    """Without this the two tests above would also pass with credentials that are good for nothing."""
+def test_the_calls_that_a_role_grants_are_not_denied(stack):
+    """Without this, the two tests above would also pass with useless credentials."""
     client = stack.client("dynamodb", **credentials_of(stack, "DetectorRole"))
     table = stack.outputs["StateTableName"]
-    answer = client.batch_get_item(RequestItems={table: {"Keys": [{"userId": {"S": "anna"}}]}})
-    assert len(answer["Responses"][table]) == 1
+    response = client.batch_get_item(RequestItems={table: {"Keys": [{"userId": {"S": "anna"}}]}})
+    assert len(response["Responses"][table]) == 1
     sqs = stack.client("sqs", **credentials_of(stack, "AlerterRole"))
     assert sqs.get_queue_attributes(QueueUrl=stack.outputs["AnomalyQueueUrl"], AttributeNames=["QueueArn"])["Attributes"]

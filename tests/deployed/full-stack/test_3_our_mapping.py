@@ -1,6 +1,6 @@
-"""The deployed detector behind a mapping that keeps Lambda's contract: the emulator's own ignores what a function reports.
+"""The deployed detector behind a mapping that keeps Lambda's contract: the emulator's own ignores the failures that a function reports.
 
-`sigma deliver` takes the settings of the deployed mapping, starts at the oldest record, and so delivers all that is in the stream.
+`sigma deliver` takes the settings of the deployed mapping, starts at the oldest record, and so delivers every record in the stream.
 """
 
 import base64
@@ -13,9 +13,9 @@ import pytest
 from local import until
 from transactions import USUAL, bad, usual
 
-# Seconds for one answer of the deployed function, a cold start included.
-ANSWER_SECONDS = 60
-# More than the function is called while a permission is taken away, so that nothing is given up.
+# Seconds for one response of the deployed function, including a cold start.
+RESPONSE_SECONDS = 60
+# More than the calls of the function while a permission is revoked, so that nothing is discarded.
 RETRIES_ENOUGH = 10_000
 
 
@@ -51,7 +51,7 @@ def blocked_shards(stack):
 
 @contextmanager
 def quarantine_refused(stack):
-    """Takes the detector's permission to send to quarantine away, for a while."""
+    """Temporarily revokes the detector's permission to send to quarantine."""
     iam, role = stack.client("iam"), stack.resources()["DetectorRole"]
     policy = {"RoleName": role, "PolicyName": "Detector"}
     document = iam.get_role_policy(**policy)["PolicyDocument"]
@@ -66,7 +66,7 @@ def quarantine_refused(stack):
 
 @contextmanager
 def misconfigured(stack):
-    """Gives the detector a rule that it refuses to start with, for a while."""
+    """Temporarily gives the detector a rule that it refuses to start with."""
     variables = stack.environment_of("DetectorFunctionName")
     stack.configure("DetectorFunctionName", variables | {"SIGMAS": "many"})
     try:
@@ -76,7 +76,7 @@ def misconfigured(stack):
 
 
 def batches(folder):
-    """What was given up: each batch's metadata and the records of its payload."""
+    """The discarded batches: the metadata of each, and the records of its payload."""
     found = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     return [(batch, [record["kinesis"] for record in json.loads(batch["payload"])["Records"]]) for batch in found]
 
@@ -85,22 +85,22 @@ def sequence_numbers(records):
     return [record.get("sequenceNumber", record.get("SequenceNumber")) for record in records]
 
 
-def test_a_stream_that_is_delivered_again_changes_nothing(stack, subscribers, deliver):
+def test_a_redelivered_stream_changes_nothing(stack, subscribers, deliver):
     before = (versions(stack), stack.items("LedgerTableName"), len(subscribers.documents()))
     assert len(before[1]) == before[2]
     delivered = deliver()
     assert delivered["records_done"] == len(records(stack))
     assert (delivered["partial_failures"], delivered["function_errors"], delivered["records_open"]) == (0, 0, 0)
-    until("the anomaly queue to be empty", ANSWER_SECONDS, stack.is_drained)
+    until("the anomaly queue to be empty", RESPONSE_SECONDS, stack.is_drained)
     assert (versions(stack), stack.items("LedgerTableName"), len(subscribers.documents())) == before
 
 
-def test_a_lost_state_makes_the_same_alerts_again_and_the_ledger_suppresses_them(stack, subscribers, deliver):
+def test_a_lost_state_raises_the_same_alerts_again_and_the_ledger_suppresses_them(stack, subscribers, deliver):
     before, since_ms = (stack.items("LedgerTableName"), len(subscribers.documents())), now_ms()
     forget_states(stack)
     assert deliver()["records_open"] == 0
     suppressed = ("AlerterLogGroupName", since_ms, '"AlertsSuppressed":')
-    until("suppressed alerts", ANSWER_SECONDS, lambda: stack.log_lines(*suppressed) and stack.is_drained())
+    until("suppressed alerts", RESPONSE_SECONDS, lambda: stack.log_lines(*suppressed) and stack.is_drained())
     assert (stack.items("LedgerTableName"), len(subscribers.documents())) == before
 
 
@@ -112,7 +112,7 @@ def forget_states(stack):
     stack.configure("DetectorFunctionName", stack.environment_of("DetectorFunctionName"))
 
 
-def test_a_record_that_quarantine_refuses_is_reported_and_only_from_it_on_comes_again(stack, deliver, tmp_path):
+def test_a_record_that_quarantine_refuses_is_reported_and_only_the_records_from_it_on_are_redelivered(stack, deliver, tmp_path):
     stack.messages(stack.outputs["QuarantineQueueUrl"])
     good = usual("emil")
     stack.put(*good[:8], bad("emil"), *good[8:])
@@ -126,15 +126,15 @@ def test_a_record_that_quarantine_refuses_is_reported_and_only_from_it_on_comes_
     assert stack.messages(stack.outputs["QuarantineQueueUrl"]) == []
 
 
-def test_the_records_beside_it_were_applied(stack):
+def test_the_other_records_of_its_user_were_applied(stack):
     assert int(stack.items("StateTableName")["emil"]["count"]) == USUAL
 
 
-def test_it_drains_once_quarantine_takes_it(stack, mapping, sigma_running):
+def test_the_stream_drains_once_quarantine_accepts_the_record(stack, mapping, sigma_running):
     before, refused = versions(stack), ("DetectorLogGroupName", now_ms(), '"QuarantineFailed":')
     with quarantine_refused(stack):
         delivery = sigma_running("deliver", "--mapping", mapping, "--json", "--retries", RETRIES_ENOUGH)
-        until("a reported failure", ANSWER_SECONDS, lambda: delivery.runs() and stack.log_lines(*refused))
+        until("a reported failure", RESPONSE_SECONDS, lambda: delivery.is_running() and stack.log_lines(*refused))
     delivered = delivery.result()
     assert (delivered["discarded"], delivered["records_open"]) == (0, 0)
     assert delivered["records_done"] == len(records(stack))
@@ -157,7 +157,7 @@ def test_a_function_that_does_not_start_is_bisected_down_to_single_records_and_t
 
 
 def assert_whole_records(folder, expected):
-    """Each was given up alone, and as it was put."""
+    """Asserts that each record was discarded alone and unchanged."""
     data = {}
     for batch, payload in batches(folder):
         assert (len(payload), batch["requestContext"]["condition"]) == (1, "RetryAttemptsExhausted")

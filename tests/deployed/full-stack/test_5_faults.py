@@ -1,4 +1,4 @@
-"""Calls of the deployed functions fail in every way while transactions flow. Afterwards nothing tells that they did."""
+"""Calls of the deployed functions fail in every way while transactions flow. Afterwards the result is the same as without faults."""
 
 import base64
 import itertools
@@ -11,19 +11,19 @@ from transactions import bad, wave
 
 USERS = ["fanny", "felix", "flora", "franz", "frida", "fritz"]
 WAVES = 5
-# Polls without a record, five a second, after which the delivery ends: longer than it takes to put a wave.
+# Polls without a record, five a second, after which the delivery ends: longer than putting a wave takes.
 IDLE_POLLS = 25
-# Seconds for a wave to be applied, and for everything to be alerted: a message that failed comes again after 18.
+# Seconds for a wave to be applied, and for everything to be alerted: a message that failed is redelivered after 18.
 APPLIED_SECONDS, ALERTED_SECONDS = 120, 240
-# A claim in the ledger; its other calls tell it that an alert is published or completed.
-CLAIM, NOTE = "contains(UpdateExpression, 'if_not_exists')", "!contains(UpdateExpression, 'if_not_exists')"
-# What refuses a call, delays it, or lets it take effect and loses the answer.
+# A claim in the ledger; its other calls mark an alert as published or completed.
+CLAIM, MARK = "contains(UpdateExpression, 'if_not_exists')", "!contains(UpdateExpression, 'if_not_exists')"
+# Faults that refuse a call; any fault: refuse it, delay it, or let it take effect and lose the response.
 REFUSED = ("throttled", "failed", "reset")
-ANY = (*REFUSED, "slow", "unanswered")
+ANY = (*REFUSED, "slow", "response lost")
 
 
 def inject(faults, number):
-    """What happens from this wave on. Not here: answers of SNS and CloudWatch that get lost, which nobody can make up for."""
+    """Adds the faults from this wave on. Lost responses of SNS and CloudWatch are left out: nobody can repair those."""
     faults.add("dynamodb", "PutItem", *ANY)
     if number == 0:
         faults.add("dynamodb", "BatchGetItem", *ANY)
@@ -33,14 +33,14 @@ def inject(faults, number):
     faults.add("sns", "PublishBatch", *REFUSED, "slow")
     faults.add("cloudwatch", "PutMetricData", *REFUSED, "slow")
     if number == 1:
-        # Two, since a third could make the function give up a call, and then an alert is published that the ledger does not know.
-        faults.add("dynamodb", "UpdateItem", "reset", "unanswered", body=NOTE)
+        # Two, because a third could exhaust the call's attempts, and then an alert is published that the ledger does not know.
+        faults.add("dynamodb", "UpdateItem", "reset", "response lost", body=MARK)
         faults.add("dynamodb", "PutItem", "too late")
         faults.add("sqs", "SendMessageBatch", "too late")
 
 
 def records_of(number):
-    """A wave of every user, mixed, with two bad records."""
+    """A wave of every user, interleaved, with two bad records."""
     waves = [wave(user, number, anomaly=number > 0) for user in USERS]
     mixed = [record for records in itertools.zip_longest(*waves) for record in records if record]
     return [bad("fanny"), *mixed, bad(USERS[number])]
@@ -53,7 +53,7 @@ def states(stack):
 
 
 class Flow:
-    """The waves, each put when the one before is applied, and what came of them."""
+    """The waves, each put once the one before is applied, and their results."""
 
     def __init__(self, stack, subscribers, faults, delivery):
         self.counted_before, self.known_before = stack.anomaly_count(), set(stack.items("LedgerTableName"))
@@ -63,7 +63,7 @@ class Flow:
             inject(faults, number)
             stack.put(*records_of(number))
             self.reference = Reference(stack, USERS)
-            until(f"wave {number}", APPLIED_SECONDS, lambda: delivery.runs() and states(stack) == self.reference.states)
+            until(f"wave {number}", APPLIED_SECONDS, lambda: delivery.is_running() and states(stack) == self.reference.states)
         self.delivered = delivery.result()
         until("all faults to be injected", ALERTED_SECONDS, faults.are_spent)
         self.injected = faults.injected()
@@ -87,7 +87,7 @@ def test_every_service_failed_in_every_way(flow):
     }
 
 
-def test_batches_failed_and_came_again_and_none_was_discarded(flow):
+def test_batches_failed_and_were_redelivered_and_none_was_discarded(flow):
     assert flow.delivered["partial_failures"] > 0
     assert (flow.delivered["function_errors"], flow.delivered["discarded"], flow.delivered["records_open"]) == (0, 0, 0)
 
@@ -96,7 +96,7 @@ def test_the_reference_has_every_anomaly_that_was_sent(flow):
     assert {user: len(ids) for user, ids in flow.reference.anomalies.items()} == dict.fromkeys(USERS, WAVES - 1)
 
 
-def test_every_state_is_that_of_a_plain_fold_to_the_byte(flow, stack):
+def test_every_state_equals_a_plain_fold_byte_for_byte(flow, stack):
     assert states(stack) == flow.reference.states
 
 
@@ -113,7 +113,7 @@ def test_every_anomaly_was_published_once_and_nothing_else(flow, subscribers):
     assert sorted(at_queue) == sorted(at_endpoint) == sorted(flow.reference.ids())
 
 
-def test_the_ledger_has_every_anomaly_as_completed_and_nothing_else(flow, stack):
+def test_the_ledger_holds_every_anomaly_as_completed_and_nothing_else(flow, stack):
     ledger = {id: alert["status"] for id, alert in stack.items("LedgerTableName").items() if id not in flow.known_before}
     assert ledger == dict.fromkeys(flow.reference.ids(), "completed")
 
@@ -122,7 +122,7 @@ def test_the_metric_counts_every_anomaly_once(flow, stack):
     assert stack.anomaly_count() - flow.counted_before == len(flow.reference.ids())
 
 
-def test_every_bad_record_is_in_quarantine_as_it_came(flow, stack):
+def test_every_bad_record_is_in_quarantine_unchanged(flow, stack):
     messages = stack.messages(stack.outputs["QuarantineQueueUrl"])
     ours = [message for message in messages if message["partitionKey"] in USERS]
     found = {message["sequenceNumber"]: base64.b64decode(message["payload"]) for message in ours}

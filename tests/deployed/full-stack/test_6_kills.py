@@ -1,7 +1,7 @@
-"""Function processes are killed in the middle of a batch, and answers get lost that nobody can ask for again.
+"""Function processes are killed in the middle of a batch, and responses are lost that nobody can request again.
 
-Each user here has one anomaly. One that SNS has taken and that a killed or unanswered alerter could not note is published twice:
-that is promised too, and shown.
+Each user here has one anomaly. If SNS has accepted it but the alerter was killed, or lost the response, before it could record that,
+the alert is published twice: that is promised too, and shown.
 """
 
 import pytest
@@ -10,14 +10,14 @@ from local import until
 from reference import Reference
 from transactions import with_anomaly
 
-# Seconds for a call to be held, and for an alert to be completed: one that an alerter left behind comes again after 18.
+# Seconds for a call to be held, and for an alert to be completed: one that an alerter left behind is redelivered after 18.
 HELD_SECONDS, COMPLETED_SECONDS = 60, 120
-# The write that commits an anomaly, and the one that clears it when it is sent.
+# The write that commits an anomaly, and the one that clears it once it is sent.
 COMMIT, CLEAR = "Item.outbox", "Item.userId && !(Item.outbox)"
 
 
 class Case:
-    """One user's transactions, put after everything before them has come out."""
+    """One user's transactions, put once all earlier anomalies have been alerted."""
 
     def __init__(self, stack, subscribers, faults, user):
         until("the anomaly queue to be empty", COMPLETED_SECONDS, stack.is_drained)
@@ -30,11 +30,11 @@ class Case:
         self.id, = self.reference.ids()
 
     def hold(self, service, operation, body=None):
-        """Such calls will be held, and never take effect."""
+        """Holds such calls from now on; they never take effect."""
         self.faults.add(service, operation, "held", body=body)
 
     def until_held(self):
-        """Returns while the caller waits for an answer, which it does for eight seconds, its repetitions included."""
+        """Returns while the caller waits for a response, which it does for eight seconds, including its retries."""
         until("the call to be held", HELD_SECONDS, self.faults.are_spent)
 
     def kill(self, output):
@@ -54,7 +54,7 @@ class Case:
         return is_completed and min(len(at_queue), len(at_endpoint)) >= published
 
     def assert_settles(self, published, counted):
-        """The state becomes that of a plain fold, and this alert comes out so often and no other does."""
+        """Asserts that the state becomes that of a plain fold, and that this alert is published `published` times and no other is."""
         until("the alert to be completed", COMPLETED_SECONDS, lambda: self.is_settled(published))
         assert self.item()["state"] == self.reference.states[self.user]
         assert "outbox" not in self.item()
@@ -70,7 +70,7 @@ def case(stack, subscribers, faults):
 
 @pytest.fixture
 def start(mapping, sigma_running):
-    """Starts to deliver the stream from its oldest record on."""
+    """Starts delivering the stream from its oldest record."""
     return lambda: sigma_running("deliver", "--mapping", mapping, "--json")
 
 
@@ -113,7 +113,7 @@ def test_a_detector_that_dies_after_sending_sends_again_and_the_ledger_suppresse
     peter.assert_settles(published=1, counted=1)
 
 
-def test_an_alerter_that_dies_before_it_publishes_loses_nothing(case, start):
+def test_an_alerter_that_dies_before_publishing_loses_nothing(case, start):
     petra = case("petra")
     petra.hold("sns", "PublishBatch")
     delivery = start()
@@ -124,7 +124,7 @@ def test_an_alerter_that_dies_before_it_publishes_loses_nothing(case, start):
     petra.assert_settles(published=1, counted=1)
 
 
-def test_an_alerter_that_dies_after_it_published_publishes_once_more_and_counts_once(case, start):
+def test_an_alerter_that_dies_after_publishing_publishes_twice_and_counts_once(case, start):
     pia = case("pia")
     pia.hold("cloudwatch", "PutMetricData")
     delivery = start()
@@ -135,15 +135,15 @@ def test_an_alerter_that_dies_after_it_published_publishes_once_more_and_counts_
     pia.assert_settles(published=2, counted=1)
 
 
-def test_an_answer_of_sns_that_gets_lost_publishes_once_more_and_counts_once(case, start):
+def test_a_lost_response_of_sns_publishes_twice_and_counts_once(case, start):
     pius = case("pius")
-    pius.faults.add("sns", "PublishBatch", "unanswered")
+    pius.faults.add("sns", "PublishBatch", "response lost")
     assert_delivered(start(), deaths=0)
     pius.assert_settles(published=2, counted=1)
 
 
-def test_an_answer_of_cloudwatch_that_gets_lost_publishes_once_and_counts_once_more(case, start):
+def test_a_lost_response_of_cloudwatch_publishes_once_and_counts_twice(case, start):
     pola = case("pola")
-    pola.faults.add("cloudwatch", "PutMetricData", "unanswered")
+    pola.faults.add("cloudwatch", "PutMetricData", "response lost")
     assert_delivered(start(), deaths=0)
     pola.assert_settles(published=1, counted=2)

@@ -16,20 +16,20 @@ def test_a_changed_parameter_updates_the_stack_in_place(stack):
 
 
 def test_sam_delete_leaves_nothing_behind(stack):
-    assert all(left(stack).values())
+    assert all(remaining(stack).values())
     stack.client("s3").put_object(Bucket=stack.outputs["FailureBucketName"], Key="failed", Body=b"{}")
     empty(stack, "FailureBucketName")
     empty(stack, "ArchiveBucketName")
     stack.delete()
     with pytest.raises(ClientError, match="does not exist"):
         stack.description()
-    assert {kind: found for kind, found in left(stack).items() if found} == {}
+    assert {kind: found for kind, found in remaining(stack).items() if found} == {}
     key = stack.client("kms").describe_key(KeyId=stack.outputs["KeyArn"])["KeyMetadata"]
     assert key["KeyState"] == "PendingDeletion"
 
 
 def empty(stack, output):
-    """Every version of every object, as the README says."""
+    """Deletes every version of every object, as the README says."""
     bucket, s3 = stack.outputs[output], stack.client("s3")
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
     entries = [entry for page in pages for entry in page.get("Versions", []) + page.get("DeleteMarkers", [])]
@@ -37,8 +37,8 @@ def empty(stack, output):
         s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
 
 
-def left(stack):
-    """What the account still has of the stack; its names start with the stack's."""
+def remaining(stack):
+    """The stack's resources that the account still has; their names start with the stack's name."""
     client = stack.client
     return {
         "functions": [function["FunctionName"] for function in client("lambda").list_functions()["Functions"]],

@@ -1,12 +1,12 @@
-"""Transactions whose verdicts are known: usual amounts of one user, then, if wanted, one that is twenty times the usual."""
+"""Transactions whose verdicts are known: usual amounts of one user, and optionally an amount that is twenty times as large."""
 
 import json
 import time
 
-# Enough for the adaptive rule to judge: it does so from nine.
+# Enough for the adaptive rule to judge, which it does from nine on.
 USUAL = 16
 UNUSUAL_AMOUNT = 912.0
-# In one wave of a user.
+# Transactions in one wave of a user.
 WAVE = 9
 
 
@@ -25,13 +25,13 @@ def usual(user, count=USUAL, first=0):
 
 
 def with_anomaly(user):
-    """Usual ones, then the one that alerts."""
+    """Usual transactions, then one that alerts."""
     return [*usual(user), transaction(user, USUAL, UNUSUAL_AMOUNT, int(time.time() * 1000))]
 
 
 def wave(user, number, anomaly):
-    """Some usual ones of a user who sends wave after wave; two of them, and the anomaly if one is wanted, are sent again by a
-    producer that got no answer. Nine are needed for a verdict, so the first wave cannot have an anomaly.
+    """Usual transactions of a user who sends wave after wave. Two of them, and the anomaly if there is one, are sent twice, as by a
+    producer that got no response. A verdict needs nine, so the first wave cannot have an anomaly.
     """
     now_ms, records = int(time.time() * 1000), usual(user, WAVE, number * WAVE)
     middle = WAVE // 2
@@ -40,5 +40,5 @@ def wave(user, number, anomaly):
 
 
 def bad(user):
-    """A record that no decoder takes, under the user's partition key: it travels among that user's."""
-    return user, "{ this is no JSON"
+    """A record that no decoder accepts, under the user's partition key, so that it is among that user's records."""
+    return user, "{ this is not JSON"

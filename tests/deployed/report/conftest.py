@@ -1,4 +1,4 @@
-"""A replay with hostile names, and a browser that notes whatever goes wrong."""
+"""A backtest with hostile names, and a browser that records every error."""
 
 import collections
 import json
@@ -12,9 +12,9 @@ from playwright.sync_api import sync_playwright
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TARGET = ROOT / "target" / "report"
 SIGMA = ROOT / "target" / "debug" / "sigma"
-# Closes every element that it could stand in, and says so if it is ever taken for markup.
+# Closes every element that it could be in, and triggers a dialog if it is ever interpreted as markup.
 HOSTILE = """</script></style></title><img src=x onerror="alert(1)">' onfocus='alert(2)' autofocus \u202e<b>"""
-# A week: at these rates a user has few transactions in five minutes.
+# A window of a week: at these rates a user has few transactions in five minutes.
 RULES = ["--rule", "adaptive", "--rule", "plain", "--rule", "tumbling", "--window-seconds", "604800"]
 
 
@@ -23,7 +23,7 @@ def sigma(*arguments):
 
 
 def rename_busy(source, target):
-    """A busy user, whose transactions are drawn, gets the hostile name."""
+    """Gives the hostile name to a busy user, whose transactions are drawn."""
     records = [json.loads(line) for line in source.read_text().splitlines()]
     busy, _ = collections.Counter(record["userId"] for record in records).most_common(4)[-1]
     renamed = [record | {"userId": HOSTILE} if record["userId"] == busy else record for record in records]
@@ -31,7 +31,7 @@ def rename_busy(source, target):
 
 
 @pytest.fixture(scope="session")
-def replayed():
+def backtest():
     """The page's address and the summary that it was drawn from."""
     TARGET.mkdir(parents=True, exist_ok=True)
     generated, renamed = TARGET / "generated.jsonl", TARGET / "transactions.jsonl"
@@ -54,12 +54,12 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, replayed):
-    """Opens the page with what a context may be given; at the end nothing has complained and nothing was fetched."""
-    address, _ = replayed
+def open_page(browser, backtest):
+    """Opens the page in a context with these settings. At the end asserts that there was no error and no request."""
+    address, _ = backtest
     complaints, contexts = [], []
 
-    def open_page(**settings):
+    def open_with(**settings):
         context = browser.new_context(offline=True, **settings)
         contexts.append(context)
         page = context.new_page()
@@ -70,7 +70,7 @@ def opened(browser, replayed):
         page.goto(address)
         return page
 
-    yield open_page
+    yield open_with
     for context in contexts:
         context.close()
     assert complaints == []

@@ -1,4 +1,4 @@
-"""What a reader of the report can see and reach."""
+"""The report as a reader sees and operates it."""
 
 import re
 
@@ -19,9 +19,9 @@ def choose(page, number):
     page.locator(f"label[for=rule-{number}]").click()
 
 
-def test_every_value_of_the_summary_is_drawn_and_in_a_table(opened, replayed):
-    _, summary = replayed
-    page = opened(viewport=DESKTOP)
+def test_every_value_of_the_summary_is_drawn_and_in_a_table(open_page, backtest):
+    _, summary = backtest
+    page = open_page(viewport=DESKTOP)
     rules = summary["rules"]
     assert len(rules) == 3
     for number, rule in enumerate(rules):
@@ -40,8 +40,8 @@ def test_every_value_of_the_summary_is_drawn_and_in_a_table(opened, replayed):
     assert marks(page, "precision-by-recall") == len(defined) > 10
 
 
-def test_marks_have_an_extent_and_stand_inside_their_chart(opened):
-    page = opened(viewport=DESKTOP)
+def test_marks_have_an_extent_and_are_inside_their_chart(open_page):
+    page = open_page(viewport=DESKTOP)
     outside = page.evaluate(
         """() => [...document.querySelectorAll(".panel-0 .plot, .grid .plot")].filter((plot) => {
             const frame = plot.getBoundingClientRect();
@@ -55,8 +55,8 @@ def test_marks_have_an_extent_and_stand_inside_their_chart(opened):
     assert outside == []
 
 
-def test_a_hostile_name_is_shown_as_it_is_written(opened):
-    page = opened(viewport=DESKTOP)
+def test_a_hostile_name_is_shown_verbatim(open_page):
+    page = open_page(viewport=DESKTOP)
     names = page.locator(".panel-0 figure h3 bdi").all_text_contents()
     assert HOSTILE in names
     assert page.locator("img, b, iframe, link").count() == 0
@@ -64,8 +64,8 @@ def test_a_hostile_name_is_shown_as_it_is_written(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast_in_light_and_dark(opened, scheme):
-    page = opened(viewport=DESKTOP, color_scheme=scheme)
+def test_text_has_contrast_in_light_and_dark(open_page, scheme):
+    page = open_page(viewport=DESKTOP, color_scheme=scheme)
     colours = page.evaluate(
         """() => ["body", ".lead", ".tiles dt", ".axis", ".choice label", "summary"].map((selector) => {
             const element = document.querySelector(selector);
@@ -93,9 +93,9 @@ def contrast(one, other):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_needs_no_scrolling_sideways(opened, replayed, scheme):
-    _, summary = replayed
-    page = opened(viewport=PHONE, color_scheme=scheme, has_touch=True, is_mobile=True)
+def test_a_phone_needs_no_horizontal_scrolling(open_page, backtest, scheme):
+    _, summary = backtest
+    page = open_page(viewport=PHONE, color_scheme=scheme, has_touch=True, is_mobile=True)
     for number in range(len(summary["rules"])):
         choose(page, number)
         page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
@@ -105,8 +105,8 @@ def test_a_phone_needs_no_scrolling_sideways(opened, replayed, scheme):
     page.screenshot(path=TARGET / f"phone-{scheme}.png", full_page=True)
 
 
-def test_ticks_do_not_overlap_on_a_phone(opened):
-    page = opened(viewport=PHONE)
+def test_ticks_do_not_overlap_on_a_phone(open_page):
+    page = open_page(viewport=PHONE)
     overlapping = page.evaluate(
         """() => [...document.querySelectorAll(".ticks-x")].filter((axis) => {
             const boxes = [...axis.children].map((tick) => tick.getBoundingClientRect()).filter((box) => box.width > 0);
@@ -116,8 +116,8 @@ def test_ticks_do_not_overlap_on_a_phone(opened):
     assert overlapping == []
 
 
-def test_the_tabulator_reaches_everything_and_the_arrows_step_through_a_chart(opened):
-    page = opened(viewport=DESKTOP)
+def test_the_tab_key_reaches_everything_and_the_arrow_keys_step_through_a_chart(open_page):
+    page = open_page(viewport=DESKTOP)
     reached = set()
     for _ in range(80):
         page.keyboard.press("Tab")
@@ -133,8 +133,8 @@ def test_the_tabulator_reaches_everything_and_the_arrows_step_through_a_chart(op
     assert not tip.is_visible()
 
 
-def test_the_arrows_choose_a_rule(opened):
-    page = opened(viewport=DESKTOP)
+def test_the_arrow_keys_choose_a_rule(open_page):
+    page = open_page(viewport=DESKTOP)
     visible = lambda: [page.locator(f".panel-{number}").is_visible() for number in range(3)]
     assert visible() == [True, False, False]
     page.locator("#rule-0").focus()
@@ -142,8 +142,8 @@ def test_the_arrows_choose_a_rule(opened):
     assert visible() == [False, True, False]
 
 
-def test_values_show_on_hover(opened):
-    page = opened(viewport=DESKTOP)
+def test_values_show_on_hover(open_page):
+    page = open_page(viewport=DESKTOP)
     for chart in ["timeline-0", "scores-0", "series-0-0", "alerts-by-sigmas", "precision-by-recall"]:
         mark = page.locator(f"#{chart} .mark").nth(2)
         mark.scroll_into_view_if_needed()
@@ -155,14 +155,14 @@ def test_values_show_on_hover(opened):
         assert all(cell in page.locator("#tip").inner_text() for cell in cells), chart
 
 
-def test_the_charts_and_tables_are_there_without_scripts(opened):
-    page = opened(viewport=DESKTOP, java_script_enabled=False)
+def test_the_charts_and_tables_are_there_without_scripts(open_page):
+    page = open_page(viewport=DESKTOP, java_script_enabled=False)
     assert page.locator(".panel-0 .plot").first.is_visible()
     page.locator("#timeline-0 summary").click()
     assert page.locator("#timeline-0 tbody tr").first.is_visible()
 
 
-def test_a_picture_for_the_readme(opened):
-    page = opened(viewport={"width": 1200, "height": 2470}, device_scale_factor=0.75)
+def test_a_picture_for_the_readme(open_page):
+    page = open_page(viewport={"width": 1200, "height": 2470}, device_scale_factor=0.75)
     page.screenshot(path=TARGET / "report.png")
     assert (TARGET / "report.png").stat().st_size < 300_000

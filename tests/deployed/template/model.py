@@ -1,4 +1,4 @@
-"""template.yaml, the code that it deploys, and the template that CloudFormation would make of it."""
+"""template.yaml, the code that it deploys, and the resources that CloudFormation would create from it."""
 
 import copy
 import functools
@@ -11,14 +11,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / "template.yaml"
 
-# The translator asks for a region, and for nothing else of AWS.
+# The translator needs a region, and nothing else from AWS.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from samcli.yamlhelper import yaml_parse  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 
 NO_VALUE = object()
-# Every way to choose the key; the ARN is anybody's.
+# Every way to choose the key; the ARN is arbitrary.
 KEYS = ["create", "aws-managed", "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"]
 
 
@@ -31,13 +31,13 @@ class NoManagedPolicies:
 
 @functools.cache
 def template():
-    """As written, short intrinsics as long ones."""
+    """The template as written, with the short forms of intrinsics expanded."""
     return yaml_parse(TEMPLATE.read_text())
 
 
 @functools.cache
 def transformed():
-    """After the SAM transform, every intrinsic still in place."""
+    """The template after the SAM transform, with every intrinsic still in place."""
     document = copy.deepcopy(template())
     del document["Transform"]
     for function in of_type(document, "AWS::Serverless::Function").values():
@@ -46,7 +46,7 @@ def transformed():
 
 
 def deployed(**parameters):
-    """After transform, conditions, mappings and parameters: what CloudFormation would create."""
+    """The resources that CloudFormation would create: transform, conditions, mappings and parameters are applied."""
     return {
         name: resolve(resource, values(parameters))
         for name, resource in transformed()["Resources"].items()
@@ -61,7 +61,7 @@ def values(parameters):
 
 
 def resolve(node, parameters):
-    """Replaces what is known before anything exists; Ref and Fn::GetAtt of resources stay."""
+    """Replaces every intrinsic that can be resolved before a resource exists; Ref and Fn::GetAtt of resources stay."""
     if isinstance(node, list):
         return [item for item in (resolve(item, parameters) for item in node) if item is not NO_VALUE]
     if not isinstance(node, dict):
@@ -80,7 +80,7 @@ def resolve(node, parameters):
 
 
 def holds(condition, parameters):
-    """Whether a condition, by name or written out, is true."""
+    """Whether a condition, given by name or in full, is true."""
     if isinstance(condition, str):
         return holds(template()["Conditions"][condition], parameters)
     [(function, operands)] = condition.items()
@@ -96,7 +96,7 @@ def find_in_map(name, top, second):
 
 
 def of_type(document, kind):
-    """The resources of a type by their logical id; of a template or of what deployed() answers."""
+    """The resources of a type by their logical id; of a template or of the result of deployed()."""
     resources = document.get("Resources", document)
     return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
 
@@ -107,12 +107,12 @@ def properties(document, kind):
 
 
 def environment(function):
-    """A function's environment variables, intrinsics in place."""
+    """A function's environment variables, with intrinsics in place."""
     return transformed()["Resources"][logical_id(function)]["Properties"]["Environment"]["Variables"]
 
 
 def logical_id(function):
-    """The function in functions/<name> has this logical id."""
+    """The logical id of the function in functions/<name>."""
     return f"{function.capitalize()}Function"
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong without anybody looking has an alarm, and the alarm reaches somebody."""
+"""Every failure that nobody would notice has an alarm, and every alarm notifies somebody."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def alarms():
 
 
 def alarm_on(metric, dimension, resource):
-    """The one alarm on a metric of a resource."""
+    """The only alarm on a metric of a resource."""
     dimensions = [{"Name": dimension, "Value": resource}]
     found = [a for a in alarms().values() if a.get("MetricName") == metric and a["Dimensions"] == dimensions]
     assert len(found) == 1, (metric, resource)
@@ -31,7 +31,7 @@ def mappings(source_type):
     return {name: mapping for name, mapping in found if mapping["EventSourceArn"]["Fn::GetAtt"][0] in sources}
 
 
-def test_every_queue_where_messages_end_has_an_alarm_on_its_first_message():
+def test_every_queue_where_messages_end_up_has_an_alarm_on_its_first_message():
     quarantine = model.environment("detector")["QUARANTINE_QUEUE_URL"]["Ref"]
     assert dead_letter_queues()
     for queue in [*dead_letter_queues(), quarantine]:
@@ -53,7 +53,7 @@ def test_every_stream_that_is_read_has_an_alarm_on_its_iterator_age_and_on_its_f
     for name, mapping in mappings("AWS::Kinesis::Stream").items():
         alarm_on("IteratorAge", "FunctionName", mapping["FunctionName"])
         alarm_on("OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", {"Ref": name})
-        assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}  # Without it there is no such metric.
+        assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}  # Without this there is no such metric.
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
@@ -73,14 +73,14 @@ def test_every_alarm_goes_to_the_topic_and_is_quiet_without_traffic():
         assert alarm["TreatMissingData"] == "notBreaching", name
 
 
-def test_the_anomaly_alarm_is_the_recipes():
+def test_the_anomaly_alarm_is_that_of_the_flink_baseline():
     alarm = alarm_on("AnomalyCount", "Source", model.values({})["MetricSource"])
     assert alarm["Namespace"] == model.values({})["MetricNamespace"]
     assert (alarm["Statistic"], alarm["Period"], alarm["Threshold"]) == ("Sum", 300, 1)
     assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
 
 
-def test_the_band_alarm_watches_the_metric_that_its_detector_learns():
+def test_the_band_alarm_watches_the_metric_that_its_detector_is_trained_on():
     [detector] = model.properties(DEPLOYED, "AWS::CloudWatch::AnomalyDetector").values()
     [alarm] = [alarm for alarm in alarms().values() if "ThresholdMetricId" in alarm]
     [band] = [metric for metric in alarm["Metrics"] if metric["Id"] == alarm["ThresholdMetricId"]]
@@ -90,7 +90,7 @@ def test_the_band_alarm_watches_the_metric_that_its_detector_learns():
     assert "ANOMALY_DETECTION_BAND" in band["Expression"]["Fn::Sub"]
 
 
-def test_a_band_of_no_width_is_no_band():
+def test_a_width_of_zero_leaves_the_band_out():
     without = model.deployed(AnomalyBandWidth=0)
     assert not model.of_type(without, "AWS::CloudWatch::AnomalyDetector")
     assert set(DEPLOYED) - set(without) == {"AnomalyBand", "AnomalyBandAlarm"}

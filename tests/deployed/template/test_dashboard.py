@@ -1,4 +1,4 @@
-"""The dashboard is JSON, and shows the metrics that the functions emit, all of them."""
+"""The dashboard is valid JSON and shows exactly the metrics that the functions emit."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def body():
 
 
 def check_variables(used, given):
-    """A variable is given beside the text, or is a pseudo parameter, a parameter or a resource that always exists."""
+    """Asserts that each variable is given beside the text, or is a pseudo parameter, a parameter or a resource that always exists."""
     document = model.transformed()
     for name in used - set(given):
         resource = document["Resources"].get(name.split(".")[0], {})
@@ -26,11 +26,11 @@ def check_variables(used, given):
 
 
 def metrics():
-    """Every metric of every widget, CloudWatch's shorthands written out, options left out."""
-    return [metric for widget in body()["widgets"] for metric in written_out(widget["properties"]["metrics"])]
+    """Every metric of every widget, with CloudWatch's shorthands expanded and options left out."""
+    return [metric for widget in body()["widgets"] for metric in expanded(widget["properties"]["metrics"])]
 
 
-def written_out(rows):
+def expanded(rows):
     previous = []
     for row in rows:
         row = [part for part in row if not isinstance(part, dict)]

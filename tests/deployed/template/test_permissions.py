@@ -1,4 +1,4 @@
-"""Each role may do what its function does, to what it does it to, and nothing else."""
+"""Each role permits the calls that its function makes, on the resources that it makes them on, and nothing else."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 import model
 
-# What the service on the function's behalf needs, and no adapter in the code calls.
+# Permissions that a service needs on the function's behalf, and that no adapter in the code uses.
 ON_BEHALF = {
     "detector": {"kinesis", "s3", "logs", "kms", "xray"},
     "alerter": {"sqs", "logs", "kms", "xray"},
@@ -27,7 +27,7 @@ def roles(**parameters):
 
 
 def all_statements():
-    """Every statement there can be, with the role before it."""
+    """Every possible statement, with its role in the test's id."""
     return [
         pytest.param(statement, id=f"{name}-{key[:3]}-{statement['Sid']}")
         for key in model.KEYS
@@ -37,7 +37,7 @@ def all_statements():
 
 
 def may_have_no_resource(statement):
-    """PutMetricData and X-Ray know no resources; the first must be bound to a namespace."""
+    """PutMetricData and X-Ray do not support resources; the first has to be bound to a namespace."""
     actions = set(listed(statement["Action"]))
     namespace = statement.get("Condition", {}).get("StringEquals", {}).get("cloudwatch:namespace")
     return (actions == {"cloudwatch:PutMetricData"} and namespace) or all(action.startswith("xray:") for action in actions)
@@ -57,7 +57,7 @@ def called_in(path):
 
 def iam_action(service, operation):
     name = "".join(word.capitalize() for word in operation.split("_"))
-    # IAM knows no batches of these.
+    # IAM has no batch actions for these services.
     return f"{service}:{name.removesuffix('Batch') if service in ('sqs', 'sns') else name}"
 
 
@@ -69,12 +69,12 @@ def test_no_statement_has_a_wildcard_that_could_be_narrower(statement):
     assert statement["Resource"] != "*" or may_have_no_resource(statement)
 
 
-def test_every_role_is_one_of_the_templates_own_and_has_no_managed_policy():
+def test_every_role_is_written_in_the_template_and_has_no_managed_policy():
     assert sorted(roles(**TRACED)) == ["AlerterRole", "ArchiveRole", "DetectorRole"]
     assert not any("ManagedPolicyArns" in role for role in roles(**TRACED).values())
 
 
-def test_no_function_has_a_policy_beside_its_role():
+def test_no_function_has_a_policy_outside_its_role():
     for function in model.of_type(model.template(), "AWS::Serverless::Function").values():
         assert not {"Policies", "PolicyDocument"} & function["Properties"].keys()
 
@@ -86,7 +86,7 @@ def test_a_function_has_a_role_of_its_own(function):
 
 
 @pytest.mark.parametrize("function", model.functions())
-def test_a_function_may_call_what_its_code_calls_and_no_more(function):
+def test_a_function_may_make_the_calls_of_its_code_and_no_others(function):
     role = roles(**TRACED)[f"{function.capitalize()}Role"]
     allowed = {action for statement in statements(role) for action in listed(statement["Action"])}
     on_behalf = {action for action in allowed if action.split(":")[0] in ON_BEHALF[function]}

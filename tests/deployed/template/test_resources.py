@@ -1,4 +1,4 @@
-"""What emulators do not emulate, and what services would only complain about when it is too late."""
+"""Settings that emulators do not emulate, and mistakes that services would report only when it is too late."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def each(kind, **parameters):
 
 
 def key(choice):
-    """What a property that takes a key holds."""
+    """The value of a property that takes a key."""
     return KEY_OF.get(choice, choice)
 
 
@@ -24,7 +24,7 @@ def parameter(name):
     return model.template()["Parameters"][name]
 
 
-def test_every_parameter_says_what_it_is_and_stands_in_one_group():
+def test_every_parameter_has_a_description_and_is_in_one_group():
     groups = model.template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     assert sorted(grouped) == sorted(model.template()["Parameters"])
@@ -97,7 +97,7 @@ def test_a_table_has_the_key_that_its_adapter_uses(table, attribute, adapter):
 
 
 @pytest.mark.parametrize(("retain", "policy"), [("true", "Retain"), ("false", "Delete")])
-def test_what_holds_state_outlives_the_stack_if_it_is_asked_to(retain, policy):
+def test_resources_with_state_outlive_the_stack_on_request(retain, policy):
     for name in ("StateTable", "LedgerTable", "ArchiveBucket", "FailureBucket", "EncryptionKey"):
         resource = model.deployed(RetainOnDelete=retain)[name]
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (policy, policy), name
@@ -120,12 +120,12 @@ def test_streams_queues_logs_and_functions_are_encrypted(choice):
 
 
 @pytest.mark.parametrize("choice", model.KEYS)
-def test_the_topic_is_under_a_key_that_alarms_can_use_or_under_none(choice):
+def test_the_topic_has_a_key_that_alarms_can_use_or_none(choice):
     [topic] = each("AWS::SNS::Topic", KmsKey=choice)
     assert topic.get("KmsMasterKeyId") == key(choice)
 
 
-def test_a_key_is_created_only_if_it_is_wanted():
+def test_a_key_is_created_only_on_request():
     keys = [bool(model.of_type(model.deployed(KmsKey=choice), "AWS::KMS::Key")) for choice in model.KEYS]
     assert keys == [choice == "create" for choice in model.KEYS]
 
@@ -144,14 +144,14 @@ def test_a_created_key_may_be_used_by_alarms_and_logs(principal):
 
 def test_queues_topic_and_buckets_refuse_plain_http():
     deployed = model.deployed()
-    closed = [("AWS::SQS::QueuePolicy", "Queues"), ("AWS::SNS::TopicPolicy", "Topics"), ("AWS::S3::BucketPolicy", "Bucket")]
-    closed_names = {name for kind, field in closed for name in names_closed(model.properties(deployed, kind), field)}
+    policies = [("AWS::SQS::QueuePolicy", "Queues"), ("AWS::SNS::TopicPolicy", "Topics"), ("AWS::S3::BucketPolicy", "Bucket")]
+    protected = {name for kind, field in policies for name in names_protected(model.properties(deployed, kind), field)}
     kinds = ("AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::S3::Bucket")
-    assert closed_names == {name for kind in kinds for name in model.of_type(deployed, kind)}
+    assert protected == {name for kind in kinds for name in model.of_type(deployed, kind)}
 
 
-def names_closed(policies, field):
-    """Logical ids of what policies deny without TLS."""
+def names_protected(policies, field):
+    """Logical ids of the resources to which policies deny access without TLS."""
     for policy in policies.values():
         [deny] = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
         assert (deny["Principal"], deny["Condition"]) == ("*", TLS_ONLY)
@@ -170,7 +170,7 @@ def test_alarms_of_this_account_may_publish_to_the_topic():
 
 
 @pytest.mark.parametrize("choice", model.KEYS)
-def test_every_bucket_is_private_versioned_encrypted_and_forgets(choice):
+def test_every_bucket_is_private_versioned_encrypted_and_expires_its_objects(choice):
     for bucket in each("AWS::S3::Bucket", KmsKey=choice):
         [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert encryption["ServerSideEncryptionByDefault"].get("KMSMasterKeyID") == key(choice)
@@ -182,7 +182,7 @@ def test_every_bucket_is_private_versioned_encrypted_and_forgets(choice):
         assert {"ExpirationInDays", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= rule.keys()
 
 
-def test_the_archive_buffers_within_the_limits_of_firehose_and_writes_a_line_a_record():
+def test_the_archive_buffers_within_the_limits_of_firehose_and_writes_a_line_for_each_record():
     [delivery] = each("AWS::KinesisFirehose::DeliveryStream")
     destination = delivery["ExtendedS3DestinationConfiguration"]
     assert 60 <= destination["BufferingHints"]["IntervalInSeconds"] <= 900
@@ -192,6 +192,6 @@ def test_the_archive_buffers_within_the_limits_of_firehose_and_writes_a_line_a_r
     assert delivery["KinesisStreamSourceConfiguration"]["KinesisStreamARN"] == {"Fn::GetAtt": ["TransactionStream", "Arn"]}
 
 
-def test_a_stack_without_an_archive_has_nothing_of_it():
+def test_a_stack_without_an_archive_has_none_of_its_resources():
     gone = set(model.deployed()) - set(model.deployed(Archive="disabled"))
     assert gone == {name for name in model.deployed() if name.startswith("Archive")}

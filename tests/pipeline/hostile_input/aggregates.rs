@@ -1,4 +1,4 @@
-//! KPL aggregates: whole ones, and each part of one that can be wrong.
+//! KPL aggregates: valid ones, and ones with each part wrong in turn.
 
 use anomaly_core::RejectReason::{AggregateCorrupt, MissingField, NotJson, NotUtf8};
 use intake::aggregate::pack;
@@ -7,7 +7,7 @@ use super::Decision::Rejected;
 use super::{Decision, HOSTILE, folded, quarantined, run_with};
 use crate::fixtures::record;
 
-/// The decisions are those of the user records, in their order.
+/// The decisions are those on the user records, in order.
 type Row = (&'static str, Vec<u8>, Vec<Decision>);
 
 const MAGIC_BYTES: usize = 4;
@@ -17,7 +17,7 @@ fn of_user(user_id: &str) -> Vec<u8> {
     format!(r#"{{"userId":"{user_id}","amount":1,"timestamp":0}}"#).into_bytes()
 }
 
-/// The protobuf of an aggregate, changed and sealed anew with the right MD5.
+/// An aggregate with its protobuf changed and sealed again with the right MD5.
 fn resealed(packed: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let mut body = packed[MAGIC_BYTES..packed.len() - MD5_BYTES].to_vec();
     change(&mut body);
@@ -38,7 +38,7 @@ pub(super) fn rows() -> Vec<Row> {
     let mut bad_magic = two.clone();
     bad_magic[0] ^= 1;
     let nested = pack("k", &[of_user("u"), two.clone()]);
-    // A record is field 3, length-delimited; its partition key index, field 1, is 0 as long as it is not written.
+    // A record is field 3, length-delimited; its partition key index, field 1, defaults to 0.
     let index_of_7 = |body: &mut Vec<u8>| body.extend([0x1A, 0x04, 0x08, 0x07, 0x1A, 0x00]);
     let corrupt = || vec![Rejected(AggregateCorrupt)];
     vec![
@@ -51,13 +51,13 @@ pub(super) fn rows() -> Vec<Row> {
         ("the magic and nothing", two[..MAGIC_BYTES].to_vec(), vec![Rejected(NotUtf8)]),
         ("cut off", two[..two.len() - 1].to_vec(), vec![Rejected(NotUtf8)]),
         ("a protobuf cut off under its MD5", resealed(&two, |body| body.truncate(body.len() - 1)), corrupt()),
-        ("no protobuf under its MD5", resealed(&two, |body| *body = b"hello".to_vec()), corrupt()),
+        ("something other than protobuf under its MD5", resealed(&two, |body| *body = b"hello".to_vec()), corrupt()),
         ("a length beyond the end", resealed(&two, |body| body.extend([0x1A, 0x7F])), corrupt()),
         ("a varint without end", resealed(&two, |body| body.extend([0xFF; 11])), corrupt()),
         ("a partition key that is not UTF-8", resealed(&two, |body| body.extend([0x0A, 0x01, 0xFF])), corrupt()),
         ("no records", pack("k", &[]), corrupt()),
         ("nothing under its MD5", resealed(&two, Vec::clear), corrupt()),
-        // The user id stands in the payload, so nothing is lost by a key that is not there.
+        // The user id is in the payload, so a missing key loses nothing.
         ("a key index out of range", resealed(&two, index_of_7), [both(), vec![Rejected(NotJson)]].concat()),
         ("an unknown field", resealed(&two, |body| body.extend([0x78, 0x01])), both()),
         ("an aggregate in an aggregate", nested, vec![folded("u", 1.0), Rejected(NotUtf8)]),
@@ -65,8 +65,8 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-/// The user records of a payload; itself if it is none that can be opened.
-fn opened(payload: Vec<u8>) -> Vec<Vec<u8>> {
+/// The user records of a payload; the payload itself if it is not a valid aggregate.
+fn unpacked(payload: Vec<u8>) -> Vec<Vec<u8>> {
     match intake::aggregate::unpack(&payload) {
         intake::aggregate::Payload::Aggregate(records) => records,
         _ => vec![payload],
@@ -74,10 +74,10 @@ fn opened(payload: Vec<u8>) -> Vec<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn every_record_of_every_aggregate_is_decided_alone() {
+async fn every_record_of_every_aggregate_is_accepted_or_rejected_on_its_own() {
     for (name, payload, decisions) in rows() {
         let run = run_with(record(HOSTILE, payload.as_slice())).await;
-        let records = opened(payload);
+        let records = unpacked(payload);
         let message = |(sub_sequence, decision): (usize, &Decision)| match decision {
             Rejected(reason) => Some(quarantined(*reason, sub_sequence, &records[sub_sequence])),
             Decision::Folded { .. } => None,

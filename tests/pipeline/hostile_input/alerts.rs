@@ -1,4 +1,4 @@
-//! Bodies in the anomaly queue: an alert, or something that comes again until it is in the dead-letter queue.
+//! Bodies in the anomaly queue: each is an alert, or is redelivered until it is in the dead-letter queue.
 
 use alerter::publication::MESSAGE_BYTES_MAX;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn raw(name: &str, json: &str) -> String {
     with(name, json!("VALUE")).replace("\"VALUE\"", json)
 }
 
-/// A plain text of so many quotation marks, each of which takes six bytes in SNS's message.
+/// A plain text with `count` quotation marks, each of which takes six bytes in SNS's message.
 fn quotes(count: usize) -> String {
     format!("ANOMALY DETECTED: {}", "\"".repeat(count))
 }
@@ -34,10 +34,10 @@ fn rows() -> Vec<(&'static str, String, bool)> {
         ("nothing", String::new(), false),
         ("white space", " \n".to_owned(), false),
         ("a word", "hello".to_owned(), false),
-        ("the recipe's words", "ANOMALY DETECTED: User u".to_owned(), true),
-        ("the recipe's words in small letters", "anomaly detected".to_owned(), false),
-        ("the recipe's words in an object", r#"{"text":"ANOMALY DETECTED"}"#.to_owned(), false),
-        ("the recipe's words in half an object", r#"{"text":"ANOMALY DETECTED"#.to_owned(), false),
+        ("the plain-text contract", "ANOMALY DETECTED: User u".to_owned(), true),
+        ("the plain-text contract in lower case", "anomaly detected".to_owned(), false),
+        ("the plain-text contract in an object", r#"{"text":"ANOMALY DETECTED"}"#.to_owned(), false),
+        ("the plain-text contract in half an object", r#"{"text":"ANOMALY DETECTED"#.to_owned(), false),
         ("half a message", anomaly_body(9, 4.0)[..100].to_owned(), false),
         ("two messages", anomaly_body(9, 4.0) + &anomaly_body(8, 4.0), false),
         ("a byte order mark", format!("\u{FEFF}{}", anomaly_body(9, 4.0)), false),
@@ -53,15 +53,15 @@ fn rows() -> Vec<(&'static str, String, bool)> {
         ("an empty id", with("id", json!("")), false),
         ("an id of another form", with("id", json!("sqs:m1")), false),
         ("an unknown severity", with("severity", json!("fatal")), false),
-        ("an unknown rule", with("rule", json!("recipe")), false),
+        ("an unknown rule", with("rule", json!("tumbling")), false),
         ("a negative count", with("count", json!(-1)), false),
-        ("an amount that is no number", raw("amount", "NaN"), false),
-        ("an amount beyond all floats", raw("amount", "1e999"), false),
+        ("an amount that is not a number", raw("amount", "NaN"), false),
+        ("an amount beyond the largest float", raw("amount", "1e999"), false),
         ("an amount of 1e308", raw("amount", "1e308"), true),
-        ("a time beyond all calendars", with("eventTimeMs", json!(i64::MAX)), true),
-        ("a time before all calendars", with("eventTimeMs", json!(i64::MIN)), true),
-        ("a user of control characters", with("userId", json!("\u{0}\u{1}\n\u{202E}\u{FFFF}")), true),
-        ("a twin field", anomaly_body(9, 4.0).replacen('{', r#"{"version":1,"#, 1), false),
+        ("a time after the last calendar date", with("eventTimeMs", json!(i64::MAX)), true),
+        ("a time before the first calendar date", with("eventTimeMs", json!(i64::MIN)), true),
+        ("a user id of control characters", with("userId", json!("\u{0}\u{1}\n\u{202E}\u{FFFF}")), true),
+        ("a duplicate field", anomaly_body(9, 4.0).replacen('{', r#"{"version":1,"#, 1), false),
         ("a text that fits", quotes(32_000), true),
         ("a text that does not fit", quotes(33_000), false),
         ("a message that does not fit", with("userId", json!("u".repeat(100_000))), false),
@@ -69,7 +69,7 @@ fn rows() -> Vec<(&'static str, String, bool)> {
 }
 
 #[tokio::test]
-async fn every_body_is_decided_alone() {
+async fn every_body_is_accepted_or_rejected_on_its_own() {
     for (name, body, is_alert) in rows() {
         let bench = AlerterBench::new();
         let mut bodies: Vec<String> = INNOCENTS.iter().map(|number| anomaly_body(*number, 3.0)).collect();
@@ -87,7 +87,7 @@ async fn every_body_is_decided_alone() {
 }
 
 #[tokio::test]
-async fn a_crowd_of_the_longest_texts_is_published_in_messages_that_sns_takes() {
+async fn many_of_the_longest_texts_are_published_in_messages_that_sns_accepts() {
     let bench = AlerterBench::new();
     let bodies: Vec<String> = (0..40).map(|_| quotes(32_000)).chain((0..40).map(|_| quotes(300))).collect();
     assert_eq!(bench.handle(&sqs_event(&bodies)).await.0, [""; 0]);
@@ -97,14 +97,17 @@ async fn a_crowd_of_the_longest_texts_is_published_in_messages_that_sns_takes() 
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_read_costs_itself_or_the_batch_if_it_has_no_id() {
+async fn an_unreadable_message_fails_alone_or_fails_the_batch_if_it_has_no_id() {
     let bench = AlerterBench::new();
     let good = json!({ "messageId": "m1", "body": anomaly_body(1, 3.0) });
     let event = |bad: Value| json!({ "Records": [good, bad] }).to_string();
     assert_eq!(bench.handle(&event(json!({ "messageId": "m2" }))).await.0, ["m2"]);
     assert_eq!(bench.handle(&event(json!({ "messageId": "m2", "body": null }))).await.0, ["m2"]);
     for bad in [json!(null), json!(7), json!({ "body": anomaly_body(2, 3.0) })] {
-        assert!(bench.alerter.handle(&event(bad), &invocation(&bench.clock)).await.is_err(), "nothing to report it by");
+        assert!(
+            bench.alerter.handle(&event(bad), &invocation(&bench.clock)).await.is_err(),
+            "there is no id to report it by"
+        );
     }
     assert_eq!((bench.publisher.take().len(), bench.metric.sum()), (1, 1));
 }

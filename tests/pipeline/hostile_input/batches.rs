@@ -1,4 +1,4 @@
-//! Batches at the edges of what Lambda sends: empty, of one user, of ten thousand, at the 6 MB of an invocation.
+//! Batches at the limits of what Lambda sends: empty, of one user, of ten thousand users, and at an invocation's 6 MB.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use event_source::kinesis::StreamRecord;
 
 use crate::fixtures::{DetectorBench, kinesis_event, record, sequence, transaction, warm_up};
 
-/// Most records of one batch.
+/// Maximum number of records in a batch.
 const RECORDS_MAX: usize = 10_000;
-/// Most bytes of one invocation's event.
+/// Maximum size of an invocation's event.
 const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
 
-/// A full batch: as many records as Lambda sends, each as long as the event's limit leaves room for.
+/// A full batch: as many records as Lambda sends, each as long as the event's size limit permits.
 fn full(payload: impl Fn(usize) -> StreamRecord) -> String {
     let pad = |bytes: usize| {
         let padded = |index| {
@@ -31,14 +31,14 @@ fn full(payload: impl Fn(usize) -> StreamRecord) -> String {
 }
 
 #[tokio::test]
-async fn an_empty_batch_is_no_failure_and_no_work() {
+async fn an_empty_batch_succeeds_and_does_no_work() {
     let bench = DetectorBench::new();
     assert_eq!(bench.handle(r#"{"Records":[]}"#).await, (None, detector::DetectorSummary::default()));
     assert_eq!((bench.store.0.loads(), bench.store.0.commits()), (0, 0));
 }
 
 #[tokio::test]
-async fn a_full_batch_of_one_user_is_one_read_and_one_write() {
+async fn a_full_batch_of_one_user_costs_one_read_and_one_write() {
     let bench = DetectorBench::new();
     let (failed, summary) = bench.handle(&full(|index| transaction(index, "u", 100.0))).await;
     assert_eq!((failed, summary.users, summary.verdicts.warming_up + summary.verdicts.normal), (None, 1, 10_000));
@@ -46,7 +46,7 @@ async fn a_full_batch_of_one_user_is_one_read_and_one_write() {
 }
 
 #[tokio::test]
-async fn a_full_batch_of_ten_thousand_users_is_a_read_and_a_write_each() {
+async fn a_full_batch_of_ten_thousand_users_costs_a_read_and_a_write_each() {
     let bench = DetectorBench::new();
     let event = full(|index| transaction(index, &format!("user{index}"), 100.0));
     let (failed, summary) = bench.handle(&event).await;
@@ -58,14 +58,14 @@ async fn a_full_batch_of_ten_thousand_users_is_a_read_and_a_write_each() {
 }
 
 #[tokio::test]
-async fn a_full_batch_of_bad_records_is_all_in_quarantine() {
+async fn a_full_batch_of_bad_records_is_all_quarantined() {
     let bench = DetectorBench::new();
     let (failed, summary) = bench.handle(&full(|index| record(index, "{"))).await;
     assert_eq!((failed, summary.rejected), (None, BTreeMap::from([(NotJson, 10_000)])));
     let kept = bench.quarantine.take();
     assert_eq!(kept.len(), RECORDS_MAX);
     let is_of = |(index, message): (usize, &String)| message.contains(&format!("\"{}\"", sequence(index)));
-    assert!(kept.iter().enumerate().all(is_of), "in their order");
+    assert!(kept.iter().enumerate().all(is_of), "in order");
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn one_good_record_among_ten_thousand_bad_ones_is_folded() {
 async fn a_batch_of_nothing_but_one_users_anomalies_sends_them_all() {
     let bench = DetectorBench::new();
     bench.handle(&kinesis_event(&warm_up(0, "u"))).await;
-    // Each larger than the one before, so that every one of them is beyond the threshold.
+    // Each amount is larger than the one before, so that each is beyond the threshold.
     let amount = |index: usize| 1_000.0 * 1.02_f64.powi(i32::try_from(index).unwrap());
     let records: Vec<_> = (20..1_020).map(|index| transaction(index, "u", amount(index))).collect();
     let (failed, summary) = bench.handle(&kinesis_event(&records)).await;

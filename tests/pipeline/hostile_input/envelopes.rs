@@ -1,4 +1,4 @@
-//! What Lambda wraps around a payload, when it is not what Lambda sends.
+//! The envelope around a payload, in forms that Lambda does not send.
 
 use anomaly_core::RejectReason::EnvelopeInvalid;
 use detector::window_store::Loaded;
@@ -25,7 +25,7 @@ fn with(name: &str, value: Value) -> Value {
     envelope
 }
 
-/// With this sequence number in both places.
+/// The envelope with this sequence number in both places.
 fn numbered(sequence_number: &str) -> Value {
     let mut envelope = with("sequenceNumber", json!(sequence_number));
     envelope["eventID"] = json!(format!("{SHARD}:{sequence_number}"));
@@ -68,7 +68,7 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-/// The innocent records with this envelope among them.
+/// Handles the innocent records with this envelope among them.
 async fn run_with(envelope: &Value) -> Run {
     let mut event: Value = serde_json::from_str(&kinesis_event(&innocents())).unwrap();
     event["Records"].as_array_mut().unwrap().insert(HOSTILE, envelope.clone());
@@ -90,7 +90,7 @@ fn is_sequence_number(text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn every_envelope_is_decided_alone() {
+async fn every_envelope_is_accepted_or_rejected_on_its_own() {
     for (name, envelope, decision) in rows() {
         let run = run_with(&envelope).await;
         let expected = if decision == Rejected(EnvelopeInvalid) { vec![quarantined(&envelope)] } else { Vec::new() };
@@ -101,7 +101,7 @@ async fn every_envelope_is_decided_alone() {
 }
 
 #[tokio::test]
-async fn a_payload_that_is_no_base64_is_kept_as_the_text_it_is() {
+async fn a_payload_that_is_not_base64_is_quarantined_as_its_text() {
     for data in ["e30", "e3 0=", "e30=e30=", "ÿ", "=", "e31="] {
         let run = run_with(&with("data", json!(data))).await;
         assert_eq!(run.bench.quarantine.take(), [super::quarantined(EnvelopeInvalid, 0, data.as_bytes())], "{data}");
@@ -110,7 +110,7 @@ async fn a_payload_that_is_no_base64_is_kept_as_the_text_it_is() {
 }
 
 #[tokio::test]
-async fn an_envelope_with_a_field_twice_is_decided_alone() {
+async fn an_envelope_with_a_duplicate_field_is_rejected_on_its_own() {
     let good = with("eventVersion", json!("1.0")).to_string();
     let twice = good.replacen('{', r#"{"eventSourceARN":"arn:other","#, 1);
     let event = kinesis_event(&innocents()).replacen("]}", &format!(",{twice}]}}"), 1);
@@ -128,11 +128,11 @@ async fn a_sequence_number_of_129_digits_is_later_than_all_shorter_ones_of_its_s
     assert_eq!(summary.verdicts.duplicates, 1);
     let Loaded::Present(user) = bench.store.0.get("u") else { panic!("no state") };
     let bytes = anomaly_core::codec::encode(&user.state);
-    assert_eq!(anomaly_core::codec::decode(&bytes), Ok(user.state), "it is stored");
+    assert_eq!(anomaly_core::codec::decode(&bytes), Ok(user.state), "it can be stored");
 }
 
 #[tokio::test]
-async fn what_is_no_kinesis_event_is_an_error_and_not_an_empty_batch() {
+async fn anything_but_a_kinesis_event_is_an_error_and_not_an_empty_batch() {
     let bench = DetectorBench::new();
     let deep = r#"{"Records":"#.to_owned() + &"[".repeat(100_000);
     let truncated = kinesis_event(&innocents());

@@ -16,12 +16,12 @@ type Row = (&'static str, Vec<u8>, Decision);
 const DEPTH: usize = 100_000;
 const RECORD_BYTES_MAX: usize = 256 * 1024;
 
-/// A record of its parts as JSON texts.
+/// A record with these JSON texts as its fields.
 fn record(user_id: &str, amount: &str, timestamp: &str) -> String {
     format!(r#"{{"userId":{user_id},"amount":{amount},"timestamp":{timestamp}}}"#)
 }
 
-/// A usual record whose user id is the text of these characters, unescaped.
+/// An ordinary record with this user id, inserted without escaping.
 fn of_user(user_id: &str) -> Vec<u8> {
     record(&format!("\"{user_id}\""), "1", "0").into_bytes()
 }
@@ -34,7 +34,7 @@ fn at(timestamp: impl std::fmt::Display) -> Vec<u8> {
     record("\"u\"", "1", &format!("{timestamp}")).into_bytes()
 }
 
-/// A usual record with one more field.
+/// An ordinary record with one more field.
 fn with_field(field: &str) -> Vec<u8> {
     format!(r#"{{"userId":"u","amount":1,"timestamp":0,{field}}}"#).into_bytes()
 }
@@ -54,18 +54,18 @@ pub(super) fn rows() -> Vec<Row> {
 }
 
 fn texts() -> Vec<Row> {
-    let usual = || of_amount("1");
+    let ordinary = || of_amount("1");
     let utf16: Vec<u8> = record("\"u\"", "1", "0").encode_utf16().flat_map(u16::to_le_bytes).collect();
     vec![
         ("nothing", vec![], Rejected(NotJson)),
         ("white space", b" \t\r\n".to_vec(), Rejected(NotJson)),
         ("a word", b"hello".to_vec(), Rejected(NotJson)),
         ("half an object", b"{\"userId\":\"u\",\"amount\":".to_vec(), Rejected(NotJson)),
-        ("white space around", [b"\r\n ", usual().as_slice(), b"\n\t "].concat(), folded("u", 1.0)),
-        ("a byte order mark", [b"\xEF\xBB\xBF", usual().as_slice()].concat(), Rejected(NotJson)),
-        ("a trailing word", [usual().as_slice(), b" x"].concat(), Rejected(NotJson)),
-        ("a trailing NUL", [usual().as_slice(), b"\0"].concat(), Rejected(NotJson)),
-        ("two records", [usual(), usual()].concat(), Rejected(NotJson)),
+        ("white space around", [b"\r\n ", ordinary().as_slice(), b"\n\t "].concat(), folded("u", 1.0)),
+        ("a byte order mark", [b"\xEF\xBB\xBF", ordinary().as_slice()].concat(), Rejected(NotJson)),
+        ("a trailing word", [ordinary().as_slice(), b" x"].concat(), Rejected(NotJson)),
+        ("a trailing NUL", [ordinary().as_slice(), b"\0"].concat(), Rejected(NotJson)),
+        ("two records", [ordinary(), ordinary()].concat(), Rejected(NotJson)),
         ("UTF-16", utf16, Rejected(NotJson)),
         ("a lone continuation byte", b"{\"userId\":\"\x80\",\"amount\":1,\"timestamp\":0}".to_vec(), Rejected(NotUtf8)),
         (
@@ -135,7 +135,7 @@ fn user_ids() -> Vec<Row> {
         ("a raw line feed", of_user("a\nb"), Rejected(NotJson)),
         ("a lone surrogate", of_user(r"\ud834"), Rejected(NotJson)),
         ("surrogates the wrong way round", of_user(r"\udd1e\ud834"), Rejected(NotJson)),
-        ("an escape that is none", of_user(r"\x41"), Rejected(NotJson)),
+        ("an invalid escape", of_user(r"\x41"), Rejected(NotJson)),
     ]
 }
 
@@ -201,14 +201,14 @@ fn times() -> Vec<Row> {
 fn sizes() -> Vec<Row> {
     vec![
         ("256 KiB", padded(RECORD_BYTES_MAX), folded("u", 1.0)),
-        ("a byte more", padded(RECORD_BYTES_MAX + 1), Rejected(RecordTooLarge)),
+        ("one byte more", padded(RECORD_BYTES_MAX + 1), Rejected(RecordTooLarge)),
         ("1 MiB", padded(1024 * 1024), Rejected(RecordTooLarge)),
         ("1 MiB of nothing", vec![0; 1024 * 1024], Rejected(RecordTooLarge)),
     ]
 }
 
 #[tokio::test]
-async fn every_payload_is_decided_alone() {
+async fn every_payload_is_accepted_or_rejected_on_its_own() {
     for (name, payload, decision) in rows() {
         assert_decided(name, &payload, decision).await;
     }

@@ -1,4 +1,4 @@
-//! Stored items that cannot be read: reported, left as they are, and their user's records are in quarantine.
+//! Stored items that cannot be read: they are reported and left unchanged, and their users' records go to quarantine.
 
 use anomaly_core::RejectReason::StateCorrupt;
 use anomaly_core::codec::{self, CodecError};
@@ -17,8 +17,8 @@ use crate::fixtures::{DetectorBench, START_MS, invocation, kinesis_event, record
 
 const PAYLOAD: &str = r#"{"userId":"u","amount":1,"timestamp":0}"#;
 
-/// A state of 60 transactions, written.
-async fn written() -> Vec<u8> {
+/// The stored bytes of a state of 60 transactions.
+async fn stored_bytes() -> Vec<u8> {
     let bench = DetectorBench::new();
     let records: Vec<_> = (0..60).map(|index| transaction(index, "u", 100.0)).collect();
     bench.handle(&kinesis_event(&records)).await;
@@ -28,9 +28,9 @@ async fn written() -> Vec<u8> {
     }
 }
 
-/// The bytes of the state of nobody, with one of them changed. Byte 0 is the format, 1 to 3 the window's length, 4 whether
-/// there is a newest event time, 5 which panes are there, 6 how many, then the long-term count, mean and variance, and how
-/// many positions and recent transactions.
+/// The bytes of an empty state, with some of them changed. Byte 0 is the format, 1 to 3 the window's length, 4 whether there is a
+/// newest event time, 5 which panes are present, 6 the number of panes, then the long-term count, mean and variance, and the
+/// numbers of positions and of recent transactions.
 fn empty_with(changes: &[(usize, u8)]) -> Vec<u8> {
     let mut bytes = codec::encode(&UserState::new(&Rule::new(RuleSettings::default()).unwrap()));
     for (index, byte) in changes {
@@ -40,7 +40,7 @@ fn empty_with(changes: &[(usize, u8)]) -> Vec<u8> {
 }
 
 async fn corrupt_states() -> Vec<(&'static str, Vec<u8>, CodecError)> {
-    let whole = written().await;
+    let whole = stored_bytes().await;
     let not_a_number = f64::NAN.to_le_bytes().into_iter().enumerate().map(|(i, byte)| (8 + i, byte));
     let huge = 1e308_f64.to_le_bytes().into_iter().enumerate().map(|(i, byte)| (8 + i, byte));
     vec![
@@ -55,12 +55,12 @@ async fn corrupt_states() -> Vec<(&'static str, Vec<u8>, CodecError)> {
         ("text", b"hello".to_vec(), CodecError::UnknownFormat(b'h')),
         ("the format alone", vec![1], CodecError::Layout),
         ("cut off", whole[..whole.len() - 1].to_vec(), CodecError::Layout),
-        ("a byte more", [whole.as_slice(), &[0]].concat(), CodecError::Layout),
+        ("one byte more", [whole.as_slice(), &[0]].concat(), CodecError::Layout),
         ("a window of no length", empty_with(&[(1, 0x80), (2, 0x80), (3, 0)]), CodecError::Impossible("time")),
         ("a window of 18 ms, too short for its panes", [&[1, 36], &empty_with(&[])[4..]].concat(), CodecError::Layout),
         ("a pane without a time", empty_with(&[(5, 1)]), CodecError::Impossible("time")),
         (
-            "a mean that is no number",
+            "a mean that is not a number",
             empty_with(&not_a_number.collect::<Vec<_>>()),
             CodecError::Impossible("long-term baseline"),
         ),
@@ -88,7 +88,7 @@ async fn every_corrupt_state_is_reported_and_kept_and_quarantines_its_users_reco
         assert_eq!(codec::decode(&bytes), Err(error), "{name}");
         let (run, corrupt) = run_with_stored(&bytes).await;
         assert_eq!(run.bench.quarantine.take(), [quarantined(StateCorrupt, 0, PAYLOAD.as_bytes())], "{name}");
-        assert_eq!(run.bench.store.0.get("u"), corrupt, "{name}: neither mended nor reset");
+        assert_eq!(run.bench.store.0.get("u"), corrupt, "{name}: neither repaired nor reset");
         let summary =
             DetectorSummary { users: run.summary.users - 1, cache_misses: run.summary.cache_misses - 1, ..run.summary };
         Run { summary, ..run }.assert_harmed_nobody(name, &[Rejected(StateCorrupt)]).await;
@@ -97,15 +97,15 @@ async fn every_corrupt_state_is_reported_and_kept_and_quarantines_its_users_reco
 
 #[tokio::test]
 async fn every_state_cut_off_anywhere_is_corrupt() {
-    let whole = written().await;
+    let whole = stored_bytes().await;
     assert!((0..whole.len()).all(|length| codec::decode(&whole[..length]).is_err()));
 }
 
 #[tokio::test]
-async fn a_state_that_is_found_corrupt_by_a_conflict_quarantines_too() {
+async fn a_state_found_corrupt_through_a_conflict_also_quarantines() {
     let bench = DetectorBench::new();
     bench.handle(&kinesis_event(&[transaction(0, "u", 100.0)])).await;
-    // The container holds the state warm while the item is damaged.
+    // The item is damaged while the container has the state in its cache.
     let corrupt = Loaded::Corrupt(CorruptItem::Attribute("version"));
     bench.store.0.put("u", corrupt.clone());
     let (failed, summary) = bench.handle(&kinesis_event(&[record(HOSTILE, PAYLOAD)])).await;
@@ -114,7 +114,7 @@ async fn a_state_that_is_found_corrupt_by_a_conflict_quarantines_too() {
     assert_eq!(bench.store.0.get("u"), corrupt);
 }
 
-/// What an attribute of a user's item is set to; `None` removes it.
+/// Attributes of a user's item, each with the value to set; `None` removes it.
 fn damages() -> Vec<(&'static str, Option<AttributeValue>)> {
     let text = |text: &str| Some(AttributeValue::S(text.to_owned()));
     let number = |number: &str| Some(AttributeValue::N(number.to_owned()));
@@ -139,7 +139,7 @@ fn damages() -> Vec<(&'static str, Option<AttributeValue>)> {
 }
 
 #[tokio::test]
-async fn every_damage_to_an_item_quarantines_and_leaves_the_item_as_it_is() {
+async fn every_damaged_item_quarantines_its_users_records_and_is_left_unchanged() {
     let bench = dynamodb::bench().await;
     let queue = MemoryMessageQueue::default();
     let handle = async |records: &[_]| {

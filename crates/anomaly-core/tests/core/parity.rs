@@ -1,7 +1,7 @@
 //! Agreement with an independent exact-window reference of both rules (`tests/data/parity/README.md`).
 //!
-//! The reference keeps every amount of the last 300 s; we keep 10-second panes. So a few verdicts near the threshold differ:
-//! the agreement reached is asserted, not assumed.
+//! The reference keeps every amount of the last 300 s; we keep 10-second panes. So a few verdicts near the threshold differ, and
+//! these tests assert the agreement that is reached.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,13 +22,13 @@ struct Reference {
     threshold: f64,
 }
 
-/// How far two sets of flagged lines agree.
+/// The agreement of two sets of flagged lines.
 struct Agreement {
-    /// Lines flagged by both, of those flagged by either.
+    /// Lines flagged by both, divided by lines flagged by either.
     jaccard: f64,
-    /// Of the means, standard deviations and thresholds on lines flagged by both: the share within 1 % of the reference.
-    within_a_percent: f64,
-    /// The largest relative difference of those.
+    /// Share of the means, standard deviations and thresholds, on lines flagged by both, that are within 1 % of the reference.
+    within_one_percent: f64,
+    /// The largest relative difference among them.
     worst: f64,
 }
 
@@ -58,7 +58,7 @@ fn compare(reference: &str, settings: RuleSettings) -> Agreement {
     let errors: Vec<f64> = both.iter().flat_map(|(r, o)| relative_errors(r, o)).collect();
     let agreement = Agreement {
         jaccard: both.len() as f64 / union as f64,
-        within_a_percent: errors.iter().filter(|error| **error <= 0.01).count() as f64 / errors.len() as f64,
+        within_one_percent: errors.iter().filter(|error| **error <= 0.01).count() as f64 / errors.len() as f64,
         worst: errors.iter().copied().fold(0.0, f64::max),
     };
     println!(
@@ -67,7 +67,7 @@ fn compare(reference: &str, settings: RuleSettings) -> Agreement {
         ours.len(),
         both.len(),
         agreement.jaccard,
-        agreement.within_a_percent,
+        agreement.within_one_percent,
         agreement.worst
     );
     agreement
@@ -82,19 +82,19 @@ fn relative_errors(reference: &Reference, ours: &Assessment) -> [f64; 3] {
     ]
 }
 
-/// The reference lends pseudo-observations of the long-term baseline from the fifth transaction on, also of amounts that are in
-/// the window already; we do not count those twice. That moves the first ten transactions of a user: one line here, in which
+/// From the fifth transaction on, the reference borrows pseudo-observations from the long-term baseline, even for amounts that are
+/// already in the window; we do not count those twice. That affects the first ten transactions of a user: one line here, in which
 /// nothing was injected, and which we do not flag.
 #[test]
 fn adaptive_agrees_with_the_exact_window() {
     let settings = RuleSettings { stddev_floor_ratio: 0.0, ..RuleSettings::default() };
     let agreement = compare(ADAPTIVE, settings);
     assert!(agreement.jaccard >= 0.997);
-    assert!(agreement.within_a_percent >= 0.995 && agreement.worst <= 0.042);
+    assert!(agreement.within_one_percent >= 0.995 && agreement.worst <= 0.042);
 }
 
-/// An outlier is not clamped by this rule: while one is in the window, a pane that leaves up to ten seconds early takes a
-/// large share of the mean and of s with it. That, and not the common case, is the tail here.
+/// This rule does not clamp an outlier: while one is in the window, a pane that leaves up to ten seconds early takes a large share
+/// of the mean and of s with it. This makes the tail here; the common case is closer.
 #[test]
 fn plain_agrees_with_the_exact_window() {
     let settings = RuleSettings {
@@ -105,5 +105,5 @@ fn plain_agrees_with_the_exact_window() {
     };
     let agreement = compare(PLAIN, settings);
     assert!(agreement.jaccard >= 0.997);
-    assert!(agreement.within_a_percent >= 0.67 && agreement.worst <= 0.20);
+    assert!(agreement.within_one_percent >= 0.67 && agreement.worst <= 0.20);
 }

@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Properties that hold for every input.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use anomaly_core::{
 };
 use proptest::prelude::*;
 
-/// What one write unit leaves for the state: 1,024 bytes less the item's other attributes and a user id of 36 bytes.
+/// Bytes that one write unit leaves for the state: 1,024 less the item's other attributes and a user id of 36 bytes.
 const STATE_BYTES_MAX: usize = 891;
 const START_MS: i64 = 1_760_000_100_000;
 
-/// A transaction in a few numbers: what proptest varies and shrinks.
+/// A transaction reduced to the few values that proptest varies and shrinks.
 #[derive(Debug, Clone)]
 struct Sketch {
     step_ms: i64,
@@ -52,7 +52,7 @@ fn rule(kind: RuleKind) -> Rule {
 
 type Delivered = (ShardId, Position, Transaction<'static>);
 
-/// Gives each sketch its place: sequence numbers of 56 digits, rising within a shard.
+/// Gives each sketch a position: sequence numbers of 56 digits, increasing within a shard.
 fn deliver(sketches: &[Sketch]) -> Vec<Delivered> {
     let mut event_time_ms = START_MS;
     let place = |(index, sketch): (usize, &Sketch)| {
@@ -89,7 +89,7 @@ fn moments(amounts: &[f64]) -> Moments {
     moments
 }
 
-/// Within 1e-9, relative to the size of the amounts: the mean of opposite numbers may be anything near 0.
+/// Within 1e-9 relative to the size of the amounts, because the mean of amounts that cancel out may be any value near 0.
 fn close(a: Moments, b: Moments, amounts: &[f64]) -> bool {
     let scale = amounts.iter().fold(f64::MIN_POSITIVE, |max, x| max.max(x.abs()));
     let squares = scale * scale * f64::from(a.count.max(1));
@@ -102,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
     #[test]
-    fn merge_is_associative_and_order_free(
+    fn merge_is_associative_and_commutative(
         a in proptest::collection::vec(amount(), 0..50),
         b in proptest::collection::vec(amount(), 0..50),
         c in proptest::collection::vec(amount(), 0..50),
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn a_replayed_prefix_changes_nothing(sketches in sketches(120), kind in rules(), cut in 0.0..=1.0_f64) {
+    fn a_redelivered_prefix_changes_nothing(sketches in sketches(120), kind in rules(), cut in 0.0..=1.0_f64) {
         let rule = rule(kind);
         let delivered = deliver(&sketches);
         let mut state = UserState::new(&rule);
@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_in_every_number_stays_finite(sketches in sketches(200), kind in rules()) {
+    fn every_number_stays_finite_for_any_input(sketches in sketches(200), kind in rules()) {
         let rule = rule(kind);
         let mut state = UserState::new(&rule);
         for verdict in fold(&mut state, &deliver(&sketches), &rule) {
@@ -211,19 +211,19 @@ proptest! {
     #[test]
     fn a_spread_of_one_at_a_trillion_keeps_six_digits(offsets in proptest::collection::vec(-1.0..=0.0_f64, 30..300)) {
         let amounts: Vec<f64> = offsets.iter().map(|offset| 1e12 + offset).collect();
-        // The amounts as they are stored: the last bit at 1e12 is 1.2e-4.
+        // Computed from the amounts as stored: the last bit at 1e12 is 1.2e-4.
         let expected = two_pass(&amounts.iter().map(|x| x - 1e12).collect::<Vec<_>>()).sum_squares;
         let (left, right) = amounts.split_at(amounts.len() / 3);
         let merged = moments(left).merge(moments(right));
-        let of_a_uniform_spread = amounts.len() as f64 / 12.0;
+        let uniform_sum_squares = amounts.len() as f64 / 12.0;
         for sum_squares in [moments(&amounts).sum_squares, merged.sum_squares] {
-            prop_assert!((sum_squares - expected).abs() < 1e-6 * of_a_uniform_spread, "{sum_squares} {expected}");
+            prop_assert!((sum_squares - expected).abs() < 1e-6 * uniform_sum_squares, "{sum_squares} {expected}");
         }
     }
 }
 
 #[test]
-fn the_long_term_baseline_is_the_plain_one_up_to_its_memory() {
+fn the_long_term_baseline_is_exact_up_to_its_memory() {
     let amounts: Vec<f64> = (0..LongTerm::MEMORY).map(|i| f64::from(i * 37 % 101)).collect();
     let mut long_term = LongTerm::default();
     for x in &amounts {

@@ -1,4 +1,4 @@
-//! The state machine, one rule a test.
+//! The state machine, one rule for each test.
 
 use std::borrow::Cow;
 
@@ -68,13 +68,13 @@ fn usual_amounts_alert_as_rarely_as_sigma_promises_from_the_first_judgement_on()
             alerts[i] += u32::from(matches!(verdict, Verdict::Anomaly(..)));
         }
     }
-    assert_eq!((judged[8], judged[9]), (0, USERS), "nine are needed, the tenth is judged");
+    assert_eq!((judged[8], judged[9]), (0, USERS), "nine are needed; the tenth is judged");
     let promised = 1.0 - Normal::standard().cdf(2.5);
     // Four standard errors.
     let tolerance = 4.0 * (promised / f64::from(USERS)).sqrt();
     for i in [9, 10, 12, 16] {
         let rate = f64::from(alerts[i]) / f64::from(USERS);
-        assert!((rate - promised).abs() < tolerance, "transaction {}: {rate} of {promised}", i + 1);
+        assert!((rate - promised).abs() < tolerance, "transaction {}: {rate} instead of {promised}", i + 1);
     }
 }
 
@@ -97,7 +97,7 @@ fn an_outlier_does_not_hide_the_next_one() {
 }
 
 #[test]
-fn a_replayed_sequence_number_changes_nothing() {
+fn a_redelivered_sequence_number_changes_nothing() {
     let mut user = User::new();
     user.warm();
     let before = user.state.clone();
@@ -111,7 +111,7 @@ fn a_producers_retry_is_a_duplicate_even_from_another_shard() {
     user.step(SHARD, 1, 50.0, 1_000_000, Some("txn_1"));
     assert_eq!(user.step("shardId-000000000001", 9, 50.0, 1_000_100, Some("txn_1")), Verdict::Duplicate);
     assert_eq!(user.step(SHARD, 2, 51.0, 1_000_100, Some("txn_1")), Verdict::WarmingUp, "another amount");
-    assert_eq!(user.step(SHARD, 3, 50.0, 1_000_100, None), Verdict::WarmingUp, "no id, no memory");
+    assert_eq!(user.step(SHARD, 3, 50.0, 1_000_100, None), Verdict::WarmingUp, "without an id it is not recognised");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn positions_of_different_shards_do_not_compare() {
 }
 
 #[test]
-fn a_late_transaction_is_not_folded_in_and_is_decided_once() {
+fn a_late_transaction_is_not_folded_in_and_is_late_only_once() {
     let mut user = User::new();
     user.warm();
     let before = user.state.clone();
@@ -153,7 +153,7 @@ fn a_backfill_in_order_is_not_late() {
 }
 
 #[test]
-fn another_window_length_starts_the_window_anew_and_keeps_the_rest() {
+fn another_window_length_restarts_the_window_and_keeps_the_rest() {
     let mut user = User::new();
     user.warm();
     let long_term = user.state.long_term;

@@ -8,7 +8,7 @@ pub enum Fault {
     None,
     /// It fails and has no effect.
     Refused,
-    /// It takes effect but fails: the answer is lost.
+    /// It takes effect but fails: the response is lost.
     AppliedButFailed,
 }
 

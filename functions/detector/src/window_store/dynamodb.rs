@@ -67,33 +67,33 @@ impl DynamoDbWindowStore {
             }
             tokio::time::sleep(UNPROCESSED_BACKOFF * 2_u32.pow(attempt)).await;
         }
-        let unanswered: Vec<String> = wanted.iter().filter_map(user_id_of).collect();
-        absent.retain(|user_id| !loaded.contains_key(*user_id) && !unanswered.iter().any(|other| other == user_id));
+        let unprocessed: Vec<String> = wanted.iter().filter_map(user_id_of).collect();
+        absent.retain(|user_id| !loaded.contains_key(*user_id) && !unprocessed.iter().any(|other| other == user_id));
         loaded.extend(absent.into_iter().map(|user_id| (user_id.to_owned(), Loaded::Absent)));
         Ok(loaded)
     }
 
-    /// One call. Returns the items found, and the keys to ask for again.
+    /// One call. Returns the items found, and the keys to request again.
     async fn batch_get(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).build();
         let request = request.map_err(|error| StoreError::new("read", error))?;
-        let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
-        let answer = answer.map_err(|error| StoreError::new("read", error))?;
-        let items = answer.responses.and_then(|mut tables| tables.remove(&self.table));
-        let unprocessed = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));
+        let output = self.client.batch_get_item().request_items(&self.table, request).send().await;
+        let output = output.map_err(|error| StoreError::new("read", error))?;
+        let items = output.responses.and_then(|mut tables| tables.remove(&self.table));
+        let unprocessed = output.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));
         Ok((items.unwrap_or_default(), unprocessed.map(|rest| rest.keys).unwrap_or_default()))
     }
 
     /// Reads up to 100 users; the results are in the order of `user_ids`.
     async fn load_each(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
-        let answered = self.load_chunk(user_ids).await;
-        let answer = |user_id: &&str| match &answered {
+        let loaded = self.load_chunk(user_ids).await;
+        let result = |user_id: &&str| match &loaded {
             Ok(loaded) => {
                 loaded.get(*user_id).cloned().ok_or_else(|| StoreError::new("read", "no capacity for this key"))
             }
             Err(error) => Err(error.clone()),
         };
-        user_ids.iter().map(answer).collect()
+        user_ids.iter().map(result).collect()
     }
 }
 

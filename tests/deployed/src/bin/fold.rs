@@ -1,9 +1,9 @@
 //! The result that the deployed functions have to reach: a plain fold of a stream's records, without batches, store, queue or
-//! faults. A fold of its own on purpose, like those of the demo and the simulation.
+//! faults. It deliberately shares no code with the folds of the demo and the simulation.
 //!
-//! Reads records as JSON lines (`shardId`, `sequenceNumber`, `arrivalTimeMs`, `payload` in base64), each shard in its order, and
-//! the rule from the detector's environment. A transaction whose payload came before is a producer's retry and is left out here,
-//! so that the fold does not rely on the state to find that out. Prints one JSON document: the stored state of each user in
+//! Reads records as JSON lines (`shardId`, `sequenceNumber`, `arrivalTimeMs`, `payload` in base64), in order within each shard, and
+//! the rule from the detector's environment. A transaction with the payload of an earlier one is a producer's retry and is left out
+//! here, so that the fold does not rely on the state to detect it. Prints one JSON document: the stored state of each user in
 //! base64, the ids of the anomalies by user, and the rejected payloads by sequence number.
 
 use std::collections::{BTreeMap, HashSet};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// Folds the records on standard input.
 #[derive(Parser)]
 struct Options {
-    /// The stream they came from; it is part of an anomaly's id.
+    /// The ARN of their stream, which is part of an anomaly's id.
     #[arg(long)]
     stream_arn: String,
 }

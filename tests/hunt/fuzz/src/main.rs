@@ -1,4 +1,4 @@
-//! The fuzzing engine, libFuzzer, over the target that `FUZZ_TARGET` names.
+//! The fuzzing engine, libFuzzer, on the target that `FUZZ_TARGET` names.
 #![no_main]
 
 use std::sync::OnceLock;

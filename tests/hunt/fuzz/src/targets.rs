@@ -1,4 +1,4 @@
-//! The targets, each named as its folder in `corpus/`.
+//! The targets, each with the name of its folder in `corpus/`.
 
 mod aggregate;
 mod alerts;
@@ -9,21 +9,21 @@ mod record;
 mod sequence;
 mod state;
 
-/// Latest arrival that the targets know, in ms since the epoch.
+/// Latest arrival time in the targets, in ms since the epoch.
 const ARRIVAL_MS: i64 = 1_760_000_100_000;
 /// The default of `MAX_CLOCK_SKEW_SECONDS`, in ms.
 const CLOCK_SKEW_MS: i64 = 300_000;
 
-/// Something that takes any bytes.
+/// A function that takes any bytes, and its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// As in `FUZZ_TARGET` and `corpus/`.
+    /// The name in `FUZZ_TARGET` and `corpus/`.
     pub name: &'static str,
-    /// Panics if what has to hold does not.
+    /// Panics if a property does not hold.
     pub run: fn(&[u8]),
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 8] = [
     Target { name: "aggregate", run: aggregate::run },
     Target { name: "alerts", run: alerts::run },

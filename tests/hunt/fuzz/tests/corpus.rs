@@ -1,4 +1,4 @@
-//! Everything the fuzzing engine kept, over every target, without the engine.
+//! Runs every input that the fuzzing engine kept through its target, without the engine.
 #![expect(clippy::unwrap_used, reason = "tests: a panic is a failed test")]
 
 use std::collections::BTreeSet;

@@ -3,10 +3,10 @@
 use lambda_kit::Clock;
 use tokio::time::Instant;
 
-/// When every schedule begins, in ms since the epoch.
+/// Start of every schedule, in ms since the epoch.
 const START_MS: i64 = 1_760_000_100_000;
 
-/// A clock that may go wrong by a fixed amount: containers are not in step with the platform.
+/// A clock that may be off by a fixed amount: a container's clock differs from the platform's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SimulatedClock {
     start: Instant,
@@ -14,17 +14,17 @@ pub(crate) struct SimulatedClock {
 }
 
 impl SimulatedClock {
-    /// A clock that shows the beginning. Needs a runtime whose time is paused.
+    /// A clock that shows the start. Needs a runtime whose time is paused.
     pub(crate) fn start() -> Self {
         Self { start: Instant::now(), skew_ms: 0 }
     }
 
-    /// The same clock, so much ahead.
+    /// The same clock, `skew_ms` ahead.
     pub(crate) const fn skewed(self, skew_ms: i64) -> Self {
         Self { skew_ms, ..self }
     }
 
-    /// Since the beginning.
+    /// Time since the start.
     pub(crate) fn elapsed_ms(&self) -> i64 {
         i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX)
     }

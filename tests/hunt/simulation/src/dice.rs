@@ -1,4 +1,4 @@
-//! The one source of chance of a schedule, or a script in its place.
+//! The only source of randomness of a schedule, or a script in its place.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -6,39 +6,39 @@ use std::rc::Rc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Shares of effects that meet a mishap; each schedule has one of them.
+/// Shares of effects that meet a mishap; each schedule uses one of them.
 const FAULT_SHARES: [f64; 4] = [0.0, 0.02, 0.1, 0.3];
-/// How long a slow effect takes, in ms: some pass a deadline, some do not.
+/// Duration of a slow effect, in ms: some run past a deadline, some do not.
 const SLOW_MS: (u32, u32) = (500, 28_000);
 
-/// What happens to one effect on the world.
+/// The fault that one effect on the world meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mishap {
     /// Nothing: it takes place.
     None,
-    /// The service refuses it: throttled, or failed inside.
+    /// The service refuses it: a throttle or an internal error.
     Refused,
-    /// It takes place, and the answer says that it failed.
-    AnswerLost,
+    /// It takes place, but the response says that it failed.
+    ResponseLost,
     /// The container dies before it.
     CrashBefore,
     /// The container dies after it.
     CrashAfter,
-    /// It does not take place, and no answer ever comes.
+    /// It does not take place, and there is never a response.
     HangBefore,
-    /// It takes place, and no answer ever comes.
+    /// It takes place, and there is never a response.
     HangAfter,
     /// It takes place after this many ms.
     Slow(u32),
 }
 
 impl Mishap {
-    /// All that an exhaustive search tries.
+    /// The mishaps that the exhaustive search tries.
     pub(crate) const SCRIPTED: [Self; 6] =
-        [Self::Refused, Self::AnswerLost, Self::CrashBefore, Self::CrashAfter, Self::HangBefore, Self::HangAfter];
+        [Self::Refused, Self::ResponseLost, Self::CrashBefore, Self::CrashAfter, Self::HangBefore, Self::HangAfter];
 }
 
-/// Which effects meet which mishap, by their number since the script began.
+/// The mishap of each effect that meets one, by the effect's number since the script began.
 pub(crate) type Script = Vec<(usize, Mishap)>;
 
 /// Clones share the sequence.
@@ -56,7 +56,7 @@ struct Inner {
 }
 
 impl Dice {
-    /// Dice that fall as the seed says.
+    /// Dice that follow the seed.
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let fault_share = FAULT_SHARES.get(random.random_range(0..FAULT_SHARES.len())).copied().unwrap_or_default();
@@ -75,12 +75,12 @@ impl Dice {
         Self(Rc::new(RefCell::new(inner)))
     }
 
-    /// From now on nothing fails.
+    /// Turns faults off.
     pub(crate) fn rest(&self) {
         self.0.borrow_mut().is_resting = true;
     }
 
-    /// The script begins: effects are counted from here.
+    /// Starts the script: effects are counted from here.
     pub(crate) fn begin(&self) {
         let mut inner = self.0.borrow_mut();
         inner.is_resting = false;
@@ -111,7 +111,7 @@ impl Dice {
         usize::try_from(self.between(0, last)).unwrap_or_default()
     }
 
-    /// An amount: mostly usual, sometimes far out.
+    /// An amount: usually ordinary, sometimes an outlier.
     pub(crate) fn amount(&self) -> f64 {
         if self.chance(0.1) { self.between(1_000, 100_000).into() } else { self.between(50, 150).into() }
     }
@@ -125,7 +125,7 @@ impl Dice {
         share > 0.0 && self.chance(share)
     }
 
-    /// What happens to the next effect.
+    /// Draws the mishap of the next effect.
     pub(crate) fn mishap(&self) -> Mishap {
         let mishap = if self.0.borrow().script.is_some() { self.scripted_mishap() } else { self.random_mishap() };
         let mut inner = self.0.borrow_mut();
@@ -147,7 +147,7 @@ impl Dice {
         }
         match self.between(0, 19) {
             0..=5 => Mishap::Refused,
-            6..=11 => Mishap::AnswerLost,
+            6..=11 => Mishap::ResponseLost,
             12 | 13 => Mishap::CrashBefore,
             14 | 15 => Mishap::CrashAfter,
             16 => Mishap::HangBefore,
@@ -161,7 +161,7 @@ impl Dice {
         self.0.borrow().effects
     }
 
-    /// How many effects met a mishap.
+    /// Number of effects that met a mishap.
     pub(crate) fn mishaps(&self) -> u64 {
         self.0.borrow().mishaps
     }

@@ -1,4 +1,4 @@
-//! A function as Lambda runs it: containers of different ages, calls that nobody waits for any more, and events that come twice.
+//! A function as Lambda runs it: containers of different ages, calls that nobody waits for any more, and events delivered twice.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,24 +17,24 @@ use super::world::{World, settings};
 
 /// Containers that are kept warm.
 const WARM_MAX: usize = 3;
-/// Time that a function has.
+/// The function's time-out.
 const TIMEOUT_MS: u32 = 30_000;
-/// A deadline that is near: anything from too little for an answer to most of a batch.
+/// Time left to a near deadline: from too little for a response to enough for most of a batch.
 const NEAR_MS: (u32, u32) = (300, 6_000);
-/// How far a container's clock may be off, in ms either way.
+/// Largest error of a container's clock, in ms either way.
 const SKEW_MS: u32 = 500;
-/// Events that may be delivered once more.
+/// Recent events that may be redelivered.
 const EVENTS_KEPT: usize = 10;
 
-/// One of the two functions with what it reaches.
+/// One of the two functions, with its ports.
 pub(crate) trait Function: Sized {
     /// For the trace.
     const NAME: &'static str;
 
-    /// A cold one.
+    /// Starts a cold function.
     fn start(reach: Reach, clock: SimulatedClock) -> Result<Self, String>;
 
-    /// One call; answers with the payload.
+    /// Makes one call and returns the response's payload.
     async fn call(&self, event: &str, invocation: &Invocation) -> Result<String, String>;
 }
 
@@ -82,11 +82,11 @@ pub(crate) struct Deployed<F>(Rc<Inner<F>>);
 #[derive(Debug)]
 struct Inner<F> {
     world: World,
-    /// Whether calls may overlap and events may come again.
+    /// Whether calls may overlap and events may be redelivered.
     overlaps: bool,
     warm: RefCell<Vec<Container<F>>>,
     started: RefCell<u32>,
-    /// Events that were delivered lately.
+    /// Recently delivered events.
     events: RefCell<Vec<Rc<str>>>,
 }
 
@@ -107,19 +107,19 @@ impl<F: Function + 'static> Deployed<F> {
         }))
     }
 
-    /// Events that were delivered lately, oldest first.
+    /// Recently delivered events, oldest first.
     pub(crate) fn events(&self) -> Vec<Rc<str>> {
         self.0.events.borrow().clone()
     }
 
-    /// One call from beginning to end, whoever waits for it.
+    /// Runs one call from start to end, whether or not anyone waits for it.
     pub(crate) async fn run(self, event: Rc<str>) -> Invoked {
         let world = &self.0.world;
         let container = match self.container() {
             Ok(container) => container,
             Err(error) => return Invoked::Failed(error),
         };
-        world.calls_open.set(world.calls_open.get() + 1);
+        world.calls_running.set(world.calls_running.get() + 1);
         let near = world.dice.fails().then(|| world.dice.between(NEAR_MS.0, NEAR_MS.1));
         container.life.begin(near.is_some());
         let left_ms = near.unwrap_or(TIMEOUT_MS);
@@ -127,20 +127,20 @@ impl<F: Function + 'static> Deployed<F> {
         let invocation = Invocation { request_id: String::new(), deadline_ms };
         let call = container.life.until_death(container.function.call(&event, &invocation));
         let ended = tokio::time::timeout(Duration::from_millis(left_ms.into()), call).await;
-        world.calls_open.set(world.calls_open.get() - 1);
+        world.calls_running.set(world.calls_running.get() - 1);
         self.end(container, ended.ok().flatten())
     }
 
-    /// What the platform makes of the end of a call: an answer, or none because the container died or had to be stopped.
-    fn end(&self, container: Container<F>, answer: Option<Result<String, String>>) -> Invoked {
+    /// Ends a call as the platform does: with a response, or without one because the container died or had to be stopped.
+    fn end(&self, container: Container<F>, response: Option<Result<String, String>>) -> Invoked {
         let world = &self.0.world;
-        container.life.end(answer.is_some());
+        container.life.end(response.is_some());
         let name = container.life.name().to_owned();
-        world.note(|| format!("{name}: {}", answer.as_ref().map_or("ends without an answer".to_owned(), shown)));
-        if answer.is_some() && self.0.warm.borrow().len() < WARM_MAX {
+        world.note(|| format!("{name}: {}", response.as_ref().map_or("ends without a response".to_owned(), describe)));
+        if response.is_some() && self.0.warm.borrow().len() < WARM_MAX {
             self.0.warm.borrow_mut().push(container);
         }
-        let invoked = match answer {
+        let invoked = match response {
             Some(Ok(payload)) => Invoked::Responded(payload),
             Some(Err(error)) => Invoked::Failed(error),
             None => Invoked::Failed("the container died".to_owned()),
@@ -148,12 +148,12 @@ impl<F: Function + 'static> Deployed<F> {
         let is_success =
             matches!(&invoked, Invoked::Responded(payload) if payload.contains(r#""batchItemFailures":[]"#));
         if world.dice.is_faultless() && !is_success {
-            world.broken(format!("I5: without any fault the {} answers {invoked:?}", F::NAME));
+            world.report_broken(format!("I5: without any fault the {} returns {invoked:?}", F::NAME));
         }
         invoked
     }
 
-    /// A warm container, or a cold one.
+    /// Returns a warm container, or a cold one.
     fn container(&self) -> Result<Container<F>, String> {
         let Inner { world, warm, started, .. } = &*self.0;
         let mut warm = warm.borrow_mut();
@@ -169,8 +169,8 @@ impl<F: Function + 'static> Deployed<F> {
         Ok(Container { function: F::start(Reach(Rc::clone(&life)), clock)?, life })
     }
 
-    /// Keeps an event for later, and now and then delivers an earlier one beside it: nobody waits for the answer.
-    fn deliver_again(&self, event: &Rc<str>) {
+    /// Keeps an event for later, and sometimes redelivers an earlier one beside it. Nobody waits for that call's response.
+    fn keep_and_redeliver(&self, event: &Rc<str>) {
         let Inner { world, overlaps, events, .. } = &*self.0;
         let mut events = events.borrow_mut();
         events.push(Rc::clone(event));
@@ -178,30 +178,30 @@ impl<F: Function + 'static> Deployed<F> {
             events.remove(0);
         }
         if *overlaps && world.dice.fails() {
-            let again = events.get(world.dice.index(events.len())).cloned();
-            world.note(|| format!("{}: an event is delivered once more", F::NAME));
-            again.map(|event| tokio::task::spawn_local(self.clone().run(event)));
+            let earlier = events.get(world.dice.index(events.len())).cloned();
+            world.note(|| format!("{}: an event is redelivered", F::NAME));
+            earlier.map(|event| tokio::task::spawn_local(self.clone().run(event)));
         }
     }
 
-    /// Waits for the answer, and now and then not to the end: the call goes on all the same.
-    async fn wait(&self, answer: oneshot::Receiver<Invoked>) -> Invoked {
+    /// Waits for the response, sometimes not to the end of the call, which runs on all the same.
+    async fn wait(&self, response: oneshot::Receiver<Invoked>) -> Invoked {
         let Inner { world, overlaps, .. } = &*self.0;
         let patience_ms = if *overlaps && world.dice.fails() { world.dice.between(1, TIMEOUT_MS) } else { u32::MAX };
-        match tokio::time::timeout(Duration::from_millis(patience_ms.into()), answer).await {
+        match tokio::time::timeout(Duration::from_millis(patience_ms.into()), response).await {
             Ok(Ok(invoked)) => invoked,
             Ok(Err(_)) => Invoked::Failed("the call vanished".to_owned()),
             Err(_) => {
-                world.note(|| format!("{}: nobody waits for this call any more; it goes on", F::NAME));
-                Invoked::Failed("no answer in time".to_owned())
+                world.note(|| format!("{}: nobody waits for this call any more; it runs on", F::NAME));
+                Invoked::Failed("no response in time".to_owned())
             }
         }
     }
 }
 
-fn shown(answer: &Result<String, String>) -> String {
-    match answer {
-        Ok(payload) => format!("answers {payload}"),
+fn describe(response: &Result<String, String>) -> String {
+    match response {
+        Ok(payload) => format!("returns {payload}"),
         Err(error) => format!("fails: {error}"),
     }
 }
@@ -214,7 +214,7 @@ impl<F: Function + 'static> Invoke for Deployed<F> {
             return Invoked::NotInvoked("throttled".to_owned());
         }
         let event: Rc<str> = event.into();
-        self.deliver_again(&event);
+        self.keep_and_redeliver(&event);
         let (sender, receiver) = oneshot::channel();
         let running = self.clone();
         tokio::task::spawn_local(async move { sender.send(running.run(event).await) });

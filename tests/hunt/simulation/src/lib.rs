@@ -1,13 +1,13 @@
-//! A deterministic simulation: one seed decides what producers put, which effect fails, when a container dies. The handlers and
-//! the mappings are the real ones; only the ports are played, and time.
+//! A deterministic simulation: one seed decides what producers put, which effect fails, and when a container dies. The handlers
+//! and the mappings are the real ones; only the ports and time are simulated.
 //!
-//! While the dice fall, every effect on the world may be refused, be late, take place and have its answer lost, or never answer
-//! at all; reads may be stale; a container may die before or after any effect; calls whose caller gave up go on beside the
-//! next ones; events come twice and in any order; deadlines are near; clocks differ; shards split and merge; batches are
-//! bisected and, in some schedules, given up. Then the dice rest, everything has to drain within a bounded number of steps,
-//! and what came out is held against a plain fold of the same records (`promises`).
+//! While faults are on, any effect on the world may be refused, be late, take place and lose its response, or never respond; reads
+//! may be stale; a container may die before or after any effect; a call whose caller stopped waiting runs on beside the next ones;
+//! events are delivered twice and in any order; deadlines are near; clocks differ; shards split and merge; batches are bisected
+//! and, in some schedules, discarded. Then the faults stop, everything has to drain within a bounded number of steps, and the
+//! result is compared with a plain fold of the same records (`promises`).
 //!
-//! [`explore`] tries, for one small batch, every mishap at every effect instead of some.
+//! [`explore`] takes one small batch and tries every mishap at every effect, instead of a random choice of them.
 
 mod clock;
 mod dice;
@@ -28,14 +28,14 @@ use trace::Trace;
 
 pub use model::{Explored, explore};
 
-/// What a schedule came to.
+/// The result of a schedule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
     /// Records put.
     pub records: usize,
     /// Anomalies that had to be alerted.
     pub anomalies: usize,
-    /// User records in batches that the infrastructure gave up.
+    /// User records in batches that the infrastructure discarded.
     pub discarded: usize,
     /// Effects that met a mishap.
     pub mishaps: u64,
@@ -45,9 +45,9 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("seed {seed}: {what}")]
 pub struct Violation {
-    /// Replays it.
+    /// The seed that reproduces it.
     pub seed: u64,
-    /// What was promised and did not hold.
+    /// The promise that did not hold.
     pub what: String,
 }
 
@@ -59,14 +59,14 @@ pub fn run(seed: u64) -> Result<Report, Violation> {
     play(seed, schedule::run(seed, &Trace::default()))
 }
 
-/// Runs the schedule of one seed and tells what happened, line by line.
+/// Runs the schedule of one seed and returns its trace, line by line.
 pub fn trace(seed: u64) -> (Result<Report, Violation>, Vec<String>) {
     let trace = Trace::new(true);
     let outcome = play(seed, schedule::run(seed, &trace));
     (outcome, trace.lines())
 }
 
-/// Runs something in a runtime of its own whose time stands still unless nothing else can run.
+/// Runs a future in a runtime of its own, whose time advances only when nothing else can run.
 fn play<T>(seed: u64, future: impl Future<Output = Result<T, Violation>>) -> Result<T, Violation> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| Violation { seed, what: error.to_string() })?;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_replays_its_schedule() {
+    fn a_seed_reproduces_its_schedule() {
         let (outcome, lines) = trace(7);
         assert_eq!(run(7), outcome);
         assert_eq!(trace(7), (outcome, lines));

@@ -1,4 +1,4 @@
-//! One container's life: every effect that its function has on the world passes here, and may go wrong.
+//! One container's life: every effect that its function has on the world goes through here, and may fail.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -10,20 +10,20 @@ use std::time::Duration;
 use super::dice::Mishap;
 use super::world::World;
 
-/// How long an effect takes if nothing is the matter, in ms: enough for calls to overlap.
+/// Duration of an effect without a mishap, in ms: long enough for calls to overlap.
 const LATENCY_MS: (u32, u32) = (1, 20);
 
-/// A container. What it keeps of one call is forgotten with the next.
+/// A container. What it records about one call is reset at the next.
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) world: World,
     name: String,
     is_dead: Cell<bool>,
-    /// Whether this call met a mishap after which it may not know what it published, or be unable to note it.
+    /// Whether this call met a mishap after which it may not know what it published, or be unable to record it.
     has_excuse: Cell<bool>,
-    /// Alerts that this call published and has not noted in the ledger.
+    /// Alerts that this call published and has not recorded in the ledger.
     unsettled: RefCell<BTreeSet<String>>,
-    /// Whether this call has added to the metric and not noted it for each alert.
+    /// Whether this call has added to the metric and not recorded it for each alert.
     has_counted: Cell<bool>,
 }
 
@@ -44,20 +44,20 @@ impl Life {
         &self.name
     }
 
-    /// A call begins. One whose deadline is near has met its first mishap: time may run out while an answer is on its way.
+    /// Begins a call. A near deadline counts as its first mishap: time may run out before a response arrives.
     pub(crate) fn begin(&self, is_deadline_near: bool) {
         self.has_excuse.set(is_deadline_near);
         self.unsettled.borrow_mut().clear();
         self.has_counted.set(false);
     }
 
-    /// An effect on the world; `None` if it failed as far as the function can know.
+    /// Applies an effect on the world; `None` if it failed as far as the function can know.
     pub(crate) async fn effect<T>(&self, what: impl FnOnce() -> String, apply: impl FnOnce() -> T) -> Option<T> {
         let dice = &self.world.dice;
         tokio::time::sleep(Duration::from_millis(dice.between(LATENCY_MS.0, LATENCY_MS.1).into())).await;
         let mishap = dice.mishap();
         self.has_excuse.set(self.has_excuse.get() || mishap != Mishap::None);
-        self.world.note(|| format!("{}: {}{}", self.name, what(), described(mishap)));
+        self.world.note(|| format!("{}: {}{}", self.name, what(), describe(mishap)));
         match mishap {
             Mishap::None => Some(apply()),
             Mishap::Slow(ms) => {
@@ -66,7 +66,7 @@ impl Life {
                 Some(apply())
             }
             Mishap::Refused => None,
-            Mishap::AnswerLost => {
+            Mishap::ResponseLost => {
                 apply();
                 None
             }
@@ -88,7 +88,7 @@ impl Life {
         pending().await
     }
 
-    /// Runs a call until it ends, or the container dies: then nothing more of it happens.
+    /// Runs a call until it ends or the container dies; a dead container's call never continues.
     pub(crate) async fn until_death<F: Future>(&self, call: F) -> Option<F::Output> {
         let mut call = pin!(call);
         poll_fn(|context| match call.as_mut().poll(context) {
@@ -99,16 +99,17 @@ impl Life {
         .await
     }
 
-    /// An alert was published by this call.
-    pub(crate) fn published(&self, id: &str) {
+    /// Records that this call published an alert.
+    pub(crate) fn record_published(&self, id: &str) {
         *self.world.published.borrow_mut().entry(id.to_owned()).or_default() += 1;
         self.unsettled.borrow_mut().insert(id.to_owned());
     }
 
-    /// Adds to the metric. A call that got an answer, whatever it is, has no excuse for publishing anything twice.
+    /// Adds to the metric. Once a call has any response from it, the metric is no excuse for publishing anything twice.
     pub(crate) async fn count(&self, anomalies: u32) -> Option<()> {
         let had_excuse = self.has_excuse.get();
-        let counted = self.effect(|| format!("adds {anomalies} to AnomalyCount"), || self.counted(anomalies)).await;
+        let counted =
+            self.effect(|| format!("adds {anomalies} to AnomalyCount"), || self.record_count(anomalies)).await;
         self.has_excuse.set(had_excuse);
         if counted.is_none() && self.has_counted.get() {
             self.world.is_count_excused.set(true);
@@ -116,39 +117,38 @@ impl Life {
         counted
     }
 
-    fn counted(&self, anomalies: u32) {
+    fn record_count(&self, anomalies: u32) {
         self.world.anomaly_count.set(self.world.anomaly_count.get() + anomalies);
         self.has_counted.set(true);
     }
 
-    /// The ledger knows now that this alert is published.
-    pub(crate) fn settled(&self, id: &str) {
+    /// Records that the ledger now knows this alert as published.
+    pub(crate) fn record_settled(&self, id: &str) {
         self.unsettled.borrow_mut().remove(id);
     }
 
-    /// A call is over, one way or the other. What it did and could not note may happen again; without a mishap there is no
-    /// such excuse.
-    pub(crate) fn end(&self, has_answered: bool) {
+    /// Ends a call. After a mishap, what the call did but could not record may happen again; without one there is no excuse.
+    pub(crate) fn end(&self, has_responded: bool) {
         let unsettled = self.unsettled.take();
-        let had_mishap = self.has_excuse.get() || !has_answered;
+        let had_mishap = self.has_excuse.get() || !has_responded;
         self.world.is_count_excused.set(self.world.is_count_excused.get() || self.has_counted.get() && had_mishap);
         if had_mishap {
             self.world.excused.borrow_mut().extend(unsettled);
         } else if let Some(id) = unsettled.first() {
-            self.world.broken(format!("I8: alert {id} was published and nobody noted it, for no reason"));
+            self.world.report_broken(format!("I8: alert {id} was published without a record of it, for no reason"));
         }
     }
 }
 
-fn described(mishap: Mishap) -> String {
+fn describe(mishap: Mishap) -> String {
     match mishap {
         Mishap::None => String::new(),
         Mishap::Refused => ": refused".to_owned(),
-        Mishap::AnswerLost => ": done, the answer says it failed".to_owned(),
+        Mishap::ResponseLost => ": done, but the response says it failed".to_owned(),
         Mishap::CrashBefore => ": the container dies before it".to_owned(),
         Mishap::CrashAfter => ": done, then the container dies".to_owned(),
-        Mishap::HangBefore => ": not done, and no answer comes".to_owned(),
-        Mishap::HangAfter => ": done, and no answer comes".to_owned(),
+        Mishap::HangBefore => ": not done, and no response ever".to_owned(),
+        Mishap::HangAfter => ": done, but no response ever".to_owned(),
         Mishap::Slow(ms) => format!(": takes {ms} ms …"),
     }
 }

@@ -1,4 +1,4 @@
-//! `make simulate`: many schedules of the simulation on all cores, one of them again with its story, or the small model.
+//! `make simulate`: many schedules of the simulation on all cores, one schedule with its trace, or the small model.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,22 +10,22 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use simulation::{Report, Violation, explore, run, trace};
 
-/// Lines of a failed schedule that are shown; the file has all.
+/// Lines of a failed schedule's trace that are printed; the file has all of them.
 const LINES_SHOWN: usize = 60;
 
-/// Runs schedules of the simulation; each is one seed, and a seed replays it.
+/// Runs schedules of the simulation. Each schedule follows from one seed, which reproduces it.
 #[derive(Parser)]
 struct Options {
-    /// How many schedules.
+    /// Number of schedules.
     #[arg(long, default_value_t = 20_000)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Run this one alone and tell what happens in it.
+    /// Run this seed alone and print its trace.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
-    /// Instead, try every combination of at most so many mishaps in one small batch.
+    /// Instead, try every combination of at most this many mishaps in one small batch.
     #[arg(long, conflicts_with_all = ["seeds", "from", "seed"])]
     mishaps: Option<usize>,
 }
@@ -33,14 +33,14 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     match (options.seed, options.mishaps) {
-        (Some(seed), _) => replay(seed),
-        (None, Some(mishaps)) => model(mishaps),
-        (None, None) => many(options.from, options.seeds),
+        (Some(seed), _) => run_traced(seed),
+        (None, Some(mishaps)) => run_model(mishaps),
+        (None, None) => run_many(options.from, options.seeds),
     }
 }
 
-/// One schedule with its story.
-fn replay(seed: u64) -> ExitCode {
+/// One schedule with its trace.
+fn run_traced(seed: u64) -> ExitCode {
     let (outcome, lines) = trace(seed);
     println!("{}", lines.join("\n"));
     match outcome {
@@ -56,7 +56,7 @@ fn replay(seed: u64) -> ExitCode {
 }
 
 /// Every combination of mishaps in one small batch.
-fn model(mishaps: usize) -> ExitCode {
+fn run_model(mishaps: usize) -> ExitCode {
     let bar = ProgressBar::new_spinner().with_message("schedules");
     let started = Instant::now();
     match explore(mishaps, &|schedules| bar.set_position(schedules)) {
@@ -77,7 +77,7 @@ fn model(mishaps: usize) -> ExitCode {
     }
 }
 
-/// What all threads share.
+/// Shared by all threads.
 struct Shared {
     next: AtomicU64,
     end: u64,
@@ -86,7 +86,7 @@ struct Shared {
     violation: Mutex<Option<Violation>>,
 }
 
-fn many(from: u64, seeds: u64) -> ExitCode {
+fn run_many(from: u64, seeds: u64) -> ExitCode {
     let shared = Shared {
         next: AtomicU64::new(from),
         end: from.saturating_add(seeds),
@@ -96,11 +96,11 @@ fn many(from: u64, seeds: u64) -> ExitCode {
     };
     let started = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| work(&shared)))));
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| run_seeds(&shared)))));
     shared.bar.finish_and_clear();
     match shared.violation.lock().ok().and_then(|mut violation| violation.take()) {
-        Some(violation) => failed(&violation, violation.seed - from + 1),
-        None => succeeded(&shared, seeds, started.elapsed()),
+        Some(violation) => report_failure(&violation, violation.seed - from + 1),
+        None => report_success(&shared, seeds, started.elapsed()),
     }
 }
 
@@ -110,8 +110,8 @@ fn bar(seeds: u64) -> ProgressBar {
     ProgressBar::new(seeds).with_style(style)
 }
 
-/// Takes seeds until there are none, or one broke a promise.
-fn work(shared: &Shared) {
+/// Runs seeds until none are left or one breaks a promise.
+fn run_seeds(shared: &Shared) {
     loop {
         let seed = shared.next.fetch_add(1, Ordering::Relaxed);
         if seed >= shared.end {
@@ -128,7 +128,7 @@ fn work(shared: &Shared) {
     }
 }
 
-/// Threads that are still at it may find a lower seed.
+/// Keeps the violation with the lowest seed: other threads are still running and may find a lower one.
 fn keep_first(shared: &Shared, violation: Violation) {
     let Ok(mut first) = shared.violation.lock() else { return };
     if first.as_ref().is_none_or(|first| violation.seed < first.seed) {
@@ -143,11 +143,11 @@ fn add(total: &mut Report, report: Report) {
     total.mishaps += report.mishaps;
 }
 
-fn succeeded(shared: &Shared, seeds: u64, elapsed: Duration) -> ExitCode {
+fn report_success(shared: &Shared, seeds: u64, elapsed: Duration) -> ExitCode {
     let total = shared.total.lock().map(|total| *total).unwrap_or_default();
     let per_second = u128::from(seeds) * 1_000 / elapsed.as_millis().max(1);
     println!(
-        "{seeds} schedules in {:.1} s, {per_second} a second: {} records, {} anomalies, {} mishaps, {} records given up by the infrastructure, \
+        "{seeds} schedules in {:.1} s, {per_second} a second: {} records, {} anomalies, {} mishaps, {} records discarded by the infrastructure, \
          no promise broken",
         elapsed.as_secs_f64(),
         total.records,
@@ -158,19 +158,19 @@ fn succeeded(shared: &Shared, seeds: u64, elapsed: Duration) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Says what is broken, the end of the story, and how to get all of it.
-fn failed(violation: &Violation, schedules: u64) -> ExitCode {
+/// Prints the end of the trace, the broken promise, how to reproduce it, and where the whole trace is.
+fn report_failure(violation: &Violation, schedules: u64) -> ExitCode {
     let (_, lines) = trace(violation.seed);
     let last = lines.get(lines.len().saturating_sub(LINES_SHOWN)..).unwrap_or_default();
     eprintln!(
-        "{}\n{violation}\nfound after {schedules} schedules; replay it: make simulate SEED={}",
+        "{}\n{violation}\nfound after {schedules} schedules; reproduce it with: make simulate SEED={}",
         last.join("\n"),
         violation.seed
     );
     let path = PathBuf::from(format!("target/simulation/seed-{}.txt", violation.seed));
     let written = std::fs::create_dir_all("target/simulation").and_then(|()| std::fs::write(&path, lines.join("\n")));
     if written.is_ok() {
-        eprintln!("the whole story: {}", path.display());
+        eprintln!("the whole trace: {}", path.display());
     }
     ExitCode::FAILURE
 }

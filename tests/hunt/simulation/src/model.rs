@@ -1,8 +1,8 @@
-//! The exhaustive small model: one batch of two users with two records each, and every mishap at every effect that it has on the
-//! world, up to a number of mishaps.
+//! The exhaustive small model: one batch of two users with two records each, and every mishap at every effect that the batch has on
+//! the world, up to a number of mishaps.
 //!
-//! A run with a script of mishaps tells how many effects it had; each effect after the last scripted one is where the script can
-//! go on. So every reachable combination is tried, including mishaps of the redeliveries that earlier ones caused.
+//! A run with a script of mishaps returns the number of effects it had; the script can be extended at each effect after the last
+//! scripted one. So every reachable combination is tried, including mishaps in the redeliveries that earlier mishaps caused.
 
 use event_source::kinesis::{KinesisMappingSettings, MemoryStream};
 use lambda_kit::Clock;
@@ -15,47 +15,48 @@ use super::trace::Trace;
 use super::world::World;
 use super::{Violation, play};
 
-/// Transactions of each user before the batch: enough to be judged.
+/// Transactions of each user before the batch: enough for verdicts.
 const WARM_UP: u32 = 12;
-/// One usual and one outlier each, crosswise.
+/// One ordinary amount and one outlier for each user, interleaved.
 const BATCH: [(&str, f64); 4] = [("user1", 101.0), ("user2", 5_000.0), ("user1", 7_000.0), ("user2", 99.0)];
 
-/// Outliers in it.
+/// Outliers in the batch.
 const OUTLIERS: usize = 2;
 
-/// What was explored.
+/// The extent of the search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Explored {
-    /// Runs of the batch.
+    /// Number of runs of the batch.
     pub schedules: u64,
-    /// Effects that the batch has without any mishap.
+    /// Number of effects of the batch without any mishap.
     pub effects: usize,
 }
 
-/// Tries everything with at most `mishaps_max` mishaps; `progress` hears of the number of schedules.
+/// Tries every script of at most `mishaps_max` mishaps; `progress` is called with the number of schedules so far.
 ///
 /// # Errors
-/// [`Violation`] names the promise and the script of mishaps that broke it; its seed means nothing.
+/// [`Violation`] names the promise and the script of mishaps that broke it; its seed has no meaning.
 pub fn explore(mishaps_max: usize, progress: &dyn Fn(u64)) -> Result<Explored, Violation> {
     let mut explored = Explored { effects: play(0, one_batch(Script::new()))?, schedules: 0 };
-    let mut open = vec![Script::new()];
-    while let Some(script) = open.pop() {
+    let mut untried = vec![Script::new()];
+    while let Some(script) = untried.pop() {
         let effects = play(0, one_batch(script.clone()))?;
         explored.schedules += 1;
         progress(explored.schedules);
         if script.len() < mishaps_max {
             let first = script.last().map_or(0, |(effect, _)| effect + 1);
-            open.extend((first..effects).flat_map(|effect| continued(&script, effect)));
+            untried.extend((first..effects).flat_map(|effect| extended(&script, effect)));
         }
     }
     Ok(explored)
 }
 
-fn continued(script: &Script, effect: usize) -> impl Iterator<Item = Script> {
+/// The scripts that add one mishap at this effect.
+fn extended(script: &Script, effect: usize) -> impl Iterator<Item = Script> {
     Mishap::SCRIPTED.into_iter().map(move |mishap| script.iter().copied().chain([(effect, mishap)]).collect())
 }
 
-/// Runs the batch under a script; answers with the number of effects.
+/// Runs the batch under a script. Returns the number of effects.
 async fn one_batch(script: Script) -> Result<usize, Violation> {
     let run = async {
         let dice = Dice::scripted(script.clone());
@@ -73,7 +74,7 @@ async fn one_batch(script: Script) -> Result<usize, Violation> {
         pipeline.drain().await?;
         let effects = dice.effects();
         dice.rest();
-        let anomalies = pipeline.verdict().await?.anomalies;
+        let anomalies = pipeline.check_promises().await?.anomalies;
         if anomalies == OUTLIERS { Ok(effects) } else { Err(format!("the batch has {anomalies} anomalies")) }
     };
     run.await.map_err(|what: String| Violation { seed: 0, what: format!("{what}, after {script:?}") })

@@ -1,4 +1,4 @@
-//! The ports of both functions on the simulated world.
+//! The ports of both functions, backed by the simulated world.
 
 use std::rc::Rc;
 
@@ -13,15 +13,15 @@ use lambda_kit::Clock;
 
 use super::life::Life;
 
-/// Everything that a container reaches.
+/// The services that a container reaches.
 #[derive(Debug, Clone)]
 pub(crate) struct Reach(pub(crate) Rc<Life>);
 
-/// The queue of anomalies, as a container reaches it.
+/// The queue of anomalies, as seen from a container.
 #[derive(Debug)]
 pub(crate) struct Anomalies(pub(crate) Rc<Life>);
 
-/// The quarantine, as a container reaches it.
+/// The quarantine, as seen from a container.
 #[derive(Debug)]
 pub(crate) struct Quarantine(pub(crate) Rc<Life>);
 
@@ -41,8 +41,8 @@ impl WindowStore for Reach {
 
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
         let what = || {
-            let (version, waiting) = (user.version.unwrap_or_default(), user.outbox.len());
-            format!("writes {user_id} as version {version} with {waiting} anomalies in the outbox")
+            let (version, unsent) = (user.version.unwrap_or_default(), user.outbox.len());
+            format!("writes {user_id} as version {version} with {unsent} anomalies in the outbox")
         };
         let apply = || {
             let written = self.0.world.commit(user_id, user, replaced);
@@ -104,16 +104,16 @@ impl Ledger for Reach {
 
     async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
         let mark = || {
-            self.0.settled(id);
+            self.0.record_settled(id);
             self.0.world.ledger.mark_published(id, lease).now_or_never()
         };
-        let marked = self.0.effect(|| format!("notes that {id} is published"), mark).await.flatten();
+        let marked = self.0.effect(|| format!("marks {id} as published"), mark).await.flatten();
         marked.unwrap_or_else(|| Err(ledger_failed("mark as published")))
     }
 
     async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
         let complete = || {
-            self.0.settled(id);
+            self.0.record_settled(id);
             self.0.world.ledger.complete(id, lease).now_or_never()
         };
         let completed = self.0.effect(|| format!("completes {id}"), complete).await.flatten();
@@ -125,7 +125,7 @@ impl Publisher for Reach {
     async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
         let mut confirmed = Vec::with_capacity(publications.len());
         for publication in publications {
-            let publish = || publication.alert_ids.iter().for_each(|id| self.0.published(id));
+            let publish = || publication.alert_ids.iter().for_each(|id| self.0.record_published(id));
             let what = || format!("publishes {}", publication.alert_ids.join(", "));
             confirmed.push(self.0.effect(what, publish).await.is_some());
         }

@@ -1,4 +1,5 @@
-//! What producers put: transactions of a few users, retries, late and far too early ones, nonsense, and KPL aggregates.
+//! The producers: they put transactions of a few users, retries, late and far too early records, malformed ones, and KPL
+//! aggregates.
 
 use std::collections::VecDeque;
 
@@ -7,23 +8,23 @@ use serde_json::json;
 
 use super::dice::Dice;
 
-/// Most users of a schedule.
+/// Maximum number of users in a schedule.
 const USERS_MAX: u32 = 6;
-/// Transactions of a user that a producer may still retry: fewer than the state remembers.
+/// Recent transactions of a user that a producer may retry: fewer than the state remembers.
 const RETRIABLE_MAX: usize = 4;
-/// How late a late record is: twice the window.
+/// Delay of a late record: twice the window.
 const LATE_MS: i64 = 600_000;
-/// How far ahead a record is that is refused: twice the permitted skew.
+/// How far a rejected record is in the future: twice the permitted skew.
 const EARLY_MS: i64 = 600_000;
-/// How far clocks of producers differ, in ms.
+/// How far producers' clocks differ, in ms.
 const PRODUCER_SKEW_MS: (u32, u32) = (0, 20_000);
 
-/// One record as it is put.
+/// One Kinesis record, as it is put.
 #[derive(Debug, Clone)]
 pub(crate) struct Put {
     pub(crate) partition_key: String,
     pub(crate) data: Vec<u8>,
-    /// The user records in it: one, or those of an aggregate.
+    /// Its user records: one, or those of an aggregate.
     pub(crate) payloads: Vec<Payload>,
 }
 
@@ -31,18 +32,19 @@ pub(crate) struct Put {
 #[derive(Debug, Clone)]
 pub(crate) struct Payload {
     pub(crate) bytes: Vec<u8>,
-    /// Number of the transaction, the same for its retries; `None` for what is never retried.
+    /// Number of the transaction, the same for its retries; `None` for a record that is never retried.
     pub(crate) transaction: Option<u32>,
 }
 
-/// Producers of a handful of users.
+/// The producers of a handful of users.
 #[derive(Debug)]
 pub(crate) struct Producer {
     dice: Dice,
     users: u32,
     packs: bool,
+    /// Transactions made so far.
     made: u32,
-    /// Recent transactions of each user, by user.
+    /// Recent transactions, by user.
     retriable: Vec<VecDeque<Payload>>,
 }
 
@@ -53,13 +55,13 @@ impl Producer {
         Self { dice, users, packs, made: 0, retriable: (0..=USERS_MAX).map(|_| VecDeque::new()).collect() }
     }
 
-    /// Whether records of several users come in one aggregate. Such a record has one partition key for all of them, so their
-    /// order holds only in one shard and one lane.
+    /// Whether some records are aggregates of several users' records. An aggregate has one partition key for all of them, so
+    /// their order holds only in one shard and one lane.
     pub(crate) const fn packs(&self) -> bool {
         self.packs
     }
 
-    /// What is put in one step.
+    /// The records of one step.
     pub(crate) fn next_records(&mut self, now_ms: i64) -> Vec<Put> {
         (0..self.dice.between(0, 12)).map(|_| self.next_record(now_ms)).collect()
     }
@@ -74,7 +76,7 @@ impl Producer {
         Put { partition_key, data: payload.bytes.clone(), payloads: vec![payload] }
     }
 
-    /// A key and a payload of one user.
+    /// The partition key and a payload of one user.
     fn payload(&mut self, now_ms: i64) -> (String, Payload) {
         let user = self.dice.index(usize::try_from(self.users).unwrap_or_default()) + 1;
         let key = format!("user{user}");

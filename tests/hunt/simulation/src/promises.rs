@@ -1,4 +1,4 @@
-//! The promises, held against the world when everything has drained.
+//! The promises, checked against the world once everything has drained.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,17 +10,17 @@ use serde_json::Value;
 use super::reference::{Expected, Place};
 use super::world::World;
 
-/// What the infrastructure gave up, by its limits on retries and age.
+/// The records that the infrastructure discarded because of its limits on retries and age.
 #[derive(Debug, Default)]
 pub(crate) struct Discarded {
-    /// Every user record in it.
+    /// Every discarded user record.
     pub(crate) places: BTreeSet<Place>,
-    /// Those that no state knows.
+    /// Those that no state has applied.
     pub(crate) unknown: BTreeSet<Place>,
 }
 
 impl Discarded {
-    /// Adds records: (where, whether a state knows it).
+    /// Adds records: (place, whether a state has applied it).
     pub(crate) fn add(&mut self, records: Vec<(Place, bool)>) {
         for (place, is_known) in records {
             if !is_known {
@@ -31,9 +31,9 @@ impl Discarded {
     }
 }
 
-/// Holds the world against the fold.
+/// Compares the world with the fold.
 pub(crate) fn check(world: &World, expected: &Expected, discarded: &Discarded) -> Result<(), String> {
-    world.verdict()?;
+    world.ensure_unbroken()?;
     check_states(world, expected)?;
     check_alerts(world, expected, discarded)?;
     check_counts(world)?;
@@ -46,38 +46,38 @@ fn check_states(world: &World, expected: &Expected) -> Result<(), String> {
     for (user_id, state) in &expected.users {
         let stored = world.stored(user_id).map(|stored| stored.state);
         if stored.as_ref().map(statistics) != Some(statistics(state)) {
-            let (held, folded) = (stored.map_or(0, |state| state.long_term.count), state.long_term.count);
+            let (stored, folded) = (stored.map_or(0, |state| state.long_term.count), state.long_term.count);
             return Err(format!(
-                "I1: the state of {user_id} is not that of the plain fold: it holds {held} transactions, the fold {folded}"
+                "I1: the state of {user_id} differs from the plain fold: it holds {stored} transactions, the fold {folded}"
             ));
         }
     }
     match world.users.borrow().keys().find(|user_id| !expected.users.contains_key(*user_id)) {
-        Some(user_id) => Err(format!("I1: there is a state of {user_id}, and no transaction")),
+        Some(user_id) => Err(format!("I1: {user_id} has a state but no transaction")),
         None => Ok(()),
     }
 }
 
 fn check_alerts(world: &World, expected: &Expected, discarded: &Discarded) -> Result<(), String> {
     let published = world.published.borrow();
-    let waiting = waiting(world);
+    let unsent = unsent(world);
     for (id, place) in &expected.anomalies {
-        // Committed, and given up before it was sent: it waits for the user's next transaction.
-        let may_wait = discarded.places.contains(place) && waiting.contains(id);
+        // Committed, but its record was discarded before it was sent: it waits for the user's next transaction.
+        let may_wait = discarded.places.contains(place) && unsent.contains(id);
         if !published.contains_key(id) && !may_wait {
             return Err(format!("I2: anomaly {id} was never published"));
         }
     }
     if let Some(invented) = published.keys().find(|id| !expected.anomalies.contains_key(*id)) {
-        return Err(format!("I3: alert {invented} is no anomaly"));
+        return Err(format!("I3: alert {invented} is not an anomaly"));
     }
     let excused = world.excused.borrow();
     let doubled = published.iter().find(|(id, count)| **count > 1 && !excused.contains(*id));
     doubled.map_or(Ok(()), |(id, count)| Err(format!("I8: alert {id} was published {count} times for no reason")))
 }
 
-/// Ids in the outboxes of the store.
-fn waiting(world: &World) -> BTreeSet<String> {
+/// Ids in the store's outboxes.
+fn unsent(world: &World) -> BTreeSet<String> {
     let users = world.users.borrow();
     let current = users.values().filter_map(|items| items.last());
     current.flat_map(|stored| &stored.outbox).map(|message| message.id.as_str().to_owned()).collect()
@@ -98,7 +98,7 @@ fn check_quarantine(world: &World, expected: &Expected, discarded: &Discarded) -
     for (place, payload) in &expected.rejected {
         let is_there = found.get(place).is_some_and(|text| *text == STANDARD.encode(payload));
         if !is_there && !discarded.places.contains(place) {
-            return Err(format!("I9: the bad record at {place:?} is not in quarantine as it came"));
+            return Err(format!("I9: the bad record at {place:?} is not in quarantine byte for byte"));
         }
     }
     match found.keys().find(|place| !expected.rejected.contains_key(*place)) {

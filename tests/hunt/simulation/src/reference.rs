@@ -1,4 +1,4 @@
-//! What has to come out: a plain fold of the same records, with no batches, no store and no faults.
+//! The expected result: a plain fold of the same records, with no batches, no store and no faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use super::world::World;
 /// The permitted clock skew: the detector's default.
 const SKEW_MS_MAX: i64 = 300_000;
 
-/// (sequence number, sub-sequence number): where a user record stands. No two records of a stream share it.
+/// (sequence number, sub-sequence number) of a user record: unique in a stream.
 pub(crate) type Place = (String, u64);
 
-/// A user record where the stream put it.
+/// A user record and the place that the stream gave it.
 #[derive(Debug)]
 struct Recorded {
     payload: Payload,
@@ -25,20 +25,20 @@ struct Recorded {
     arrival_time_ms: i64,
 }
 
-/// Everything that was put, in order.
+/// All records put, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Reference {
     recorded: Vec<Recorded>,
     puts: usize,
 }
 
-/// What the fold comes to.
+/// The result of the fold.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     pub(crate) users: BTreeMap<String, UserState>,
-    /// Anomaly ids, with the place of the record.
+    /// Anomaly ids, each with the place of its record.
     pub(crate) anomalies: BTreeMap<String, Place>,
-    /// What has to be in quarantine: the payload by place.
+    /// Payloads that have to be in quarantine, by place.
     pub(crate) rejected: BTreeMap<Place, Vec<u8>>,
 }
 
@@ -54,7 +54,7 @@ impl Reference {
         self.puts
     }
 
-    /// Notes what was put.
+    /// Adds the user records of one put.
     pub(crate) fn add(&mut self, put: Put, placed: &Placed, arrival_time_ms: i64) -> Result<(), String> {
         self.puts += 1;
         let shard: ShardId = placed.shard_id.parse().map_err(|_| "a bad shard id")?;
@@ -67,7 +67,7 @@ impl Reference {
         Ok(())
     }
 
-    /// Folds everything but what is skipped. A retry is no transaction: the fold knows that by itself, not from the state.
+    /// Folds all records except `skipped`. A retry is not a new transaction; the fold detects retries itself, not through the state.
     pub(crate) fn fold(&self, rule: &Rule, skipped: &BTreeSet<Place>) -> Expected {
         let mut expected = Expected::default();
         let mut seen = BTreeSet::new();
@@ -90,7 +90,7 @@ impl Reference {
         expected
     }
 
-    /// Of the records with this sequence number: (where, whether the stored state knows it).
+    /// For each record with this sequence number: (place, whether the stored state has applied it).
     pub(crate) fn known(&self, sequence_number: &str, world: &World, rule: &Rule) -> Vec<(Place, bool)> {
         let of_number = self.recorded.iter().filter(|recorded| recorded.place.0 == sequence_number);
         let known = |recorded: &Recorded| {

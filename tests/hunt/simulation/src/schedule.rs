@@ -1,4 +1,4 @@
-//! One seed's schedule: records are put while the dice fall, then the dice rest and everything has to drain.
+//! One seed's schedule: records are put while faults are on; then the faults stop and everything has to drain.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,16 +25,16 @@ use super::world::{VISIBILITY_TIMEOUT_MS, World, settings};
 use super::{Report, Violation};
 
 const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:000000000000:anomalies";
-/// One step while the dice fall.
+/// Duration of one step while faults are on.
 const STEP_MS: i64 = 1_000;
-/// Steps while the dice fall.
+/// Number of steps while faults are on.
 const STEPS: (u32, u32) = (10, 50);
-/// Steps, beyond one for each record put, within which everything has to drain once they rest: each step completes at least one
-/// record, and beside it ten messages; the last messages wait for their visibility time-out.
+/// Once the faults stop, everything has to drain within one step for each record put, plus these. Each step completes at least one
+/// record and, beside it, ten messages; the last messages wait for their visibility time-out.
 const DRAIN_STEPS_EXTRA: usize = 20;
-/// Splits and merges of a schedule: a state remembers the positions of four shards.
+/// Most splits and merges of a schedule: a state remembers the positions of four shards.
 const RESHARDINGS_MAX: u32 = 2;
-/// Sequence numbers of half of the schedules begin so far below a power of ten, so that they grow a digit on the way.
+/// Half of the schedules start their sequence numbers at most this far below a power of ten, so that they gain a digit on the way.
 const BEFORE_GROWTH_MAX: u32 = 400;
 
 pub(crate) type DetectorFunction = Deployed<Detector<Reach, Anomalies, Quarantine, SimulatedClock>>;
@@ -53,10 +53,10 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
     dice.rest();
     trace.note(pipeline.world.clock, || "from here on nothing fails".to_owned());
     pipeline.drain().await.map_err(violation)?;
-    pipeline.verdict().await.map_err(violation)
+    pipeline.check_promises().await.map_err(violation)
 }
 
-/// Stream, detector, queue, alerter, and what they have to come to.
+/// Stream, detector, queue and alerter, with the reference for the expected result.
 pub(crate) struct Pipeline {
     pub(crate) world: World,
     reference: Rc<RefCell<Reference>>,
@@ -66,7 +66,7 @@ pub(crate) struct Pipeline {
     rule: &'static Rule,
 }
 
-/// Where batches go that are given up.
+/// The on-failure destination, for discarded batches.
 struct Destination {
     world: World,
     reference: Rc<RefCell<Reference>>,
@@ -75,10 +75,10 @@ struct Destination {
 }
 
 impl OnFailure for Destination {
-    /// Notes which of the records a state knows. Now: a later record of the user would hide it.
+    /// Notes which of the records a state has applied. This has to happen now: a later record of the user would hide it.
     async fn discard(&self, batch: FailedBatch) {
         for record in batch.records {
-            self.world.note(|| format!("record {} is given up", record.sequence_number));
+            self.world.note(|| format!("record {} is discarded", record.sequence_number));
             let known = self.reference.borrow().known(&record.sequence_number, &self.world, self.rule);
             self.discarded.borrow_mut().add(known);
         }
@@ -102,7 +102,7 @@ impl Pipeline {
         let stream =
             if dice.chance(0.5) { MemoryStream::numbered_from(shards, growing) } else { MemoryStream::new(shards) };
         let reshardings_left = if is_one_lane { 0 } else { RESHARDINGS_MAX };
-        // A batch that is given up must not come back from nowhere: then nobody could say what the state has to be.
+        // A discarded batch must not be redelivered later: the expected state would then be unknown.
         let overlaps = !is_limited;
         let mut pipeline = Self::with(World::new(dice.clone(), trace), stream, settings, overlaps)?;
         pipeline.reshardings_left = reshardings_left;
@@ -132,12 +132,12 @@ impl Pipeline {
         })
     }
 
-    /// Puts records, and now and then reshards.
+    /// Puts records, and sometimes reshards.
     pub(crate) fn put(&mut self, puts: Vec<Put>) -> Result<(), String> {
         for put in puts {
             let now_ms = self.world.clock.now_ms();
             let placed = self.stream.source().put(&put.partition_key, put.data.clone(), now_ms);
-            self.world.note(|| described(&put, &placed));
+            self.world.note(|| describe(&put, &placed));
             self.reference.borrow_mut().add(put, &placed, now_ms)?;
         }
         if self.reshardings_left > 0 && self.world.dice.chance(0.03) {
@@ -164,17 +164,17 @@ impl Pipeline {
         }
     }
 
-    /// Lets both mappings work once; answers whether nothing is under way.
+    /// Steps both mappings once. Returns whether nothing is pending.
     async fn step(&mut self, ms: i64) -> Result<bool, String> {
         tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
         let step = self.stream.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?;
         let received = self.queue.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?.received;
         let is_stream_idle = (step.invocations, step.records_done, step.records_open) == (0, 0, 0);
         let is_queue_idle = received == 0 && self.world.anomalies.is_empty();
-        Ok(is_stream_idle && is_queue_idle && self.world.calls_open.get() == 0)
+        Ok(is_stream_idle && is_queue_idle && self.world.calls_running.get() == 0)
     }
 
-    /// Steps until nothing is under way.
+    /// Steps until nothing is pending.
     pub(crate) async fn drain(&mut self) -> Result<(), String> {
         let steps_max = self.reference.borrow().puts() + DRAIN_STEPS_EXTRA;
         for _ in 0..steps_max {
@@ -185,13 +185,13 @@ impl Pipeline {
         Err("I6: without faults, not everything drains".to_owned())
     }
 
-    /// Holds everything against the fold, delivers it once more, and holds it again.
-    pub(crate) async fn verdict(&mut self) -> Result<Report, String> {
+    /// Compares the world with the fold, redelivers the latest batches, and compares again.
+    pub(crate) async fn check_promises(&mut self) -> Result<Report, String> {
         let discarded = self.stream.destination().discarded.take();
         let expected = self.reference.borrow().fold(self.rule, &discarded.unknown);
         check(&self.world, &expected, &discarded)?;
         if discarded.places.is_empty() {
-            self.deliver_all_again().await?;
+            self.redeliver_latest().await?;
             check(&self.world, &expected, &discarded)?;
         }
         Ok(Report {
@@ -202,10 +202,10 @@ impl Pipeline {
         })
     }
 
-    /// I7: the latest batches once more, to both functions. No state may change, and nothing may be published. An outbox whose
-    /// clearing had failed may be sent and cleared, which the ledger makes harmless.
-    async fn deliver_all_again(&mut self) -> Result<(), String> {
-        self.world.note(|| "the latest batches are delivered once more".to_owned());
+    /// I7: redelivers the latest batches to both functions. No state may change, and nothing may be published. An outbox that could
+    /// not be cleared before may be sent and cleared now, which the ledger makes harmless.
+    async fn redeliver_latest(&mut self) -> Result<(), String> {
+        self.world.note(|| "the latest batches are redelivered".to_owned());
         let before = (self.world.states(), self.world.published.borrow().clone());
         for event in self.stream.function().events() {
             self.stream.function().clone().run(event).await;
@@ -217,12 +217,12 @@ impl Pipeline {
         if before == (self.world.states(), self.world.published.borrow().clone()) {
             Ok(())
         } else {
-            Err("I7: a second delivery of finished batches changed something".to_owned())
+            Err("I7: redelivering finished batches changed something".to_owned())
         }
     }
 }
 
-fn described(put: &Put, placed: &kinesis::Placed) -> String {
+fn describe(put: &Put, placed: &kinesis::Placed) -> String {
     let payloads: Vec<_> = put.payloads.iter().map(|payload| String::from_utf8_lossy(&payload.bytes)).collect();
     format!("put as {} of {}: {}", placed.sequence_number, placed.shard_id, payloads.join(" + "))
 }

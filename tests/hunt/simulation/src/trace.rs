@@ -1,21 +1,21 @@
-//! What happened in a schedule, in words, for people who have to find out why.
+//! The events of a schedule in words, for finding the cause of a violation.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::clock::SimulatedClock;
 
-/// Lines so far, if anybody wants them. Clones share them.
+/// The lines so far, if they are kept. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trace(Option<Rc<RefCell<Vec<String>>>>);
 
 impl Trace {
-    /// A trace that keeps what it is told, or forgets it at once.
+    /// A trace that keeps its lines, or drops them at once.
     pub(crate) fn new(is_kept: bool) -> Self {
         Self(is_kept.then(Rc::default))
     }
 
-    /// Notes what happened; the words are made only if they are kept.
+    /// Adds a line. `what` is called only if lines are kept.
     pub(crate) fn note(&self, clock: SimulatedClock, what: impl FnOnce() -> String) {
         let Some(lines) = &self.0 else { return };
         let ms = clock.elapsed_ms();

@@ -1,4 +1,4 @@
-//! The world outside the functions, and what it saw of them.
+//! The world outside the functions: the services' contents, and a record of the functions' effects.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +17,10 @@ use super::clock::SimulatedClock;
 use super::dice::Dice;
 use super::trace::Trace;
 
-/// How long a received message is hidden; every lease runs out before.
+/// Visibility time-out of a received message, longer than any lease.
 pub(crate) const VISIBILITY_TIMEOUT_MS: i64 = 180_000;
 
-/// The detector's defaults. One value for the process, so that its table of multipliers is computed once.
+/// The detector's default settings. One value for the process, so that its table of multipliers is computed once.
 pub(crate) fn settings() -> Result<&'static DetectorSettings, String> {
     static SETTINGS: OnceLock<Result<DetectorSettings, String>> = OnceLock::new();
     let settings =
@@ -37,21 +37,21 @@ pub(crate) struct Inner {
     pub(crate) dice: Dice,
     pub(crate) clock: SimulatedClock,
     pub(crate) trace: Trace,
-    /// Each user's last two items, the current one last: stale reads see the other.
+    /// Each user's last two items, the current one last: a stale read returns the other.
     pub(crate) users: RefCell<BTreeMap<String, Vec<StoredUser>>>,
     pub(crate) anomalies: Rc<MemorySqs>,
     pub(crate) quarantine: RefCell<Vec<String>>,
     pub(crate) ledger: MemoryLedger,
-    /// How often each alert was published.
+    /// Number of times each alert was published.
     pub(crate) published: RefCell<BTreeMap<String, u32>>,
-    /// Alerts that were published by a call which could not note it: these may be published and counted twice.
+    /// Alerts published by a call that could not record it: these may be published and counted twice.
     pub(crate) excused: RefCell<BTreeSet<String>>,
     pub(crate) anomaly_count: Cell<u32>,
-    /// Whether an addition to the metric took effect and its call could not note it.
+    /// Whether an addition to the metric took effect and its call could not record it.
     pub(crate) is_count_excused: Cell<bool>,
-    /// Calls under way.
-    pub(crate) calls_open: Cell<u32>,
-    /// The first promise that was seen to be broken on the way.
+    /// Calls that are running.
+    pub(crate) calls_running: Cell<u32>,
+    /// The first promise found broken during the schedule.
     broken: RefCell<Option<String>>,
 }
 
@@ -77,7 +77,7 @@ impl World {
             excused: RefCell::default(),
             anomaly_count: Cell::default(),
             is_count_excused: Cell::default(),
-            calls_open: Cell::default(),
+            calls_running: Cell::default(),
             broken: RefCell::default(),
         }))
     }
@@ -86,17 +86,17 @@ impl World {
         self.trace.note(self.clock, what);
     }
 
-    /// A promise does not hold.
-    pub(crate) fn broken(&self, what: String) {
+    /// Reports a broken promise; the first one is kept.
+    pub(crate) fn report_broken(&self, what: String) {
         self.broken.borrow_mut().get_or_insert(what);
     }
 
-    /// The first promise that was broken, if any.
-    pub(crate) fn verdict(&self) -> Result<(), String> {
+    /// Fails with the first broken promise, if any.
+    pub(crate) fn ensure_unbroken(&self) -> Result<(), String> {
         self.broken.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// What the store holds of a user.
+    /// The stored item of a user.
     pub(crate) fn stored(&self, user_id: &str) -> Option<StoredUser> {
         self.users.borrow().get(user_id).and_then(|items| items.last()).cloned()
     }
@@ -108,7 +108,7 @@ impl World {
         current.map(|(user_id, stored)| (user_id.clone(), stored.state.clone())).collect()
     }
 
-    /// What a read finds, which may be what was there before the last write.
+    /// Reads a user's item; a stale read returns the item from before the last write.
     pub(crate) fn read(&self, user_id: &str) -> Loaded {
         let users = self.users.borrow();
         let items = users.get(user_id).map(Vec::as_slice).unwrap_or_default();

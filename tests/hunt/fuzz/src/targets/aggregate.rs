@@ -1,4 +1,4 @@
-//! The payload of a Kinesis record as it came, and the same bytes between both marks of a KPL aggregate.
+//! The payload of a Kinesis record, unchanged, and the same bytes between the magic number and the checksum of a KPL aggregate.
 
 use intake::aggregate::{AGGREGATE_RECORDS_MAX, Payload, pack, unpack};
 use md5::{Digest, Md5};
@@ -9,7 +9,7 @@ pub(super) fn run(input: &[u8]) {
     let _ = unpack(input);
     let sealed = [&MAGIC, input, Md5::digest(input).as_slice()].concat();
     match unpack(&sealed) {
-        Payload::Single => panic!("both marks are there"),
+        Payload::Single => panic!("magic number and checksum are right"),
         Payload::Corrupt => {}
         Payload::Aggregate(records) => {
             assert!((1..=AGGREGATE_RECORDS_MAX).contains(&records.len()), "{} records", records.len());

@@ -1,4 +1,4 @@
-//! The alerter over any bodies, one a line: each is alerted once or comes again, and what is published fits SNS.
+//! The alerter over any bodies, one a line: each is alerted once or redelivered, and every publication fits SNS.
 
 use alerter::Alerter;
 use alerter::AlerterSettings;
@@ -24,7 +24,7 @@ pub(super) fn run(input: &[u8]) {
     let outcome = block_on(alerter.handle(&event, &invocation)).unwrap();
     let summary = outcome.summary;
     let failed = outcome.response.batch_item_failures.len();
-    assert_eq!(count(failed), summary.poison, "only what is no alert fails");
+    assert_eq!(count(failed), summary.poison, "only a body that is not an alert fails");
     assert_eq!(summary.poison + summary.alerts + summary.suppressed, summary.messages);
     let publications = topic.take();
     publications.iter().for_each(assert_fits);
@@ -33,7 +33,7 @@ pub(super) fn run(input: &[u8]) {
 
     let again = block_on(alerter.handle(&event, &invocation)).unwrap();
     assert_eq!(again.response.batch_item_failures.len(), failed);
-    assert!(topic.take().is_empty(), "a second delivery publishes nothing");
+    assert!(topic.take().is_empty(), "a redelivery publishes nothing");
 }
 
 fn sqs_event(bodies: &[&str]) -> String {

@@ -1,8 +1,8 @@
-//! The detector over any batch: it never fails, every record is folded or in quarantine, a bad one changes nothing for the
-//! others, and a second delivery changes nothing at all.
+//! The detector over any batch: it never fails, every record is folded or in quarantine, a bad record changes nothing for the
+//! others, and a redelivery changes nothing at all.
 //!
-//! A line is a record. Its first byte says which kind: `A` an aggregate of the parts between NUL bytes, `E` an envelope as
-//! JSON, `T` a transaction in 13 bytes, `S` no record but the stored state of a user; anything else is a payload.
+//! Each line is a record. Its first byte says which kind: `A` an aggregate of the parts between NUL bytes, `E` an envelope as
+//! JSON, `T` a transaction in 13 bytes, `S` not a record but the stored state of a user; anything else is a payload.
 
 use std::collections::BTreeSet;
 
@@ -36,14 +36,14 @@ pub(super) fn run(input: &[u8]) {
     assert_eq!(verdicts(&first) + rejected(&first), count(decoded.records.len() + decoded.rejects.len()));
     assert_eq!(rejected(&first), count(bench.quarantine.take().len()));
     assert_eq!(first.verdicts.anomalies(), count(bench.anomalies.take().len()));
-    assert_same_without_bad_ones(&decoded, &records, (&store, &other_store));
-    assert_settled(&bench, &first, &decoded, &event);
+    assert_same_without_bad_records(&decoded, &records, (&store, &other_store));
+    assert_redelivery_changes_nothing(&bench, &first, &decoded, &event);
 }
 
-/// A second delivery changes nothing.
-fn assert_settled(bench: &Bench<'_>, first: &DetectorSummary, decoded: &Decoded<'_>, event: &str) {
+/// A redelivery changes nothing.
+fn assert_redelivery_changes_nothing(bench: &Bench<'_>, first: &DetectorSummary, decoded: &Decoded<'_>, event: &str) {
     let shards: BTreeSet<&str> = decoded.records.iter().map(|record| record.envelope.shard.as_str()).collect();
-    // Lambda's batch comes from one shard, and no more than four are remembered.
+    // A batch of Lambda's comes from one shard, and a state remembers at most four.
     if shards.len() <= SHARDS_PER_USER_MAX {
         let again = bench.handle(event);
         assert_eq!(again.verdicts.duplicates, verdicts(first));
@@ -51,8 +51,8 @@ fn assert_settled(bench: &Bench<'_>, first: &DetectorSummary, decoded: &Decoded<
     }
 }
 
-/// Without the bad records the good ones' users end as they do with them. (Not said of aggregates that hold both.)
-fn assert_same_without_bad_ones(
+/// The good records' users end in the same state with and without the bad records. (Aggregates that hold both are exempt.)
+fn assert_same_without_bad_records(
     decoded: &Decoded<'_>,
     records: &[String],
     (store, other_store): (&MemoryWindowStore, &MemoryWindowStore),
@@ -91,7 +91,7 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn on(store: &'a MemoryWindowStore) -> Self {
         let (anomalies, quarantine) = (MemoryMessageQueue::default(), MemoryMessageQueue::default());
-        // The plain rule judges from the fourth transaction on, and has no table to fill for each input.
+        // The plain rule gives verdicts from the fourth transaction on, and has no table to compute for each input.
         let settings = DetectorSettings::from_env(&Env::from_pairs([("RULE", "plain")])).unwrap();
         let clock = ManualClock::at(ARRIVAL_MS);
         let detector = Detector::new(Borrowed(store), anomalies.clone(), quarantine.clone(), clock, settings);
@@ -110,7 +110,7 @@ fn event(records: &[String]) -> String {
     format!(r#"{{"Records":[{}]}}"#, records.join(","))
 }
 
-/// The record of a line as Lambda sends it.
+/// The record of a line, as Lambda sends it.
 fn envelope(index: usize, line: &[u8]) -> Option<String> {
     let data = match line.split_first() {
         Some((b'S', _)) => return None,
@@ -148,7 +148,7 @@ fn stored(lines: &[&[u8]]) -> MemoryWindowStore {
     store
 }
 
-/// One byte of user, then what the store holds of it.
+/// One byte of user, then the user's stored state.
 fn put_state(store: &MemoryWindowStore, line: &[u8]) {
     let Some((b'S', rest)) = line.split_first() else { return };
     let Some((user, bytes)) = rest.split_first() else { return };

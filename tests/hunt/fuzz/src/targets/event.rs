@@ -1,4 +1,4 @@
-//! Lambda's Kinesis event: every record in it is decided, whatever its neighbours are, and nothing that is rejected is lost.
+//! Lambda's Kinesis event: every record is accepted or rejected independently of its neighbours, and no rejected record is lost.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -31,7 +31,7 @@ fn records(event: &str) -> Vec<Box<RawValue>> {
     serde_json::from_str::<Event>(event).unwrap().records
 }
 
-/// The record of this index is decided, and as it is decided in a batch of its own.
+/// The record at this index is accepted or rejected, in the same way as in a batch of its own.
 fn assert_same_alone(decoded: &Decoded<'_>, index: usize, record: &str) {
     let event = format!(r#"{{"Records":[{record}]}}"#);
     let alone = Batch::parse(&event).unwrap();
@@ -40,7 +40,7 @@ fn assert_same_alone(decoded: &Decoded<'_>, index: usize, record: &str) {
     assert!(!alone.is_empty(), "a record disappeared: {event}");
 }
 
-/// What became of a Kinesis record's user records, the accepted ones first.
+/// The results of a Kinesis record's user records, the accepted ones first.
 fn decisions(decoded: &Decoded<'_>, index: usize) -> Vec<String> {
     let accepted = decoded.records.iter().filter(|record| record.index == index);
     let accepted = accepted.map(|record| format!("{:?} {:?}", record.position, record.transaction));
@@ -48,7 +48,7 @@ fn decisions(decoded: &Decoded<'_>, index: usize) -> Vec<String> {
     accepted.chain(rejected.map(|rejected| format!("{} {:?}", rejected.reason, rejected.payload))).collect()
 }
 
-/// The quarantine message holds the payload as it came, or says that it does not.
+/// The quarantine message holds the payload unchanged, or says that it does not.
 pub(super) fn assert_kept(rejected: &Rejected<'_>) {
     let message: Value = serde_json::from_str(&quarantine::message(rejected)).unwrap();
     let field = |name: &str| message.get(name).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! An anomaly message, from the queue or from an outbox: whatever is read is written again as the same message.
+//! An anomaly message, from the queue or from an outbox: any message that can be read is written back as the same message.
 
 use anomaly_core::AnomalyMessage;
 

@@ -1,4 +1,4 @@
-//! A payload is a sound transaction that says what the JSON says, or it has one reason not to be.
+//! A payload is either a sound transaction that agrees with the JSON, or rejected for one justified reason.
 
 use anomaly_core::{AMOUNT_ABSOLUTE_MAX, EVENT_TIME_MS_MAX, ID_CHARACTERS_MAX, RejectReason, Transaction};
 use intake::record::{RECORD_BYTES_MAX, decode};
@@ -11,9 +11,9 @@ pub(super) fn run(input: &[u8]) {
     match decode(input, ARRIVAL_MS, CLOCK_SKEW_MS) {
         Ok(transaction) => {
             assert_sound(&transaction);
-            // A plain reader gives up where this one does not: below 128 levels, at numbers that no field needs.
+            // `serde_json::Value` refuses some input that `decode` accepts: nesting below 128 levels, and numbers that no field needs.
             if let Ok(json) = json {
-                assert_says(&transaction, &json);
+                assert_agrees(&transaction, &json);
             }
         }
         Err(reason) => assert_justified(reason, input, json.ok().as_ref()),
@@ -27,7 +27,7 @@ pub(super) fn assert_sound(transaction: &Transaction<'_>) {
     assert!((1..=ID_CHARACTERS_MAX).contains(&transaction.user_id.chars().count()));
 }
 
-fn assert_says(transaction: &Transaction<'_>, json: &Value) {
+fn assert_agrees(transaction: &Transaction<'_>, json: &Value) {
     assert_eq!(Some(transaction.user_id.as_ref()), text(json, "userId"));
     assert_eq!(Some(transaction.amount), number(json, "amount"));
     assert_eq!(Some(transaction.event_time_ms), json.get("timestamp").and_then(Value::as_i64));
@@ -47,7 +47,7 @@ fn assert_justified(reason: RejectReason, input: &[u8], json: Option<&Value>) {
             assert!(json.is_none_or(|json| number(json, "amount").is_some_and(|x| x.abs() > AMOUNT_ABSOLUTE_MAX)));
         }
         RejectReason::AggregateCorrupt | RejectReason::EnvelopeInvalid | RejectReason::StateCorrupt => {
-            panic!("{reason} is not a payload's")
+            panic!("{reason} is not a reason to reject a payload")
         }
         _ => {}
     }

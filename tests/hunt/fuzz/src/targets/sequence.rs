@@ -1,4 +1,4 @@
-//! Sequence numbers: two lines, each read or refused as the API reference says, and ordered as numbers are.
+//! Sequence numbers: two lines, each accepted or refused as the API reference says, and ordered as numbers.
 
 use std::cmp::Ordering;
 
@@ -19,17 +19,17 @@ pub(super) fn run(input: &[u8]) {
 
 fn read(text: &str) -> Option<SequenceNumber> {
     let number = text.parse::<SequenceNumber>().ok();
-    let is_one = text.len() <= DIGITS_MAX
+    let is_valid = text.len() <= DIGITS_MAX
         && text.bytes().all(|c| c.is_ascii_digit())
         && (text == "0" || text.starts_with(|c| ('1'..='9').contains(&c)));
-    assert_eq!(number.is_some(), is_one, "{text}");
+    assert_eq!(number.is_some(), is_valid, "{text}");
     if let Some(number) = number {
         assert_eq!(number.to_string(), text);
     }
     number
 }
 
-/// Digit by digit, as one compares on paper: both written with the same number of digits.
+/// Compares digit by digit, with both numbers padded to the same length.
 fn order_of_values(left: &str, right: &str) -> Ordering {
     format!("{left:0>DIGITS_MAX$}").cmp(&format!("{right:0>DIGITS_MAX$}"))
 }

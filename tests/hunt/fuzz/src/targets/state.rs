@@ -1,4 +1,4 @@
-//! Stored bytes: either refused, or exactly what the codec writes, and a state on which every rule still judges with numbers.
+//! Stored bytes: either refused, or exactly what the codec writes for a state on which every rule still computes finite numbers.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -11,9 +11,9 @@ use super::ARRIVAL_MS;
 
 pub(super) fn run(input: &[u8]) {
     let Ok(state) = codec::decode(input) else { return };
-    assert_eq!(codec::encode(&state), input, "two ways to write one state");
+    assert_eq!(codec::encode(&state), input, "one state has two encodings");
     for rule in rules() {
-        assert_judges(state.clone(), rule);
+        assert_finite(state.clone(), rule);
     }
 }
 
@@ -23,8 +23,8 @@ fn rules() -> &'static [Rule] {
     RULES.get_or_init(|| vec![rule(RuleKind::Adaptive), rule(RuleKind::Plain)])
 }
 
-/// Steps through transactions around the newest one of the state, and far from it.
-fn assert_judges(mut state: UserState, rule: &Rule) {
+/// Steps through transactions near the newest one of the state, and far from it.
+fn assert_finite(mut state: UserState, rule: &Rule) {
     let shard: ShardId = "shardId-000000000042".parse().unwrap();
     let newest = state.window.newest_event_time_ms().unwrap_or(ARRIVAL_MS);
     let times = [newest, newest - 299_999, newest + 1, newest + 10_000, newest + 299_999, newest + 1_000_000, 0];

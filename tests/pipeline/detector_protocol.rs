@@ -1,5 +1,5 @@
-//! The commit protocol, one promise a test: every port fails where it can, and each time the batch is delivered again, as
-//! Lambda would.
+//! The commit protocol, one promise for each test: every port fails wherever it can, and each time the batch is redelivered, as
+//! Lambda would do.
 
 use detector::window_store::Loaded;
 use lambda_kit::Fault;
@@ -9,7 +9,7 @@ use crate::fixtures::{
 };
 use event_source::kinesis::{StreamRecord, event_json};
 
-/// Twenty usual transactions of a user and then an anomaly.
+/// Twenty ordinary transactions of a user and then an anomaly.
 fn with_anomaly(first: usize, user_id: &str) -> Vec<StreamRecord> {
     let mut records = warm_up(first, user_id);
     records.push(transaction(first + 20, user_id, 9_000.0));
@@ -51,7 +51,7 @@ async fn a_refused_commit_fails_the_users_records_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_got_lost_is_not_applied_twice_and_its_anomaly_is_sent_once_it_comes_again() {
+async fn a_commit_whose_response_is_lost_is_not_applied_twice_and_its_anomaly_is_sent_on_redelivery() {
     let bench = DetectorBench::new();
     let event = kinesis_event(&with_anomaly(0, "u"));
     bench.store.0.commit_faults.extend([Fault::AppliedButFailed]);
@@ -102,7 +102,7 @@ async fn an_outbox_that_could_not_be_cleared_is_harmless() {
 }
 
 #[tokio::test]
-async fn a_stale_cache_loses_its_write_and_folds_anew() {
+async fn a_stale_cache_loses_its_write_and_folds_again() {
     let first = DetectorBench::new();
     let second = DetectorBench::on(first.store.clone());
     first.handle(&kinesis_event(&warm_up(0, "u"))).await;
@@ -132,7 +132,7 @@ async fn a_users_anomalies_beyond_one_outbox_are_all_sent() {
 }
 
 #[tokio::test]
-async fn every_bad_record_is_quarantined_as_it_came_and_delays_nobody() {
+async fn every_bad_record_is_quarantined_unchanged_and_delays_nobody() {
     let bench = DetectorBench::new();
     let bad: Vec<u8> = vec![0xFF, 0x00, b'{'];
     let mut records = warm_up(0, "u");
@@ -149,7 +149,7 @@ async fn every_bad_record_is_quarantined_as_it_came_and_delays_nobody() {
 }
 
 #[tokio::test]
-async fn a_large_payload_is_left_out_of_quarantine_and_said_so() {
+async fn a_large_payload_is_left_out_of_quarantine_and_marked_as_omitted() {
     let bench = DetectorBench::new();
     bench.handle(&kinesis_event(&[record(0, vec![b' '; 300 * 1024])])).await;
     let message: serde_json::Value = serde_json::from_str(&bench.quarantine.take()[0]).unwrap();
@@ -158,7 +158,7 @@ async fn a_large_payload_is_left_out_of_quarantine_and_said_so() {
 }
 
 #[tokio::test]
-async fn a_bad_record_that_quarantine_does_not_take_comes_again() {
+async fn a_bad_record_that_quarantine_refuses_is_redelivered() {
     let bench = DetectorBench::new();
     let mut records = warm_up(0, "u");
     records.insert(10, record(10, "not json"));
@@ -179,12 +179,15 @@ async fn a_bad_envelope_is_reported_by_the_record_before_it() {
     assert_eq!(bench.handle(&event.to_string()).await.0, Some(sequence(4)));
     bench.quarantine.faults.extend([Fault::Refused]);
     let alone = r#"{"Records":[{}]}"#;
-    assert!(bench.detector.handle(alone, &invocation(&bench.clock)).await.is_err(), "nothing to report it by");
+    assert!(
+        bench.detector.handle(alone, &invocation(&bench.clock)).await.is_err(),
+        "there is no record to report it by"
+    );
     assert_eq!(bench.handle(alone).await.0, None);
 }
 
 #[tokio::test]
-async fn of_all_failures_the_lowest_is_reported() {
+async fn the_lowest_of_all_failures_is_reported() {
     let bench = DetectorBench::new();
     let records = [warm_up(0, "a"), vec![record(20, "bad")], warm_up(21, "b")].concat();
     bench.quarantine.faults.extend([Fault::Refused]);
@@ -193,7 +196,7 @@ async fn of_all_failures_the_lowest_is_reported() {
 }
 
 #[tokio::test]
-async fn a_corrupt_state_quarantines_its_users_records_and_is_left_as_it_is() {
+async fn a_corrupt_state_quarantines_its_users_records_and_is_left_unchanged() {
     use detector::window_store::CorruptItem;
     let bench = DetectorBench::new();
     let corrupt = Loaded::Corrupt(CorruptItem::Attribute("state"));
@@ -207,7 +210,7 @@ async fn a_corrupt_state_quarantines_its_users_records_and_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn near_the_deadline_nothing_is_begun_and_everything_comes_again() {
+async fn near_the_deadline_nothing_is_started_and_everything_is_redelivered() {
     let bench = DetectorBench::new();
     let mut invocation = invocation(&bench.clock);
     invocation.deadline_ms -= 29_000;

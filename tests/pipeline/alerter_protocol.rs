@@ -1,4 +1,4 @@
-//! Lease, publish, count, complete: every port fails where it can, and each time the messages come again.
+//! Lease, publish, count, complete: every port fails wherever it can, and each time the messages are redelivered.
 
 use lambda_kit::Fault;
 
@@ -12,7 +12,7 @@ fn event(numbers: &[usize]) -> String {
 }
 
 #[tokio::test]
-async fn an_alert_is_published_and_counted_once_however_often_it_comes() {
+async fn an_alert_is_published_and_counted_once_however_often_it_is_delivered() {
     let bench = AlerterBench::new();
     for _ in 0..3 {
         assert_eq!(bench.handle(&event(&[1, 2, 1])).await.0, [""; 0]);
@@ -21,7 +21,7 @@ async fn an_alert_is_published_and_counted_once_however_often_it_comes() {
 }
 
 #[tokio::test]
-async fn a_refused_publication_comes_again_and_the_others_are_done() {
+async fn a_refused_publication_is_retried_and_the_others_are_done() {
     let bench = AlerterBench::new();
     bench.publisher.faults.extend([Fault::None, Fault::Refused]);
     let (failed, summary) = bench.handle(&event(&[1, 2, 3])).await;
@@ -46,7 +46,7 @@ async fn if_only_the_metric_failed_nothing_is_published_again() {
 #[tokio::test]
 async fn a_claim_that_is_held_waits_for_its_lease() {
     let bench = AlerterBench::new();
-    // The claim was written, and whoever made it is gone.
+    // The claim was written, but the invocation that made it failed.
     bench.ledger.0.claim_faults.extend([Fault::AppliedButFailed]);
     assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
     let (failed, summary) = bench.handle(&event(&[1])).await;
@@ -65,18 +65,18 @@ async fn a_refused_claim_publishes_nothing() {
 }
 
 #[tokio::test]
-async fn the_one_window_of_a_duplicate_is_between_publish_and_complete() {
+async fn a_duplicate_is_possible_only_between_publish_and_complete() {
     let bench = AlerterBench::new();
     bench.ledger.0.complete_faults.extend([Fault::Refused]);
     assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
     bench.clock.advance(VISIBILITY_MS);
     bench.handle(&event(&[1])).await;
-    assert_eq!(bench.publisher.take().len(), 2, "as the documentation says");
+    assert_eq!(bench.publisher.take().len(), 2, "as documented");
     assert_eq!(bench.ledger.0.completed().len(), 1);
 }
 
 #[tokio::test]
-async fn a_crowd_of_alerts_becomes_singles_and_a_digest_and_all_are_counted() {
+async fn many_alerts_become_singles_and_a_digest_and_all_are_counted() {
     let bench = AlerterBench::new();
     let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
     assert_eq!((failed.len(), summary.alerts, summary.publications), (0, 35, 4));
@@ -86,7 +86,7 @@ async fn a_crowd_of_alerts_becomes_singles_and_a_digest_and_all_are_counted() {
 }
 
 #[tokio::test]
-async fn a_digest_that_fails_brings_all_its_alerts_again() {
+async fn a_failed_digest_fails_all_its_alerts() {
     let bench = AlerterBench::new();
     bench.publisher.faults.extend((0..4).map(|i| if i == 3 { Fault::Refused } else { Fault::None }));
     let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
@@ -94,7 +94,7 @@ async fn a_digest_that_fails_brings_all_its_alerts_again() {
 }
 
 #[tokio::test]
-async fn poison_comes_again_until_it_is_dead_and_harms_nobody() {
+async fn poison_fails_at_each_delivery_and_harms_nobody() {
     let bench = AlerterBench::new();
     let bodies = ["hello".to_owned(), anomaly_body(1, 3.0), String::new()];
     for _ in 0..2 {
@@ -105,7 +105,7 @@ async fn poison_comes_again_until_it_is_dead_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn near_the_deadline_nothing_is_claimed_and_everything_comes_again() {
+async fn near_the_deadline_nothing_is_claimed_and_everything_is_redelivered() {
     let bench = AlerterBench::new();
     let mut invocation = crate::fixtures::invocation(&bench.clock);
     invocation.deadline_ms -= 26_001;
