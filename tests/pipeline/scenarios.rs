@@ -60,5 +60,5 @@ fn from_nothing_to_a_report() {
     for rule in &summary.rules {
         assert!(page.contains(&format!("<h2>{}</h2>", rule.label)), "{}", rule.label);
     }
-    assert!(page.contains("<strong>5,000</strong> transactions of <strong>5</strong> users"));
+    assert!(page.contains("<strong>5,000</strong> transactions by <strong>5</strong> users"));
 }
