@@ -6,6 +6,7 @@ mod alerter_protocol;
 mod aws;
 mod dependencies;
 mod detector_protocol;
+mod documents;
 mod dynamodb;
 mod events;
 mod fixtures;
