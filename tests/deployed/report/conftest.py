@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 TARGET = ROOT / "target" / "report"
 SIGMA = ROOT / "target" / "debug" / "sigma"
 # Closes every element that it could be in, and triggers a dialog if it is ever interpreted as markup.
-HOSTILE = """</script></style></title><img src=x onerror="alert(1)">' onfocus='alert(2)' autofocus \u202e<b>"""
+HOSTILE = """</script></style></title><img src=x onerror="alert(1)">' onfocus='alert(2)' autofocus <b>"""
 # A window of a week: at these rates a user has few transactions in five minutes.
 RULES = ["--rule", "adaptive", "--rule", "plain", "--rule", "tumbling", "--window-seconds", "604800"]
 
