@@ -202,9 +202,17 @@ async fn the_ledger_grants_holds_and_completes() {
     assert_eq!(ledger.claim("a", lease(0)).await.unwrap(), Claim::Granted);
     assert_eq!(ledger.claim("a", lease(30_000)).await.unwrap(), Claim::Held);
     assert_eq!(ledger.claim("a", lease(30_001)).await.unwrap(), Claim::Granted, "the lease has run out");
-    ledger.mark_published("a", lease(40_000)).await.unwrap();
+    let marking = Lease { now_ms: 40_000, ..lease(30_001) };
+    ledger.mark_published("a", marking).await.unwrap();
     assert_eq!(ledger.claim("a", lease(40_000)).await.unwrap(), Claim::GrantedPublished);
+    ledger.mark_published("a", marking).await.unwrap();
+    assert_eq!(
+        ledger.claim("a", lease(40_001)).await.unwrap(),
+        Claim::Held,
+        "a repeated mark ends no claim of another"
+    );
     ledger.complete("a", lease(40_001)).await.unwrap();
-    assert_eq!(ledger.claim("a", lease(999_999)).await.unwrap(), Claim::Completed);
+    ledger.mark_published("a", lease(40_000)).await.unwrap();
+    assert_eq!(ledger.claim("a", lease(999_999)).await.unwrap(), Claim::Completed, "completed once and for all");
     assert_eq!(ledger.claim("b", lease(999_999)).await.unwrap(), Claim::Granted);
 }

@@ -56,7 +56,8 @@ pub trait Ledger {
     /// Claims an id, if it is absent or its lease has run out.
     async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError>;
 
-    /// Records that a claimed id is published, so that it is not published again.
+    /// Records that a claimed id is published, so that it is not published again, and ends the claim of this `lease`. Does nothing if
+    /// that claim has ended: what was to be recorded is recorded, or another invocation has the id.
     async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError>;
 
     /// Ends the claim: published and counted.

@@ -20,8 +20,11 @@ const COMPLETED: &str = "completed";
 const CLAIM: &str = "SET #status = if_not_exists(#status, :claimed), leaseUntil = :until, expiresAt = :expires";
 const IS_FREE: &str = "attribute_not_exists(id) OR (#status <> :completed AND leaseUntil < :now)";
 const SET_STATUS: &str = "SET #status = :status, leaseUntil = :until, expiresAt = :expires";
+/// The claim is still ours: it ends when ours does. Otherwise a mark whose response was lost, repeated by the SDK, would end the claim of
+/// the invocation that counts the alert by now, and a third one would count it again.
+const IS_OURS: &str = "#status <> :completed AND leaseUntil = :ours";
 
-/// A ledger in one table. Each call is one conditional or plain UpdateItem: one write unit.
+/// A ledger in one table. Each call is one UpdateItem: one write unit.
 #[derive(Debug, Clone)]
 pub struct DynamoDbLedger {
     client: Client,
@@ -43,11 +46,10 @@ impl DynamoDbLedger {
             .expression_attribute_values(":expires", number(lease.expires_at_seconds))
     }
 
-    async fn set_status(&self, id: &str, lease: Lease, status: &str, action: &'static str) -> Result<(), LedgerError> {
-        // The lease ends with the new status, so that the next attempt need not wait.
+    /// Ends the claim with a new status, so that the next attempt need not wait.
+    fn end(&self, id: &str, lease: Lease, status: &str) -> UpdateItemFluentBuilder {
         let update = self.update(id, lease, lease.now_ms - 1).update_expression(SET_STATUS);
-        let update = update.expression_attribute_values(":status", text(status));
-        update.send().await.map(drop).map_err(|error| LedgerError::new(action, error))
+        update.expression_attribute_values(":status", text(status))
     }
 }
 
@@ -70,11 +72,20 @@ impl Ledger for DynamoDbLedger {
     }
 
     async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
-        self.set_status(id, lease, PUBLISHED, "mark as published").await
+        let update = self
+            .end(id, lease, PUBLISHED)
+            .condition_expression(IS_OURS)
+            .expression_attribute_values(":completed", text(COMPLETED))
+            .expression_attribute_values(":ours", number(lease.until_ms));
+        match update.send().await {
+            Err(error) if !is_refused(&error) => Err(LedgerError::new("mark as published", error)),
+            _ => Ok(()),
+        }
     }
 
     async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
-        self.set_status(id, lease, COMPLETED, "complete").await
+        let completed = self.end(id, lease, COMPLETED).send().await;
+        completed.map(drop).map_err(|error| LedgerError::new("complete", error))
     }
 }
 
@@ -85,6 +96,10 @@ fn refused(error: SdkError<UpdateItemError>) -> Result<Claim, LedgerError> {
         }
         _ => Err(LedgerError::new("claim", error)),
     }
+}
+
+fn is_refused(error: &SdkError<UpdateItemError>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 fn has_status(item: Option<&HashMap<String, AttributeValue>>, status: &str) -> bool {

@@ -65,7 +65,12 @@ impl Ledger for MemoryLedger {
     }
 
     async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
-        self.set(id, Entry::Published { until_ms: lease.now_ms - 1 }, Fault::None, "mark as published")
+        match self.locked(|entries| entries.get(id).copied()) {
+            Some(Entry::Claimed { until_ms } | Entry::Published { until_ms }) if until_ms == lease.until_ms => {
+                self.set(id, Entry::Published { until_ms: lease.now_ms - 1 }, Fault::None, "mark as published")
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn complete(&self, id: &str, _lease: Lease) -> Result<(), LedgerError> {
