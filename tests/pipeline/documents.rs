@@ -115,3 +115,18 @@ fn mutation(patch: &Path) -> (String, String) {
     let name = patch.file_stem().unwrap().to_string_lossy().into_owned();
     (name, fs::read_to_string(patch).unwrap().lines().next().unwrap().to_owned())
 }
+
+#[test]
+fn the_costs_in_the_readme_are_those_that_the_benchmark_wrote() {
+    let (readme, measured) = (read("README.md"), read("docs/performance.md"));
+    let measured = rows(between(&measured, "### (g) Monthly cost", "### (h)"));
+    let cost = |users: &str, window: &str| {
+        let label = format!("{} users, window {window} s, 2 % anomalies", users.replace(',', ""));
+        measured.iter().find(|row| row[0] == label).map_or_else(|| panic!("{label}"), |row| row[1])
+    };
+    let shown = rows(between(&readme, "It is cheap", "*The Flink baseline*"));
+    assert_eq!(shown.len(), 3);
+    for row in shown {
+        assert_eq!([row[1], row[2]], [cost(row[0], "1"), cost(row[0], "30")], "{} users", row[0]);
+    }
+}
