@@ -3,9 +3,14 @@
 //! Everything in it is bounded: bins, points and lists have fixed maxima, whatever the size of the input. Times are event times in
 //! ms since the epoch. Within a version fields are only ever added.
 
+mod quality;
+mod samples;
+
 use std::collections::BTreeMap;
 
-use anomaly_core::{Direction, RejectReason, Severity, VerdictCounts};
+use anomaly_core::{Direction, RejectReason, VerdictCounts};
+pub use quality::{Delay, Detection, Quality, ScoreHistogram, SweepPoint};
+pub use samples::{Flag, Point, UserCount, UserSeries};
 use serde::{Deserialize, Serialize};
 
 /// The version that this code writes and reads.
@@ -188,179 +193,4 @@ pub struct Knobs {
     pub stddev_floor_ratio: f64,
     /// `DIRECTION`.
     pub direction: Direction,
-}
-
-/// Alerts compared with labels. Rates are from 0 to 1, and `None` where they would divide by zero.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Detection {
-    /// Precision and recall.
-    pub quality: Quality,
-    /// How soon fraud is detected.
-    pub delay: Delay,
-}
-
-/// Precision, recall and their counts, by transactions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Quality {
-    /// Flagged and labelled.
-    pub true_alerts: u64,
-    /// Flagged and not labelled.
-    pub false_alerts: u64,
-    /// Labelled and not flagged, for whatever reason.
-    pub missed: u64,
-    /// Share of the flagged transactions that are labelled.
-    pub precision: Option<f64>,
-    /// Share of the labelled transactions that are flagged.
-    pub recall: Option<f64>,
-    /// Harmonic mean of precision and recall.
-    pub f1: Option<f64>,
-    /// False alerts per 1,000 transactions.
-    pub false_alerts_per_1000: f64,
-}
-
-/// How soon episodes are detected: from the first labelled transaction to the first flagged labelled one. An episode is a user's
-/// labelled transactions with at most [`Delay::EPISODE_GAP_MS`] between each and the next.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delay {
-    /// Episodes in the input.
-    pub episodes: u64,
-    /// Episodes with a flagged labelled transaction.
-    pub episodes_detected: u64,
-    /// The user's transactions after the first labelled one, up to the first flagged labelled one: 0 if the first was flagged. The
-    /// median over detected episodes.
-    pub transactions_median: Option<u64>,
-    /// The 90th percentile of the same.
-    pub transactions_p90: Option<u64>,
-    /// The same distance in event time, in ms. The median over detected episodes.
-    pub ms_median: Option<u64>,
-    /// The 90th percentile of the same.
-    pub ms_p90: Option<u64>,
-}
-
-impl Delay {
-    /// Longest gap within an episode: a day, in ms.
-    pub const EPISODE_GAP_MS: i64 = 24 * 60 * 60 * 1_000;
-}
-
-/// Judged transactions by score, in bins of equal width. The first and last bins also hold everything beyond them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ScoreHistogram {
-    /// Start of the first bin, in standard deviations.
-    pub start: f64,
-    /// Width of a bin, in standard deviations.
-    pub width: f64,
-    /// Judged transactions in each bin.
-    pub judged: Vec<u64>,
-    /// Flagged ones among them. `adaptive` needs more than its sigmas while there are few observations, so that bins around
-    /// the threshold can hold both.
-    pub flagged: Vec<u64>,
-    /// Labelled ones among them; empty without a label.
-    pub labelled: Vec<u64>,
-}
-
-/// A rule with one number of sigmas.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct SweepPoint {
-    /// `SIGMAS`.
-    pub sigmas: f64,
-    /// Alerts of every severity.
-    pub alerts: u64,
-    /// Alerts per 1,000 transactions.
-    pub alerts_per_1000: f64,
-    /// Alerts per day of event time, over the span of the input and at least one day.
-    pub alerts_per_day: f64,
-    /// Users with at least one alert.
-    pub users_alerted: u64,
-    /// How well alerts and labels agree; `None` without a label.
-    pub quality: Option<Quality>,
-}
-
-/// A flagged transaction: a line of `--flags-out`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Flag {
-    /// Index of the record in the input, from 0; rejects count too.
-    pub index: u64,
-    /// The user's id.
-    pub user_id: String,
-    /// Event time.
-    pub timestamp: i64,
-    /// The amount.
-    pub amount: f64,
-    /// Observations in the baseline.
-    pub count: u32,
-    /// Mean of the baseline.
-    pub mean: f64,
-    /// Standard deviation of the baseline.
-    pub stddev: f64,
-    /// The threshold that was crossed.
-    pub threshold: f64,
-    /// (amount − mean) / stddev.
-    pub score: f64,
-    /// How far beyond usual the amount is.
-    pub severity: Severity,
-    /// The rule's label, if there are several rules.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub rule: Option<String>,
-    /// Whether the transaction is labelled as anomalous, if there is a label.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub label: Option<bool>,
-    /// Only for `tumbling`: start of the window; this is its largest amount.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub window_start: Option<i64>,
-    /// Only for `tumbling`: end of the window.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub window_end: Option<i64>,
-}
-
-/// A user's transactions and alerts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserCount {
-    /// The user's id.
-    pub user_id: String,
-    /// Transactions in the input.
-    pub transactions: u64,
-    /// Alerts of this rule.
-    pub alerts: u64,
-}
-
-/// A busy user's transactions over time, thinned out: at most [`UserSeries::POINTS_MAX`] usual ones, every n-th, and all
-/// flagged ones up to [`UserSeries::FLAGGED_MAX`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UserSeries {
-    /// The user's id.
-    pub user_id: String,
-    /// Transactions in the input.
-    pub transactions: u64,
-    /// Alerts of this rule.
-    pub alerts: u64,
-    /// Flagged transactions that are not among the points.
-    pub flagged_left_out: u64,
-    /// In order of event time.
-    pub points: Vec<Point>,
-}
-
-impl UserSeries {
-    /// Maximum number of usual points.
-    pub const POINTS_MAX: usize = 600;
-    /// Maximum number of flagged points.
-    pub const FLAGGED_MAX: usize = 300;
-}
-
-/// One transaction of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Point {
-    /// Event time.
-    pub event_time_ms: i64,
-    /// The amount.
-    pub amount: f64,
-    /// Mean of the baseline; `None` while warming up, and for usual transactions of `tumbling`.
-    pub mean: Option<f64>,
-    /// The threshold; see `mean`. With `direction` `both`, the one on the amount's side of the mean.
-    pub threshold: Option<f64>,
-    /// The severity if it was flagged.
-    pub severity: Option<Severity>,
-    /// Whether it is labelled as anomalous, if there is a label.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub label: Option<bool>,
 }

@@ -33,7 +33,7 @@ impl Bins {
         }
     }
 
-    /// Index of the bin of a time. Extends or widens the bins if there is none.
+    /// The index of the bin that a time falls into. If no bin reaches it yet, bins are added, or widened if there are too many.
     fn bin(&mut self, time_ms: i64) -> usize {
         loop {
             let number = time_ms.div_euclid(self.width_ms);

@@ -95,7 +95,7 @@ impl Env {
     /// The value of a choice, or its default if the variable is not set.
     ///
     /// # Errors
-    /// [`EnvError::Malformed`] if the value is none of the accepted words.
+    /// [`EnvError::Malformed`] if the value is not one of the accepted words.
     pub fn choice<T: Copy>(&self, choice: &Choice<T>) -> Result<T, EnvError> {
         self.parsed_with(choice.name, choice.accepts(), choice.default, |text| choice.parse(text))
     }

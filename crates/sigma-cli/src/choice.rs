@@ -14,7 +14,7 @@ pub(crate) fn one_of<T: Copy + Send + Sync + 'static>(
     let possible: Vec<_> = words.iter().map(|(_, word, help)| PossibleValue::new(*word).help(*help)).collect();
     PossibleValuesParser::new(possible).try_map(move |text| {
         let found = words.iter().find(|(_, word, _)| *word == text);
-        found.map(|(value, _, _)| *value).ok_or("it is none of the possible values")
+        found.map(|(value, _, _)| *value).ok_or("it is not one of the possible values")
     })
 }
 

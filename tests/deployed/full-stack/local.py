@@ -62,7 +62,7 @@ class Daemon:
 
     def is_running(self):
         """Fails with the end of the log if the process has ended by itself."""
-        assert self.process.poll() is None, f"{self.log} ends with:\n{self.log.read_text()[-4000:]}"
+        assert self.process.poll() is None, f"it has stopped; the end of {self.log}:\n{self.log.read_text()[-4000:]}"
         return True
 
     def stop(self):

@@ -14,7 +14,7 @@ LEFT_TO_THE_RULE = "MIN_OBSERVATIONS"
 
 
 @functools.cache
-def settings():
+def variables():
     """The rows of every function's variables, by function and name."""
     return {name: {row["name"]: row for row in model.contract()[name]["variables"]} for name in model.functions()}
 
@@ -28,7 +28,7 @@ def rows(condition):
     """Every (function, row) with a default that satisfies a condition."""
     return [
         (function, row)
-        for function, named in settings().items()
+        for function, named in variables().items()
         for row in named.values()
         if row["default"] is not None and row["name"] != LEFT_TO_THE_RULE and condition(row)
     ]
@@ -44,7 +44,7 @@ def is_number(row):
 
 @pytest.mark.parametrize("function", model.functions())
 def test_the_template_sets_exactly_the_variables_that_the_function_reads(function):
-    assert sorted(model.environment(function)) == sorted(settings()[function])
+    assert sorted(model.environment(function)) == sorted(variables()[function])
 
 
 @pytest.mark.parametrize(("function", "row"), rows(is_number), ids=named)
@@ -76,7 +76,7 @@ def test_a_text_has_the_default_of_the_code():
 
 @pytest.mark.parametrize(("count", "is_accepted"), [("", True), ("2", False), ("3", True), ("1000", True), ("1001", False)])
 def test_the_minimum_of_observations_may_be_left_to_the_rule(count, is_accepted):
-    row = settings()["detector"][LEFT_TO_THE_RULE]
+    row = variables()["detector"][LEFT_TO_THE_RULE]
     assert (row["min"], row["max"]) == (3, 1000)
     pattern = parameter_of("detector", LEFT_TO_THE_RULE)["AllowedPattern"]
     assert bool(re.fullmatch(pattern, count)) == is_accepted
@@ -84,7 +84,7 @@ def test_the_minimum_of_observations_may_be_left_to_the_rule(count, is_accepted)
 
 def test_a_variable_that_is_not_set_by_a_parameter_has_no_default():
     required = {
-        name for function, named in settings().items() for name, row in named.items() if row["default"] is None
+        name for function, named in variables().items() for name, row in named.items() if row["default"] is None
     }
     by_parameter = {
         name
