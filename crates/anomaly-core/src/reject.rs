@@ -31,6 +31,9 @@ pub enum RejectReason {
     /// The record is marked as a KPL aggregate (magic and MD5 agree), but its protobuf cannot be read or
     /// has no records.
     AggregateCorrupt,
+    /// A KPL aggregate from a shard that is read in several lanes (ParallelizationFactor above 1): it would come in another lane than
+    /// lone records of the same users, and what is overtaken would look applied.
+    AggregateInLanes,
     /// Lambda's envelope lacks a field that identifies a record: event id, sequence number, arrival time, key or payload.
     EnvelopeInvalid,
     /// The stored state of this user cannot be read. Nothing is applied to it until an operator has mended it.
@@ -39,7 +42,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in the order of the pipeline.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotUtf8,
         Self::NotJson,
         Self::MissingField,
@@ -50,6 +53,7 @@ impl RejectReason {
         Self::TimestampOutOfRange,
         Self::RecordTooLarge,
         Self::AggregateCorrupt,
+        Self::AggregateInLanes,
         Self::EnvelopeInvalid,
         Self::StateCorrupt,
     ];
@@ -68,6 +72,7 @@ impl RejectReason {
             Self::TimestampOutOfRange => "timestamp-out-of-range",
             Self::RecordTooLarge => "record-too-large",
             Self::AggregateCorrupt => "aggregate-corrupt",
+            Self::AggregateInLanes => "aggregate-in-lanes",
             Self::EnvelopeInvalid => "envelope-invalid",
             Self::StateCorrupt => "state-corrupt",
         }

@@ -3,7 +3,7 @@
 
 use std::ops::Bound;
 
-use anomaly_core::{Knob, KnobRow};
+use anomaly_core::{Knob, KnobRow, knobs};
 use lambda_kit::{Env, EnvError};
 
 const LEDGER_TABLE_NAME: (&str, &str) = ("LEDGER_TABLE_NAME", "the name of the table of the alert ledger");
@@ -30,6 +30,10 @@ const LEDGER_RETENTION_DAYS: Knob<u32> = Knob {
     meaning: "days for which an alert's id is remembered: longer than user state is kept, plus a message's time in queue and \
               dead-letter queue",
 };
+
+/// Days that the ledger remembers an id for longer than user state is kept: a message waits up to 14 days in the queue and 14 in its
+/// dead-letter queue, and DynamoDB may take days to delete an expired item.
+const LEDGER_MARGIN_DAYS: u32 = 35;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +72,7 @@ pub fn variables() -> Vec<KnobRow> {
         text(METRIC_SOURCE, "value of AnomalyCount's dimension `Source`"),
         MAX_ALERTS_PER_BATCH.row(),
         LEDGER_RETENTION_DAYS.row(),
+        knobs::STATE_RETENTION_DAYS.row(),
     ];
     required.into_iter().chain(own).collect()
 }
@@ -104,14 +109,33 @@ impl AlerterSettings {
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         Ok(Self {
             singles_max: usize::try_from(env.knob(&MAX_ALERTS_PER_BATCH)?).unwrap_or(usize::MAX),
-            ledger_retention_days: env.knob(&LEDGER_RETENTION_DAYS)?,
+            ledger_retention_days: ledger_retention_days(env)?,
         })
     }
+}
+
+/// The retention, if no outbox can outlive it.
+fn ledger_retention_days(env: &Env) -> Result<u32, EnvError> {
+    let (days, state_days) = (env.knob(&LEDGER_RETENTION_DAYS)?, env.knob(&knobs::STATE_RETENTION_DAYS)?);
+    let days_min = state_days + LEDGER_MARGIN_DAYS;
+    if days >= days_min {
+        return Ok(days);
+    }
+    let form = format!("at least {days_min}: {LEDGER_MARGIN_DAYS} more than {}", knobs::STATE_RETENTION_DAYS.name);
+    Err(EnvError::Malformed { name: LEDGER_RETENTION_DAYS.name, value: days.to_string(), form })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ledger_remembers_for_longer_than_user_state_is_kept() {
+        let error = config(("STATE_RETENTION_DAYS", "91")).unwrap_err().to_string();
+        let expected = "LEDGER_RETENTION_DAYS is \"125\": it must be at least 126: 35 more than STATE_RETENTION_DAYS";
+        assert_eq!(error, expected);
+        assert_eq!(config(("STATE_RETENTION_DAYS", "90")).unwrap().settings.ledger_retention_days, 125);
+    }
 
     fn config(extra: (&'static str, &str)) -> Result<Config, EnvError> {
         Config::from_env(&Env::from_pairs([("LEDGER_TABLE_NAME", "t"), ("ALERT_TOPIC_ARN", "a"), extra]))
@@ -131,6 +155,8 @@ mod tests {
             ("METRIC_SOURCE", "Zürich"),
             ("MAX_ALERTS_PER_BATCH", "0"),
             ("LEDGER_RETENTION_DAYS", "28"),
+            ("LEDGER_RETENTION_DAYS", "124"),
+            ("STATE_RETENTION_DAYS", "0"),
         ] {
             assert!(config((name, value)).unwrap_err().to_string().starts_with(name), "{name}");
         }

@@ -38,6 +38,15 @@ const COMMITS_CONCURRENT_MAX: Knob<u32> = Knob {
     meaning: "writes in flight at once",
 };
 
+/// See [`DetectorSettings::lanes`].
+const PARALLELIZATION_FACTOR: Knob<u32> = Knob {
+    name: "PARALLELIZATION_FACTOR",
+    default: 1,
+    min: Bound::Included(1),
+    max: Bound::Included(10),
+    meaning: "lanes of a shard, as the event source mapping has it; above 1, KPL aggregates go to quarantine",
+};
+
 /// The whole configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -66,6 +75,9 @@ pub struct DetectorSettings {
     pub cache_users_max: NonZeroUsize,
     /// Writes in flight at once.
     pub commits_concurrent_max: usize,
+    /// Batches of one shard that are under way at once. Lambda keeps order within a partition key, and all KPL aggregates have the
+    /// same one. With more than one lane an aggregate may overtake lone records of its users, so it is rejected.
+    pub lanes: u32,
 }
 
 /// Every environment variable of the detector.
@@ -79,6 +91,7 @@ pub fn variables() -> Vec<KnobRow> {
         knobs::STREAM_RETENTION_HOURS.row(),
         CACHE_USERS_MAX.row(),
         COMMITS_CONCURRENT_MAX.row(),
+        PARALLELIZATION_FACTOR.row(),
         KnobRow::text(METRIC_NAMESPACE.0, METRIC_NAMESPACE.1, "a namespace", "namespace of the operational metrics"),
     ];
     required.into_iter().chain(knobs::rows()).chain(own).collect()
@@ -120,6 +133,7 @@ impl DetectorSettings {
             rule,
             cache_users_max: NonZeroUsize::new(cache_users_max).unwrap_or(NonZeroUsize::MIN),
             commits_concurrent_max: usize::try_from(env.knob(&COMMITS_CONCURRENT_MAX)?).unwrap_or(usize::MAX),
+            lanes: env.knob(&PARALLELIZATION_FACTOR)?,
         })
     }
 }
@@ -179,6 +193,7 @@ mod tests {
             ("STREAM_RETENTION_HOURS", "1"),
             ("CACHE_USERS_MAX", "0"),
             ("COMMITS_CONCURRENT_MAX", "0"),
+            ("PARALLELIZATION_FACTOR", "11"),
         ] {
             let error = Config::from_env(&env(&[(name, value)])).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name} is {value:?}: it must be ")), "{error}");

@@ -114,6 +114,7 @@ const fn rejected_metric(reason: RejectReason) -> &'static str {
         RejectReason::TimestampOutOfRange => "RejectedTimestampOutOfRange",
         RejectReason::RecordTooLarge => "RejectedRecordTooLarge",
         RejectReason::AggregateCorrupt => "RejectedAggregateCorrupt",
+        RejectReason::AggregateInLanes => "RejectedAggregateInLanes",
         RejectReason::EnvelopeInvalid => "RejectedEnvelopeInvalid",
         RejectReason::StateCorrupt => "RejectedStateCorrupt",
     }
