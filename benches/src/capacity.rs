@@ -82,7 +82,7 @@ impl Bench {
             let outcome = detector.handle(&event, &invocation()).await?;
             anyhow::ensure!(outcome.response.batch_item_failures.is_empty(), "the embedded DynamoDB refused a record");
             sums.user_batches += outcome.summary.users;
-            sums.anomalies += outcome.summary.anomalies_sent;
+            sums.anomalies += outcome.summary.sent.anomalies();
             sums.clears += outcome.summary.outboxes_cleared;
         }
         sums.usage = self.meter.take();

@@ -63,7 +63,7 @@ pub(crate) async fn handle(detector: &OfflineDetector, events: &[String]) -> any
         let response = serde_json::to_string(&outcome.response)?;
         anyhow::ensure!(response == r#"{"batchItemFailures":[]}"#, "{response}");
         handled.user_batches += outcome.summary.users;
-        handled.anomalies += outcome.summary.anomalies_sent;
+        handled.anomalies += outcome.summary.sent.anomalies();
     }
     Ok(handled)
 }

@@ -163,7 +163,8 @@ fn decode_and_step(users: u32) -> anyhow::Result<Vec<f64>> {
 fn step_all(event: &str, states: &mut HashMap<String, UserState>, rule: &Rule) -> anyhow::Result<usize> {
     let text: Box<RawValue> = serde_json::from_slice(event.as_bytes())?;
     let batch = Batch::parse(text.get())?;
-    let decoded = batch.decode(300_000);
+    let segment = batch.segment(0, 1);
+    let decoded = segment.decode(300_000);
     for record in &decoded.records {
         if let Some(state) = states.get_mut(record.transaction.user_id.as_ref()) {
             black_box(state.step(&record.envelope.shard, record.position, &record.transaction, rule));

@@ -74,7 +74,7 @@ async fn a_crash_after_the_commit_loses_no_anomaly() {
     let (failed, summary) = other.handle(&event).await;
     assert_eq!((failed, summary.verdicts.duplicates, other.sent_ids().len()), (None, 21, 1));
     let (_, summary) = other.handle(&event).await;
-    assert_eq!((summary.anomalies_sent, other.sent_ids().len()), (0, 0), "the outbox is clear");
+    assert_eq!((summary.sent.anomalies(), other.sent_ids().len()), (0, 0), "the outbox is clear");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn an_outbox_that_could_not_be_cleared_is_harmless() {
     let bench = DetectorBench::new();
     bench.store.0.commit_faults.extend([Fault::None, Fault::Refused]);
     let (failed, summary) = bench.handle(&kinesis_event(&with_anomaly(0, "u"))).await;
-    assert_eq!((failed, summary.anomalies_sent, summary.outboxes_cleared), (None, 1, 0));
+    assert_eq!((failed, summary.sent.anomalies(), summary.outboxes_cleared), (None, 1, 0));
     let first = bench.sent_ids();
     bench.handle(&kinesis_event(&[transaction(30, "u", 100.0)])).await;
     assert_eq!(bench.sent_ids(), first, "sent again under the same id");
@@ -248,4 +248,20 @@ impl SharedStore {
     fn get_state(&self, user_id: &str) -> Loaded {
         self.0.get(user_id)
     }
+}
+
+/// The SDK repeats a write whose response was lost, and finds its own item. What is told of the anomalies is what was sent.
+#[tokio::test]
+async fn anomalies_are_counted_as_they_are_sent_whatever_became_of_the_commit() {
+    let bench = DetectorBench::new();
+    let mut records = warm_up(0, "u");
+    records.extend((20..45).map(|index| transaction(index, "u", 1e4 * 2_f64.powi(i32::try_from(index).unwrap() - 20))));
+    // Applied, but a conflict as far as the function learns: another container may as well have done it.
+    let other = DetectorBench::on(bench.store.clone());
+    other.anomalies.faults.extend([Fault::Refused; 100]);
+    other.handle(&kinesis_event(&records)).await;
+    let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
+    assert_eq!((failed, summary.verdicts.anomalies(), summary.verdicts.duplicates), (None, 0, 45));
+    assert_eq!(summary.sent.anomalies(), u64::try_from(bench.sent_ids().len()).unwrap());
+    assert!(summary.sent.critical >= 9, "{:?}", summary.sent);
 }

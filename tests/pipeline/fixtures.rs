@@ -65,9 +65,14 @@ impl DetectorBench {
 
     /// Another container on the same store, with queues and a cache of its own.
     pub(crate) fn on(store: SharedStore) -> Self {
+        Self::configured(store, &Env::default())
+    }
+
+    /// The same with these variables.
+    pub(crate) fn configured(store: SharedStore, env: &Env) -> Self {
         let (anomalies, quarantine, clock) =
             (MemoryMessageQueue::default(), MemoryMessageQueue::default(), ManualClock::at(START_MS));
-        let settings = DetectorSettings::from_env(&Env::default()).unwrap();
+        let settings = DetectorSettings::from_env(env).unwrap();
         let detector = Detector::new(store.clone(), anomalies.clone(), quarantine.clone(), clock.clone(), settings);
         Self { store, anomalies, quarantine, clock, detector }
     }

@@ -31,7 +31,7 @@ pub enum RejectReason {
     /// The record is marked as a KPL aggregate (magic and MD5 agree), but its protobuf cannot be read or
     /// has no records.
     AggregateCorrupt,
-    /// A KPL aggregate from a shard that is read in several lanes (ParallelizationFactor above 1): it would come in another lane than
+    /// A KPL aggregate from a shard that is read in several lanes (`ParallelizationFactor` above 1): it would come in another lane than
     /// lone records of the same users, and what is overtaken would look applied.
     AggregateInLanes,
     /// Lambda's envelope lacks a field that identifies a record: event id, sequence number, arrival time, key or payload.

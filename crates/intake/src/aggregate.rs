@@ -3,6 +3,7 @@
 //!
 //! Both the magic and the MD5 must match: any payload may happen to start with those four bytes.
 
+use bytes::Bytes;
 use md5::{Digest, Md5};
 use prost::Message;
 
@@ -29,8 +30,8 @@ struct PackedRecord {
     partition_key_index: u64,
     #[prost(uint64, optional, tag = "2")]
     explicit_hash_key_index: Option<u64>,
-    #[prost(bytes = "vec", tag = "3")]
-    data: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "3")]
+    data: Bytes,
 }
 
 /// The payload of a Kinesis record, unpacked.
@@ -38,8 +39,8 @@ struct PackedRecord {
 pub enum Payload {
     /// One user record.
     Single,
-    /// User records in their order, at least one; the index of each is its sub-sequence number.
-    Aggregate(Vec<Vec<u8>>),
+    /// User records in their order, at least one; the index of each is its sub-sequence number. They share one copy of the payload.
+    Aggregate(Vec<Bytes>),
     /// Marked as an aggregate by magic and MD5, but its content is not one.
     Corrupt,
 }
@@ -48,7 +49,7 @@ pub enum Payload {
 #[must_use]
 pub fn unpack(payload: &[u8]) -> Payload {
     let Some(body) = protobuf_of(payload) else { return Payload::Single };
-    match AggregatedRecord::decode(body) {
+    match AggregatedRecord::decode(Bytes::copy_from_slice(body)) {
         // An aggregate without records would disappear without a trace.
         Ok(aggregate) if !(1..=AGGREGATE_RECORDS_MAX).contains(&aggregate.records.len()) => Payload::Corrupt,
         Ok(aggregate) => Payload::Aggregate(aggregate.records.into_iter().map(|record| record.data).collect()),
@@ -65,13 +66,18 @@ fn protobuf_of(payload: &[u8]) -> Option<&[u8]> {
 /// Packs user records as a KPL producer does, all under one partition key.
 #[cfg(any(test, feature = "pack"))]
 #[must_use]
-pub fn pack(partition_key: &str, records: &[Vec<u8>]) -> Vec<u8> {
+pub fn pack(partition_key: &str, records: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let aggregate = AggregatedRecord {
         partition_key_table: vec![partition_key.to_owned()],
         explicit_hash_key_table: Vec::new(),
-        records: records.iter().map(|data| PackedRecord { data: data.clone(), ..PackedRecord::default() }).collect(),
+        records: records.iter().map(|data| packed(data.as_ref())).collect(),
     };
     seal(&aggregate.encode_to_vec())
+}
+
+#[cfg(any(test, feature = "pack"))]
+fn packed(data: &[u8]) -> PackedRecord {
+    PackedRecord { data: Bytes::copy_from_slice(data), ..PackedRecord::default() }
 }
 
 #[cfg(any(test, feature = "pack"))]
@@ -85,13 +91,13 @@ mod tests {
 
     #[test]
     fn packed_records_are_unpacked_in_order() {
-        let records = vec![b"one".to_vec(), b"two".to_vec(), Vec::new()];
+        let records = ["one", "two", ""].map(|text| Bytes::from_static(text.as_bytes())).to_vec();
         assert_eq!(unpack(&pack("a", &records)), Payload::Aggregate(records));
     }
 
     #[test]
     fn the_magic_alone_does_not_make_an_aggregate() {
-        let mut packed = pack("a", &[b"one".to_vec()]);
+        let mut packed = pack("a", &["one"]);
         *packed.last_mut().unwrap() ^= 1;
         assert_eq!(unpack(&packed), Payload::Single);
         assert_eq!(unpack(&MAGIC), Payload::Single);
@@ -101,7 +107,7 @@ mod tests {
     #[test]
     fn both_marks_around_garbage_are_corrupt() {
         assert_eq!(unpack(&seal(&[0x1A, 0xFF])), Payload::Corrupt);
-        assert_eq!(unpack(&pack("a", &[])), Payload::Corrupt);
+        assert_eq!(unpack(&pack("a", &[""; 0])), Payload::Corrupt);
         assert_eq!(unpack(&seal(&[0x1A, 0x00].repeat(AGGREGATE_RECORDS_MAX + 1))), Payload::Corrupt);
     }
 }

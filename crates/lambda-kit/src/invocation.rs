@@ -28,10 +28,19 @@ impl Invocation {
         Self { request_id: context.request_id.clone(), deadline_ms }
     }
 
+    /// Whether more than `reserve_ms` are left.
+    pub fn has_left(&self, clock: &impl Clock, reserve_ms: i64) -> bool {
+        self.left_ms(clock) > reserve_ms
+    }
+
+    fn left_ms(&self, clock: &impl Clock) -> i64 {
+        self.deadline_ms.saturating_sub(clock.now_ms())
+    }
+
     /// Runs a future until `reserve_ms` before the deadline. Returns `None` if it is not ready by then; calls it has already made
     /// may still take effect.
     pub async fn within<F: Future>(&self, clock: &impl Clock, reserve_ms: i64, future: F) -> Option<F::Output> {
-        let left_ms = self.deadline_ms.saturating_sub(clock.now_ms()).saturating_sub(reserve_ms);
+        let left_ms = self.left_ms(clock).saturating_sub(reserve_ms);
         let left = Duration::from_millis(u64::try_from(left_ms).ok().filter(|ms| *ms > 0)?);
         tokio::time::timeout(left, future).await.ok()
     }

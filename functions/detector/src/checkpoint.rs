@@ -12,10 +12,9 @@ pub struct Unreportable;
 /// The lowest sequence number of the failed records, given by their indices. A record without a number is covered by the nearest
 /// one before it.
 pub(crate) fn lowest_failed(batch: &Batch<'_>, failed: &BTreeSet<usize>) -> Result<Option<String>, Unreportable> {
-    let numbers: Vec<_> = batch.sequence_numbers().collect();
     let mut lowest = None;
     for index in failed {
-        let before = numbers.iter().take(index + 1).rev().find_map(|number| *number);
+        let before = (0..=*index).rev().find_map(|index| batch.sequence_number(index));
         let number = before.ok_or(Unreportable)?;
         lowest = Some(lowest.map_or(number, |so_far| number.min(so_far)));
     }

@@ -12,8 +12,8 @@ use crate::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowSto
 
 /// Conflicts in a row after which a user's records are left for the next delivery.
 const COMMIT_ATTEMPTS_MAX: u32 = 5;
-/// No state is read or written in the last two seconds: anomalies that are committed have to be sent.
-pub(crate) const COMMIT_RESERVE_MS: i64 = 2_000;
+/// No record is committed in the last three seconds: its anomalies have to be sent, and the outbox cleared.
+pub(crate) const COMMIT_RESERVE_MS: i64 = 3_000;
 
 /// A user whose records are in the stored state, `taken` of those that were pending. The outbox is to be sent.
 pub(crate) struct Committed<'b> {
@@ -45,25 +45,25 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
         let attempts = stream::iter(users).map(|user| self.commit_user(user));
         let attempts: Vec<_> = attempts.buffered(self.detector.settings.commits_concurrent_max).collect().await;
         let mut committed = Vec::with_capacity(attempts.len());
-        let (mut corrupt, mut write_error) = (Vec::new(), None);
+        let mut write_error = None;
         for Attempt { user, verdicts, conflicts, end } in attempts {
             self.progress.summary.verdicts += verdicts;
             self.progress.summary.state_conflicts += conflicts;
             match end {
                 AttemptEnd::Taken(taken) => committed.push(Committed { user, taken }),
                 AttemptEnd::Failed(error) => {
-                    self.progress.fail(user.pending());
+                    self.progress.fail(user.user_id, user.pending());
                     write_error.get_or_insert(error);
                 }
                 AttemptEnd::Corrupt => {
-                    corrupt.extend(user.pending().iter().map(|record| record.reject(RejectReason::StateCorrupt)));
+                    let rejects = user.pending().iter().map(|record| record.reject(RejectReason::StateCorrupt));
+                    self.progress.rejects.extend(rejects);
                 }
             }
         }
         if let Some(error) = write_error {
             tracing::warn!(error = %chain(&error), "States could not be written; this is the first error.");
         }
-        self.quarantine(&corrupt).await;
         committed
     }
 
@@ -76,7 +76,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
             if !fold.is_changed {
                 return Attempt { user, verdicts, conflicts, end };
             }
-            match self.write(user.user_id, fold.user).await {
+            match self.write(user.user_id, fold.user, COMMIT_RESERVE_MS).await {
                 Ok(stored) => return Attempt { user: user.reloaded(stored), verdicts, conflicts, end },
                 Err(CommitError::Conflict(Loaded::Corrupt(_))) => {
                     return Attempt::stopped(user, conflicts, AttemptEnd::Corrupt);
@@ -93,8 +93,13 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
         Attempt::stopped(user, conflicts, AttemptEnd::Failed(error))
     }
 
-    /// Writes a user as the next version. Returns the user as it is stored then.
-    pub(crate) async fn write(&self, user_id: &str, user: StoredUser) -> Result<StoredUser, CommitError> {
+    /// Writes a user as the next version, until `reserve_ms` before the deadline. Returns the user as it is stored then.
+    pub(crate) async fn write(
+        &self,
+        user_id: &str,
+        user: StoredUser,
+        reserve_ms: i64,
+    ) -> Result<StoredUser, CommitError> {
         let (now_ms, replaced) = (self.detector.clock.now_ms(), user.version);
         let first = u64::try_from(now_ms).unwrap_or_default();
         let next = StoredUser {
@@ -104,7 +109,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
             ..user
         };
         let writing = self.detector.store.commit(user_id, &next, replaced);
-        let written = self.invocation.within(&self.detector.clock, COMMIT_RESERVE_MS, writing).await;
+        let written = self.invocation.within(&self.detector.clock, reserve_ms, writing).await;
         written.unwrap_or_else(|| Err(CommitError::Failed(StoreError::new("write", "the deadline is near"))))?;
         Ok(next)
     }

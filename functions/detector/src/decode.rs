@@ -1,25 +1,47 @@
 //! A batch as Lambda delivers it → transactions in order, and rejects.
+//!
+//! A batch is taken in segments, since a few kilobytes of aggregate can hold tens of thousands of user records: only one segment is
+//! unpacked at a time. A reject is remembered by its place alone; its payload is unpacked again when it goes to quarantine.
+
+use std::collections::BTreeMap;
 
 use anomaly_core::{Position, RejectReason, SequenceNumber, Transaction};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use intake::aggregate::{self, Payload};
 use intake::record;
 
 use crate::envelope::{self, BadEnvelope, Envelope, NotKinesis};
 
-/// A batch whose payloads are decoded from base64 and whose aggregates are unpacked. Transactions borrow from it.
+/// User records after which a segment ends. As many as Lambda puts Kinesis records into a batch, so a batch without aggregates is
+/// one segment. With aggregates a segment has at most [`aggregate::AGGREGATE_RECORDS_MAX`] more.
+const SEGMENT_RECORDS_MAX: usize = 10_000;
+/// Rejects of one aggregate that go to quarantine one by one. With more, the whole aggregate goes there as one message: the messages
+/// of a few such aggregates would hold up the shard for hours.
+pub const AGGREGATE_REJECTS_MAX: u32 = 1_000;
+
+/// A batch with its envelopes parsed. Payloads are unpacked segment by segment.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    records: Vec<Result<(Envelope<'a>, Unpacked), BadEnvelope<'a>>>,
+    records: Vec<Result<Envelope<'a>, BadEnvelope<'a>>>,
+}
+
+/// Consecutive Kinesis records of a batch whose payloads are unpacked. Transactions borrow from it.
+#[derive(Debug)]
+pub struct Segment<'b> {
+    batch: &'b Batch<'b>,
+    start: usize,
+    payloads: Vec<Unpacked>,
 }
 
 /// The payload of one Kinesis record.
 #[derive(Debug)]
 enum Unpacked {
     Single(Vec<u8>),
-    Aggregate(Vec<Vec<u8>>),
-    Rejected(RejectReason, Vec<u8>),
+    Aggregate(Vec<Bytes>),
+    /// Rejected as a whole, with this many user records.
+    Rejected(RejectReason, u32),
 }
 
 /// An accepted user record.
@@ -31,44 +53,44 @@ pub struct UserRecord<'a> {
     pub envelope: &'a Envelope<'a>,
     /// Its position in the shard.
     pub position: Position,
-    /// The payload, unchanged.
-    pub payload: &'a [u8],
     /// The decoded payload.
     pub transaction: Transaction<'a>,
 }
 
-impl<'a> UserRecord<'a> {
+impl UserRecord<'_> {
     /// The same record, rejected after all.
     #[must_use]
-    pub const fn reject(&self, reason: RejectReason) -> Rejected<'a> {
-        rejected(self.index, self.envelope, self.position.sub_sequence, self.payload, reason)
+    pub const fn reject(&self, reason: RejectReason) -> Rejected {
+        Rejected { index: self.index, sub_sequence: Some(self.position.sub_sequence), reason, records: 1 }
     }
 }
 
-/// A rejected record with everything known about it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rejected<'a> {
+/// A rejected user record, or all the rejects of a Kinesis record together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected {
     /// Index of its Kinesis record in the batch.
     pub index: usize,
-    /// Why it was rejected.
+    /// Index within a KPL aggregate; `None` if the whole Kinesis record is meant.
+    pub sub_sequence: Option<u32>,
+    /// Why it was rejected; of several reasons the most frequent one.
     pub reason: RejectReason,
-    /// Its envelope; `None` if that is invalid.
-    pub envelope: Option<&'a Envelope<'a>>,
-    /// Its sequence number, if it is known.
-    pub sequence_number: Option<SequenceNumber>,
-    /// Index within a KPL aggregate.
-    pub sub_sequence: u32,
-    /// The payload; the whole envelope as JSON if that is invalid.
-    pub payload: &'a [u8],
+    /// How many user records it stands for.
+    pub records: u32,
 }
 
-/// Everything in a batch: each user record is in one list or the other.
+impl Rejected {
+    const fn whole(index: usize, reason: RejectReason, records: u32) -> Self {
+        Self { index, sub_sequence: None, reason, records }
+    }
+}
+
+/// Everything in a segment: each user record is in one list or the other.
 #[derive(Debug, Default)]
 pub struct Decoded<'a> {
     /// In the order of the batch.
     pub records: Vec<UserRecord<'a>>,
     /// In the order of the batch.
-    pub rejects: Vec<Rejected<'a>>,
+    pub rejects: Vec<Rejected>,
 }
 
 impl<'a> Batch<'a> {
@@ -77,12 +99,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// [`NotKinesis`] if it is not a Kinesis event.
     pub fn parse(event: &'a str) -> Result<Self, NotKinesis> {
-        let unpacked = |envelope: Envelope<'a>| {
-            let payload = unpack(&envelope);
-            (envelope, payload)
-        };
-        let records = envelope::parse(event)?.into_iter().map(|envelope| envelope.map(unpacked));
-        Ok(Self { records: records.collect() })
+        Ok(Self { records: envelope::parse(event)? })
     }
 
     /// Kinesis records in the batch.
@@ -97,86 +114,135 @@ impl<'a> Batch<'a> {
         self.records.is_empty()
     }
 
-    /// The sequence numbers of the batch in order; `None` where an envelope has none.
-    pub fn sequence_numbers(&self) -> impl Iterator<Item = Option<SequenceNumber>> {
-        self.records.iter().map(|record| match record {
-            Ok((envelope, _)) => Some(envelope.sequence_number),
+    /// A record of the batch.
+    pub(crate) fn get(&self, index: usize) -> Option<&Result<Envelope<'a>, BadEnvelope<'a>>> {
+        self.records.get(index)
+    }
+
+    /// The sequence number of a record; `None` if its envelope has none.
+    #[must_use]
+    pub fn sequence_number(&self, index: usize) -> Option<SequenceNumber> {
+        match self.records.get(index)? {
+            Ok(envelope) => Some(envelope.sequence_number),
             Err(bad) => bad.sequence_number,
-        })
+        }
+    }
+
+    /// The segment that begins at a record. With more than one lane per shard, aggregates are rejected.
+    #[must_use]
+    pub fn segment(&self, start: usize, lanes: u32) -> Segment<'_> {
+        let (mut payloads, mut user_records) = (Vec::new(), 0);
+        for record in self.records.iter().skip(start) {
+            let unpacked = record
+                .as_ref()
+                .map_or(Unpacked::Rejected(RejectReason::EnvelopeInvalid, 1), |envelope| unpack(envelope, lanes));
+            user_records += unpacked.len();
+            payloads.push(unpacked);
+            if user_records >= SEGMENT_RECORDS_MAX {
+                break;
+            }
+        }
+        Segment { batch: self, start, payloads }
+    }
+}
+
+fn unpack(envelope: &Envelope<'_>, lanes: u32) -> Unpacked {
+    let Ok(payload) = STANDARD.decode(envelope.data.as_bytes()) else {
+        return Unpacked::Rejected(RejectReason::EnvelopeInvalid, 1);
+    };
+    match aggregate::unpack(&payload) {
+        Payload::Single => Unpacked::Single(payload),
+        Payload::Aggregate(records) if lanes > 1 => {
+            Unpacked::Rejected(RejectReason::AggregateInLanes, u32::try_from(records.len()).unwrap_or(u32::MAX))
+        }
+        Payload::Aggregate(records) => Unpacked::Aggregate(records),
+        Payload::Corrupt => Unpacked::Rejected(RejectReason::AggregateCorrupt, 1),
+    }
+}
+
+impl Unpacked {
+    fn len(&self) -> usize {
+        match self {
+            Self::Single(_) | Self::Rejected(..) => 1,
+            Self::Aggregate(records) => records.len(),
+        }
+    }
+}
+
+impl Segment<'_> {
+    /// Index of the record after the last one.
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.start + self.payloads.len()
     }
 
     /// Decodes and validates every user record.
     #[must_use]
     pub fn decode(&self, clock_skew_ms_max: i64) -> Decoded<'_> {
-        let mut decoded = Decoded { records: Vec::with_capacity(self.len()), rejects: Vec::new() };
-        for (index, record) in self.records.iter().enumerate() {
-            match record {
-                Ok((envelope, payload)) => decoded.decode_one(index, envelope, payload, clock_skew_ms_max),
-                Err(bad) => decoded.rejects.push(rejected_envelope(index, bad)),
+        let mut decoded = Decoded { records: Vec::with_capacity(self.payloads.len()), rejects: Vec::new() };
+        let records = self.batch.records.iter().enumerate().skip(self.start);
+        for ((index, record), payload) in records.zip(&self.payloads) {
+            match (record, payload) {
+                (Ok(envelope), Unpacked::Single(payload)) => {
+                    decoded.decode_each(index, envelope, [payload.as_slice()], clock_skew_ms_max);
+                }
+                (Ok(envelope), Unpacked::Aggregate(payloads)) => {
+                    decoded.decode_each(index, envelope, payloads.iter().map(AsRef::as_ref), clock_skew_ms_max);
+                }
+                (_, Unpacked::Rejected(reason, records)) => {
+                    decoded.rejects.push(Rejected::whole(index, *reason, *records));
+                }
+                (Err(_), _) => decoded.rejects.push(Rejected::whole(index, RejectReason::EnvelopeInvalid, 1)),
             }
         }
+        decoded.rejects = collapse(&decoded.rejects);
         decoded
     }
 }
 
-fn unpack(envelope: &Envelope<'_>) -> Unpacked {
-    let Ok(payload) = STANDARD.decode(envelope.data.as_bytes()) else {
-        return Unpacked::Rejected(RejectReason::EnvelopeInvalid, envelope.data.as_bytes().to_vec());
-    };
-    match aggregate::unpack(&payload) {
-        Payload::Single => Unpacked::Single(payload),
-        Payload::Aggregate(payloads) => Unpacked::Aggregate(payloads),
-        Payload::Corrupt => Unpacked::Rejected(RejectReason::AggregateCorrupt, payload),
-    }
-}
-
 impl<'a> Decoded<'a> {
-    fn decode_one(&mut self, index: usize, envelope: &'a Envelope<'a>, unpacked: &'a Unpacked, clock_skew_ms_max: i64) {
-        let mut add = |sub_sequence, payload: &'a [u8]| match record::decode(
-            payload,
-            envelope.arrival_time_ms,
-            clock_skew_ms_max,
-        ) {
-            Ok(transaction) => {
-                let position = Position { sequence_number: envelope.sequence_number, sub_sequence };
-                self.records.push(UserRecord { index, envelope, position, payload, transaction });
-            }
-            Err(reason) => self.rejects.push(rejected(index, envelope, sub_sequence, payload, reason)),
-        };
-        match unpacked {
-            Unpacked::Single(payload) => add(0, payload),
-            Unpacked::Aggregate(payloads) => (0..).zip(payloads).for_each(|(sub, payload)| add(sub, payload)),
-            Unpacked::Rejected(reason, payload) => {
-                self.rejects.push(rejected(index, envelope, 0, payload, *reason));
+    /// Decodes the user records of one Kinesis record.
+    fn decode_each(
+        &mut self,
+        index: usize,
+        envelope: &'a Envelope<'a>,
+        payloads: impl IntoIterator<Item = &'a [u8]>,
+        clock_skew_ms_max: i64,
+    ) {
+        for (sub_sequence, payload) in (0..).zip(payloads) {
+            match record::decode(payload, envelope.arrival_time_ms, clock_skew_ms_max) {
+                Ok(transaction) => {
+                    let position = Position { sequence_number: envelope.sequence_number, sub_sequence };
+                    self.records.push(UserRecord { index, envelope, position, transaction });
+                }
+                Err(reason) => {
+                    self.rejects.push(Rejected { index, sub_sequence: Some(sub_sequence), reason, records: 1 });
+                }
             }
         }
     }
 }
 
-const fn rejected<'a>(
-    index: usize,
-    envelope: &'a Envelope<'a>,
-    sub_sequence: u32,
-    payload: &'a [u8],
-    reason: RejectReason,
-) -> Rejected<'a> {
-    Rejected {
-        index,
-        reason,
-        envelope: Some(envelope),
-        sequence_number: Some(envelope.sequence_number),
-        sub_sequence,
-        payload,
+/// Rejects in the order of the batch. Those of a Kinesis record that has more than [`AGGREGATE_REJECTS_MAX`] become one.
+pub(crate) fn collapse(rejects: &[Rejected]) -> Vec<Rejected> {
+    let mut collapsed = Vec::with_capacity(rejects.len().min(SEGMENT_RECORDS_MAX));
+    for of_one in rejects.chunk_by(|a, b| a.index == b.index) {
+        let records: u32 = of_one.iter().map(|rejected| rejected.records).sum();
+        match of_one.first() {
+            Some(first) if records > AGGREGATE_REJECTS_MAX => {
+                collapsed.push(Rejected::whole(first.index, most_frequent(of_one), records));
+            }
+            _ => collapsed.extend(of_one),
+        }
     }
+    collapsed
 }
 
-const fn rejected_envelope<'a>(index: usize, bad: &BadEnvelope<'a>) -> Rejected<'a> {
-    Rejected {
-        index,
-        reason: RejectReason::EnvelopeInvalid,
-        envelope: None,
-        sequence_number: bad.sequence_number,
-        sub_sequence: 0,
-        payload: bad.json.as_bytes(),
+fn most_frequent(rejects: &[Rejected]) -> RejectReason {
+    let mut records_of: BTreeMap<RejectReason, u32> = BTreeMap::new();
+    for rejected in rejects {
+        *records_of.entry(rejected.reason).or_default() += rejected.records;
     }
+    let most = records_of.into_iter().max_by_key(|(_, records)| *records);
+    most.map_or(RejectReason::AggregateCorrupt, |(reason, _)| reason)
 }

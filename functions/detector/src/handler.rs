@@ -5,23 +5,28 @@
 //! redelivered. After the first failed record of a user no later record of that user is applied, because a user's records succeed
 //! or fail together from there on. Other users are not affected. ARCHITECTURE.md walks through it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use lambda_kit::{Clock, Invocation, failures};
 
 use crate::cache::Cache;
 use crate::checkpoint::{Unreportable, lowest_failed};
+use crate::commit::COMMIT_RESERVE_MS;
 use crate::config::DetectorSettings;
-use crate::decode::{Batch, UserRecord};
+use crate::decode::{Batch, Rejected, UserRecord};
 use crate::envelope::NotKinesis;
-use crate::group::group;
+use crate::group::{UserRecords, group};
 use crate::message_queue::MessageQueue;
 use crate::summary::DetectorSummary;
 use crate::window_store::WindowStore;
 
-/// Nothing is sent in the last half second: Lambda has to get a response.
-const SEND_RESERVE_MS: i64 = 500;
+/// Messages that are sent under one look at the deadline: four calls of ten. What one slice confirmed stays confirmed when time runs
+/// out in the next, so every delivery of a batch makes progress.
+pub(crate) const MESSAGES_PER_SLICE: usize = 40;
+/// Users that are read, committed and settled together: as many as a batch of the default size can have. It bounds what a batch of
+/// a hundred thousand users needs in memory, and, as above, what can be lost when time runs out.
+const USERS_PER_SLICE: usize = 1_000;
 
 /// Why a whole batch fails. Bad data is never the reason.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +63,7 @@ pub struct Detector<S, A, Q, C> {
 pub(crate) struct Run<'r, S, A, Q, C> {
     pub(crate) detector: &'r Detector<S, A, Q, C>,
     pub(crate) invocation: &'r Invocation,
+    pub(crate) batch: &'r Batch<'r>,
     pub(crate) progress: Progress,
 }
 
@@ -67,6 +73,10 @@ pub(crate) struct Progress {
     pub(crate) summary: DetectorSummary,
     /// Indices of the Kinesis records that Lambda has to redeliver.
     pub(crate) failed: BTreeSet<usize>,
+    /// Users with a failed record: none of their later records may be applied.
+    failed_users: HashSet<String>,
+    /// Records that have to go to quarantine.
+    pub(crate) rejects: Vec<Rejected>,
 }
 
 impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, Q, C> {
@@ -88,37 +98,83 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
     /// [`HandlerError`] if `event` is not a batch, or if Lambda has to redeliver the whole batch.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
         let batch = Batch::parse(event)?;
-        let decoded = batch.decode(self.settings.clock_skew_ms_max);
-        let mut run = Run { detector: self, invocation, progress: Progress::default() };
+        let mut run = Run { detector: self, invocation, batch: &batch, progress: Progress::default() };
         run.progress.summary.records = count(batch.len());
-        let mut pending = run.load(group(&decoded.records)).await;
-        while !pending.is_empty() {
-            let committed = run.commit(pending).await;
-            pending = run.send_outboxes(committed).await;
-        }
+        run.apply_segments().await;
         // Last, so that a slow quarantine takes no time from good records.
-        run.quarantine(&decoded.rejects).await;
-        let Progress { summary, failed } = run.progress;
+        run.quarantine().await;
+        let Progress { summary, failed, .. } = run.progress;
         Ok(Outcome { response: failures::kinesis(lowest_failed(&batch, &failed)?), summary })
     }
 }
 
 impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q, C> {
-    /// Sends messages until the deadline is near. Returns, for each in order, whether it was confirmed.
-    pub(crate) async fn send(&self, queue: &impl MessageQueue, bodies: &[String]) -> Vec<bool> {
-        if bodies.is_empty() {
-            return Vec::new();
+    /// Applies the good records, segment by segment. If time runs out, the rest of the batch is failed without a look at it.
+    async fn apply_segments(&mut self) {
+        let settings = &self.detector.settings;
+        let mut next = 0;
+        while next < self.batch.len() {
+            if !self.invocation.has_left(&self.detector.clock, COMMIT_RESERVE_MS) {
+                self.progress.failed.insert(next);
+                return;
+            }
+            let segment = self.batch.segment(next, settings.lanes);
+            let decoded = segment.decode(settings.clock_skew_ms_max);
+            self.progress.rejects.extend(decoded.rejects);
+            self.apply(&decoded.records).await;
+            next = segment.end();
         }
-        let sent = self.invocation.within(&self.detector.clock, SEND_RESERVE_MS, queue.send(bodies)).await;
-        sent.unwrap_or_else(|| vec![false; bodies.len()])
+    }
+
+    /// Applies records, each user's together, some users at a time.
+    async fn apply(&mut self, records: &[UserRecord<'_>]) {
+        let mut users = self.still_sound(group(records)).into_iter();
+        loop {
+            let slice: Vec<UserRecords<'_>> = users.by_ref().take(USERS_PER_SLICE).collect();
+            if slice.is_empty() {
+                return;
+            }
+            let mut pending = self.load(slice).await;
+            while !pending.is_empty() {
+                let committed = self.commit(pending).await;
+                pending = self.send_outboxes(committed).await;
+            }
+        }
+    }
+
+    /// Fails the records of users of whom an earlier record failed, and returns the other users.
+    fn still_sound<'b>(&mut self, users: Vec<UserRecords<'b>>) -> Vec<UserRecords<'b>> {
+        self.progress.summary.users += count(users.len());
+        let is_sound = |user: &UserRecords<'_>| !self.progress.failed_users.contains(user.user_id);
+        let (sound, failed): (Vec<_>, Vec<_>) = users.into_iter().partition(is_sound);
+        for user in failed {
+            self.progress.fail(user.user_id, &user.records);
+        }
+        sound
+    }
+
+    /// Sends one slice of messages. Returns, for each in order, whether it was confirmed; `None` if time ran out.
+    pub(crate) async fn send(
+        &self,
+        queue: &impl MessageQueue,
+        bodies: &[String],
+        reserve_ms: i64,
+    ) -> Option<Vec<bool>> {
+        if bodies.is_empty() {
+            return Some(Vec::new());
+        }
+        let confirmed = self.invocation.within(&self.detector.clock, reserve_ms, queue.send(bodies)).await?;
+        debug_assert_eq!(confirmed.len(), bodies.len(), "the queue has to answer for each message");
+        Some(confirmed)
     }
 }
 
 impl Progress {
     /// Has one user's records redelivered, from the first of these on.
-    pub(crate) fn fail(&mut self, records: &[&UserRecord<'_>]) {
+    pub(crate) fn fail(&mut self, user_id: &str, records: &[&UserRecord<'_>]) {
         self.summary.users_failed += 1;
         self.failed.extend(records.first().map(|record| record.index));
+        self.failed_users.insert(user_id.to_owned());
     }
 }
 

@@ -14,7 +14,12 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
     /// The users with their states. A user whose state cannot be read now is failed; one whose state is corrupt goes to
     /// quarantine.
     pub(crate) async fn load<'b>(&mut self, users: Vec<UserRecords<'b>>) -> Vec<UserBatch<'b>> {
-        self.progress.summary.users = count(users.len());
+        if !self.invocation.has_left(&self.detector.clock, COMMIT_RESERVE_MS) {
+            for user in users {
+                self.progress.fail(user.user_id, &user.records);
+            }
+            return Vec::new();
+        }
         let (mut loaded, mut cold) = (Vec::with_capacity(users.len()), Vec::new());
         for user in users {
             match self.detector.cache.take(user.user_id) {
@@ -22,15 +27,15 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
                 None => cold.push(user),
             }
         }
-        self.progress.summary.cache_hits = count(loaded.len());
-        self.progress.summary.cache_misses = count(cold.len());
+        self.progress.summary.cache_hits += count(loaded.len());
+        self.progress.summary.cache_misses += count(cold.len());
         self.load_cold(cold, &mut loaded).await;
         loaded
     }
 
     async fn load_cold<'b>(&mut self, cold: Vec<UserRecords<'b>>, loaded: &mut Vec<UserBatch<'b>>) {
         let mut found = self.read(&cold).await.into_iter();
-        let (mut corrupt, mut read_error) = (Vec::new(), None);
+        let mut read_error = None;
         for user in cold {
             match found.next() {
                 Some(Ok(Loaded::Absent)) => loaded.push(user.with(self.absent())),
@@ -40,20 +45,19 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
                         error = %chain(&item),
                         "A user's state is corrupt; the user's records go to quarantine."
                     );
-                    corrupt.extend(rejected(&user));
+                    self.progress.rejects.extend(rejected(&user));
                 }
                 Some(Err(error)) => {
-                    self.progress.fail(&user.records);
+                    self.progress.fail(user.user_id, &user.records);
                     read_error.get_or_insert(error);
                 }
                 // The deadline was too near to read.
-                None => self.progress.fail(&user.records),
+                None => self.progress.fail(user.user_id, &user.records),
             }
         }
         if let Some(error) = read_error {
             tracing::warn!(error = %chain(&error), "States could not be read; this is the first error.");
         }
-        self.quarantine(&corrupt).await;
     }
 
     /// What the store holds of these users, in order; nothing if the deadline is near.
@@ -80,6 +84,6 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
     }
 }
 
-fn rejected<'b>(user: &UserRecords<'b>) -> Vec<Rejected<'b>> {
+fn rejected(user: &UserRecords<'_>) -> Vec<Rejected> {
     user.records.iter().map(|record| record.reject(RejectReason::StateCorrupt)).collect()
 }

@@ -6,19 +6,34 @@ use lambda_kit::Clock;
 
 use crate::commit::Committed;
 use crate::group::UserBatch;
-use crate::handler::{Run, count};
+use crate::handler::{MESSAGES_PER_SLICE, Run, count};
 use crate::message_queue::MessageQueue;
 use crate::window_store::WindowStore;
 
+/// No anomaly is sent in the last second and a half: a sent outbox has to be cleared, or the next delivery spends its time on sending
+/// it again.
+const SEND_RESERVE_MS: i64 = 1_500;
+/// No outbox is cleared in the last half second: Lambda has to get a response.
+const CLEAR_RESERVE_MS: i64 = 500;
+
 impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q, C> {
-    /// Sends the outbox of every user and settles those of which the queue confirmed all. Returns the users that still have pending
-    /// records, because their outbox was full.
+    /// Sends the outbox of every user and clears those of which the queue confirmed all, some users at a time. Returns the users that
+    /// still have pending records, because their outbox was full.
     pub(crate) async fn send_outboxes<'b>(&mut self, committed: Vec<Committed<'b>>) -> Vec<UserBatch<'b>> {
+        let mut pending = Vec::new();
+        let mut committed = committed.into_iter().peekable();
+        while committed.peek().is_some() {
+            pending.extend(self.send_slice(next_slice(&mut committed)).await);
+        }
+        pending
+    }
+
+    async fn send_slice<'b>(&mut self, committed: Vec<Committed<'b>>) -> Vec<UserBatch<'b>> {
         let is_sent = self.send_each(&committed).await;
         let (mut pending, mut done) = (Vec::new(), Vec::new());
         for (Committed { mut user, taken }, is_sent) in committed.into_iter().zip(is_sent) {
             if !is_sent {
-                self.progress.fail(user.pending());
+                self.progress.fail(user.user_id, user.pending());
                 continue;
             }
             user.settled += taken;
@@ -33,9 +48,11 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
     async fn send_each(&mut self, committed: &[Committed<'_>]) -> Vec<bool> {
         let outboxes = committed.iter().map(|committed| committed.user.stored.outbox.as_slice());
         let bodies: Vec<String> = outboxes.clone().flatten().map(body).collect();
-        let confirmed = self.send(&self.detector.anomalies, &bodies).await;
-        debug_assert_eq!(confirmed.len(), bodies.len(), "the queue has to answer for each message");
-        self.progress.summary.anomalies_sent += count(confirmed.iter().filter(|is_confirmed| **is_confirmed).count());
+        let confirmed = self.send(&self.detector.anomalies, &bodies, SEND_RESERVE_MS).await;
+        let confirmed = confirmed.unwrap_or_else(|| vec![false; bodies.len()]);
+        for (message, _) in outboxes.clone().flatten().zip(&confirmed).filter(|(_, is_confirmed)| **is_confirmed) {
+            self.progress.summary.sent.count_anomaly(message.severity);
+        }
         let mut rest = confirmed.as_slice();
         let mut is_sent = |outbox: &[AnomalyMessage]| {
             let (own, others) = rest.split_at_checked(outbox.len()).unwrap_or((&[false], &[]));
@@ -61,10 +78,22 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q
             }
             return false;
         }
-        let Ok(stored) = self.write(user.user_id, user.stored).await else { return false };
+        let Ok(stored) = self.write(user.user_id, user.stored, CLEAR_RESERVE_MS).await else { return false };
         self.detector.cache.put(user.user_id, stored);
         true
     }
+}
+
+/// The next users, until they have enough messages together for one slice.
+fn next_slice<'b>(committed: &mut impl Iterator<Item = Committed<'b>>) -> Vec<Committed<'b>> {
+    let (mut slice, mut messages) = (Vec::new(), 0);
+    while messages < MESSAGES_PER_SLICE
+        && let Some(next) = committed.next()
+    {
+        messages += next.user.stored.outbox.len();
+        slice.push(next);
+    }
+    slice
 }
 
 /// The body of a queue message.

@@ -12,7 +12,7 @@ use lambda_kit::metrics::Counts;
 pub struct DetectorSummary {
     /// Kinesis records in the batch.
     pub records: u64,
-    /// Distinct users with an accepted record.
+    /// Distinct users with an accepted record; in a batch of more than ten thousand user records, distinct in each part of it.
     pub users: u64,
     /// Verdicts on the committed records.
     pub verdicts: VerdictCounts,
@@ -24,8 +24,9 @@ pub struct DetectorSummary {
     pub cache_misses: u64,
     /// Conditional writes that found another version.
     pub state_conflicts: u64,
-    /// Anomaly messages that the queue confirmed.
-    pub anomalies_sent: u64,
+    /// Anomaly messages that the queue confirmed, by severity. Not the anomalies among `verdicts`: after a commit whose response was
+    /// lost the records are duplicates, and their anomalies are in the outbox all the same.
+    pub sent: VerdictCounts,
     /// Writes that cleared a sent outbox.
     pub outboxes_cleared: u64,
     /// Users with a record that has to be redelivered.
@@ -41,15 +42,15 @@ impl DetectorSummary {
         let counts = Counts::new("detector")
             .with("Records", self.records)
             .with("WarmingUp", self.verdicts.warming_up)
-            .with("AnomaliesWarning", self.verdicts.warning)
-            .with("AnomaliesHigh", self.verdicts.high)
-            .with("AnomaliesCritical", self.verdicts.critical)
+            .with("AnomaliesWarning", self.sent.warning)
+            .with("AnomaliesHigh", self.sent.high)
+            .with("AnomaliesCritical", self.sent.critical)
             .with("Duplicates", self.verdicts.duplicates)
             .with("Late", self.verdicts.late)
             .with("CacheHits", self.cache_hits)
             .with("CacheMisses", self.cache_misses)
             .with("StateConflicts", self.state_conflicts)
-            .with("AnomaliesSent", self.anomalies_sent)
+            .with("AnomaliesSent", self.sent.anomalies())
             .with("OutboxesCleared", self.outboxes_cleared)
             .with("UsersFailed", self.users_failed)
             .with("QuarantineFailed", self.quarantine_failed)
@@ -73,7 +74,7 @@ impl DetectorSummary {
             cache.hits = self.cache_hits,
             cache.misses = self.cache_misses,
             state.conflicts = self.state_conflicts,
-            anomalies.sent = self.anomalies_sent,
+            anomalies.sent = self.sent.anomalies(),
             outboxes.cleared = self.outboxes_cleared,
             failed.users = self.users_failed,
             failed.quarantine = self.quarantine_failed,
@@ -94,7 +95,7 @@ impl AddAssign for DetectorSummary {
         self.cache_hits += other.cache_hits;
         self.cache_misses += other.cache_misses;
         self.state_conflicts += other.state_conflicts;
-        self.anomalies_sent += other.anomalies_sent;
+        self.sent += other.sent;
         self.outboxes_cleared += other.outboxes_cleared;
         self.users_failed += other.users_failed;
         self.quarantine_failed += other.quarantine_failed;

@@ -1,11 +1,12 @@
 //! KPL aggregates: valid ones, and ones with each part wrong in turn.
 
-use anomaly_core::RejectReason::{AggregateCorrupt, MissingField, NotJson, NotUtf8};
+use anomaly_core::RejectReason::{AggregateCorrupt, AggregateInLanes, MissingField, NotJson, NotUtf8};
 use intake::aggregate::pack;
+use lambda_kit::Env;
 
 use super::Decision::Rejected;
 use super::{Decision, HOSTILE, folded, quarantined, run_with};
-use crate::fixtures::record;
+use crate::fixtures::{DetectorBench, SharedStore, kinesis_event, record, transaction};
 
 /// The decisions are those on the user records, in order.
 type Row = (&'static str, Vec<u8>, Vec<Decision>);
@@ -55,7 +56,7 @@ pub(super) fn rows() -> Vec<Row> {
         ("a length beyond the end", resealed(&two, |body| body.extend([0x1A, 0x7F])), corrupt()),
         ("a varint without end", resealed(&two, |body| body.extend([0xFF; 11])), corrupt()),
         ("a partition key that is not UTF-8", resealed(&two, |body| body.extend([0x0A, 0x01, 0xFF])), corrupt()),
-        ("no records", pack("k", &[]), corrupt()),
+        ("no records", pack("k", &[""; 0]), corrupt()),
         ("nothing under its MD5", resealed(&two, Vec::clear), corrupt()),
         // The user id is in the payload, so a missing key loses nothing.
         ("a key index out of range", resealed(&two, index_of_7), [both(), vec![Rejected(NotJson)]].concat()),
@@ -68,7 +69,7 @@ pub(super) fn rows() -> Vec<Row> {
 /// The user records of a payload; the payload itself if it is not a valid aggregate.
 fn unpacked(payload: Vec<u8>) -> Vec<Vec<u8>> {
     match intake::aggregate::unpack(&payload) {
-        intake::aggregate::Payload::Aggregate(records) => records,
+        intake::aggregate::Payload::Aggregate(records) => records.iter().map(|record| record.to_vec()).collect(),
         _ => vec![payload],
     }
 }
@@ -87,4 +88,20 @@ async fn every_record_of_every_aggregate_is_accepted_or_rejected_on_its_own() {
         run.assert_folded(name, &decisions);
         run.assert_harmed_nobody(name, &decisions).await;
     }
+}
+
+/// All aggregates of a shard share a partition key, so with several lanes one overtakes lone records of its users, or is overtaken, and
+/// what is overtaken would look applied.
+#[tokio::test]
+async fn an_aggregate_from_a_shard_with_several_lanes_goes_to_quarantine_whole() {
+    let env = Env::from_pairs([("PARALLELIZATION_FACTOR", "2")]);
+    let bench = DetectorBench::configured(SharedStore::default(), &env);
+    let aggregate = pack("a", &[of_user("u"), of_user("v")]);
+    let records = [transaction(1, "u", 1.0), record(HOSTILE, aggregate.clone())];
+    let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
+    assert_eq!((failed, &summary.rejected), (None, &[(AggregateInLanes, 2)].into()));
+    let expected = quarantined(AggregateInLanes, 0, &aggregate);
+    let expected = expected.replace(r#""subSequence":0"#, r#""subSequence":0,"badRecords":2"#);
+    assert_eq!(bench.quarantine.take(), [expected]);
+    assert_eq!(summary.verdicts.warming_up, 1, "the lone record is folded");
 }

@@ -85,7 +85,7 @@ async fn a_batch_of_nothing_but_one_users_anomalies_sends_them_all() {
     let amount = |index: usize| 1_000.0 * 1.02_f64.powi(i32::try_from(index).unwrap());
     let records: Vec<_> = (20..1_020).map(|index| transaction(index, "u", amount(index))).collect();
     let (failed, summary) = bench.handle(&kinesis_event(&records)).await;
-    assert_eq!((failed, summary.anomalies_sent), (None, summary.verdicts.anomalies()));
+    assert_eq!((failed, summary.sent.anomalies()), (None, summary.verdicts.anomalies()));
     let ids: std::collections::BTreeSet<String> = bench.sent_ids().into_iter().collect();
     assert_eq!(u64::try_from(ids.len()).unwrap(), summary.verdicts.anomalies());
     assert!(ids.len() > 50, "more than one outbox: {}", ids.len());

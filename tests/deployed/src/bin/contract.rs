@@ -40,15 +40,16 @@ fn function(variables: Vec<KnobRow>, counts: &Counts) -> Function {
 
 /// A summary in which nothing is zero, since zeros are not written.
 fn detector_summary() -> DetectorSummary {
+    let verdicts = VerdictCounts { warming_up: 1, normal: 1, warning: 1, high: 1, critical: 1, duplicates: 1, late: 1 };
     DetectorSummary {
         records: 1,
         users: 1,
-        verdicts: VerdictCounts { warming_up: 1, normal: 1, warning: 1, high: 1, critical: 1, duplicates: 1, late: 1 },
+        verdicts,
         rejected: RejectReason::ALL.map(|reason| (reason, 1)).into(),
         cache_hits: 1,
         cache_misses: 1,
         state_conflicts: 1,
-        anomalies_sent: 1,
+        sent: verdicts,
         outboxes_cleared: 1,
         users_failed: 1,
         quarantine_failed: 1,

@@ -46,7 +46,10 @@ fn assert_justified(reason: RejectReason, input: &[u8], json: Option<&Value>) {
         RejectReason::AmountOutOfRange => {
             assert!(json.is_none_or(|json| number(json, "amount").is_some_and(|x| x.abs() > AMOUNT_ABSOLUTE_MAX)));
         }
-        RejectReason::AggregateCorrupt | RejectReason::EnvelopeInvalid | RejectReason::StateCorrupt => {
+        RejectReason::AggregateCorrupt
+        | RejectReason::AggregateInLanes
+        | RejectReason::EnvelopeInvalid
+        | RejectReason::StateCorrupt => {
             panic!("{reason} is not a reason to reject a payload")
         }
         _ => {}
