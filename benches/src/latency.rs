@@ -27,7 +27,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_millis(1);
 /// Batch sizes of the two mappings.
 const RECORDS_PER_BATCH: usize = 1_000;
-const MESSAGES_PER_BATCH: usize = 100;
+const MESSAGES_PER_BATCH: usize = 10;
+/// Measured is the path, not the pace at which SNS lets mail be sent.
+const ALERTER_ENV: [(&str, &str); 1] = [("MAX_MESSAGES_PER_SECOND", "1000")];
 
 /// The pipeline, with the due time of each record.
 struct Timed {
@@ -41,7 +43,7 @@ impl Timed {
     async fn start(batching_window_ms: i64) -> anyhow::Result<Self> {
         let options = PipelineOptions {
             detector: DetectorSettings::from_env(&Env::default())?,
-            alerter: AlerterSettings::from_env(&Env::default())?,
+            alerter: AlerterSettings::from_env(&Env::from_pairs(ALERTER_ENV))?,
             stream: StreamOptions {
                 shards: 1,
                 mapping: KinesisMappingSettings {

@@ -78,19 +78,26 @@ async fn a_duplicate_is_possible_only_between_publish_and_complete() {
 #[tokio::test]
 async fn many_alerts_become_singles_and_a_digest_and_all_are_counted() {
     let bench = AlerterBench::new();
-    let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
-    assert_eq!((failed.len(), summary.alerts, summary.publications), (0, 35, 4));
-    assert_eq!(bench.metric.sum(), 35);
+    let (failed, summary) = bench.handle(&event(&(0..9).collect::<Vec<_>>())).await;
+    assert_eq!((failed.len(), summary.alerts, summary.publications), (0, 9, 4));
+    assert_eq!(bench.metric.sum(), 9);
     let published = bench.publisher.take();
-    assert_eq!(published.iter().map(|publication| publication.alert_ids.len()).sum::<usize>(), 35);
+    assert_eq!(published.iter().map(|publication| publication.alert_ids.len()).sum::<usize>(), 9);
+}
+
+#[tokio::test]
+async fn a_full_batch_is_a_digest_alone() {
+    let bench = AlerterBench::new();
+    let (failed, summary) = bench.handle(&event(&(0..10).collect::<Vec<_>>())).await;
+    assert_eq!((failed.len(), summary.alerts, summary.publications), (0, 10, 1));
 }
 
 #[tokio::test]
 async fn a_failed_digest_fails_all_its_alerts() {
     let bench = AlerterBench::new();
     bench.publisher.faults.extend((0..4).map(|i| if i == 3 { Fault::Refused } else { Fault::None }));
-    let (failed, summary) = bench.handle(&event(&(0..35).collect::<Vec<_>>())).await;
-    assert_eq!((failed.len(), summary.alerts, bench.metric.sum()), (32, 3, 3));
+    let (failed, summary) = bench.handle(&event(&(0..9).collect::<Vec<_>>())).await;
+    assert_eq!((failed.len(), summary.alerts, bench.metric.sum()), (6, 3, 3));
 }
 
 #[tokio::test]

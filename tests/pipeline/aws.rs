@@ -8,7 +8,7 @@ use aws_sdk_cloudwatch::operation::put_metric_data::{PutMetricDataError, PutMetr
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use aws_sdk_sns::operation::publish_batch::{PublishBatchInput, PublishBatchOutput};
-use aws_sdk_sns::types::PublishBatchResultEntry;
+use aws_sdk_sns::types::{BatchResultErrorEntry as SnsErrorEntry, PublishBatchResultEntry};
 use aws_sdk_sqs::operation::send_message_batch::{SendMessageBatchInput, SendMessageBatchOutput};
 use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
 use aws_smithy_mocks::{mock, mock_client};
@@ -85,16 +85,21 @@ fn is_as_documented(input: &PublishBatchInput) -> bool {
         })
 }
 
-#[tokio::test]
-async fn sns_gets_ten_messages_a_call_with_both_texts_and_the_attributes() {
-    let confirm = |ids: std::ops::Range<u8>| {
-        let ok = |id: u8| PublishBatchResultEntry::builder().id(id.to_string()).build();
-        PublishBatchOutput::builder().set_successful(Some(ids.map(ok).collect())).build()
-    };
+fn answered(confirmed: &[u8], refused: &[u8]) -> PublishBatchOutput {
+    let ok = |id: &u8| PublishBatchResultEntry::builder().id(id.to_string()).build();
+    let no = |id: &u8| SnsErrorEntry::builder().id(id.to_string()).code("no").sender_fault(false).build().unwrap();
+    let output = PublishBatchOutput::builder().set_successful(Some(confirmed.iter().map(ok).collect()));
+    output.set_failed(Some(refused.iter().map(no).collect())).build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn sns_gets_both_texts_and_the_attributes_and_what_it_refuses_again() {
     let calls = mock!(aws_sdk_sns::Client::publish_batch).match_requests(is_as_documented).sequence();
-    let rule = calls.output(move || confirm(0..10)).times(2).output(move || confirm(0..3)).build();
+    let rule =
+        calls.output(|| answered(&[0, 2], &[1, 3])).output(|| answered(&[3], &[1])).output(|| answered(&[], &[1]));
+    let rule = rule.build();
     let publisher = SnsPublisher::new(mock_client!(aws_sdk_sns, [&rule]), "arn:topic".to_owned());
-    assert_eq!(publisher.publish(&publications(23)).await, [true; 23]);
+    assert_eq!(publisher.publish(&publications(4)).await, [true, false, true, true]);
     assert_eq!(rule.num_calls(), 3);
 }
 

@@ -1,6 +1,7 @@
 //! Shared fixtures: events, handlers over in-memory ports, invocations.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use alerter::ledger::{Claim, Lease, Ledger, LedgerError, MemoryLedger};
 use alerter::metric_sink::MemorySink;
@@ -14,6 +15,7 @@ use event_source::kinesis::{StreamRecord, event_json};
 use lambda_kit::{Clock, Env, Invocation, ManualClock};
 pub(crate) use scenarios::START_MS;
 use serde_json::json;
+use tokio::time::Instant;
 
 pub(crate) const SHARD: &str = "shardId-000000000000";
 
@@ -36,15 +38,15 @@ impl WindowStore for SharedStore {
 pub(crate) struct SharedLedger(pub(crate) Rc<MemoryLedger>);
 
 impl Ledger for SharedLedger {
-    async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError> {
+    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
         self.0.claim(id, lease).await
     }
 
-    async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
         self.0.mark_published(id, lease).await
     }
 
-    async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+    async fn complete(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
         self.0.complete(id, lease).await
     }
 }
@@ -119,8 +121,27 @@ impl AlerterBench {
     }
 }
 
+/// Tokio's paused clock as the function's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PausedClock(Instant);
+
+impl PausedClock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for PausedClock {
+    fn now_ms(&self) -> i64 {
+        START_MS + i64::try_from(self.0.elapsed().as_millis()).unwrap()
+    }
+}
+
+/// An invocation of its own, with 30 s to its deadline.
 pub(crate) fn invocation(clock: &impl Clock) -> Invocation {
-    Invocation { request_id: "test".to_owned(), deadline_ms: clock.now_ms() + 30_000 }
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    Invocation { request_id: format!("test {number}"), deadline_ms: clock.now_ms() + 30_000 }
 }
 
 /// The sequence number of the record with this index.

@@ -14,4 +14,5 @@ mod hostile_input;
 mod progress;
 mod replay;
 mod scenarios;
+mod slow_services;
 mod traps;

@@ -13,24 +13,14 @@ use futures_util::{StreamExt, stream};
 use intake::aggregate::pack;
 use lambda_kit::{Clock, Env, Invocation};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::fixtures::{SHARD, START_MS, STREAM, SharedStore, record, sequence};
+use crate::fixtures::{PausedClock, SHARD, START_MS, STREAM, SharedStore, record, sequence};
 
 /// Duration of a call to a service that has a bad day.
 const SLOW: Duration = Duration::from_millis(65);
 /// The function's time-out in the template.
 const TIMEOUT_MS: i64 = 60_000;
-
-/// Tokio's paused clock as the function's.
-#[derive(Debug, Clone, Copy)]
-struct PausedClock(Instant);
-
-impl Clock for PausedClock {
-    fn now_ms(&self) -> i64 {
-        START_MS + i64::try_from(self.0.elapsed().as_millis()).unwrap()
-    }
-}
 
 /// SQS as its adapter uses it: ten messages a call, four calls at once, each of them slow.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +75,7 @@ struct Delivery {
 impl Bench {
     fn new() -> Self {
         let (store, anomalies, quarantine) = (SlowStore::default(), SlowQueue::default(), SlowQueue::default());
-        let clock = PausedClock(Instant::now());
+        let clock = PausedClock::start();
         let settings = DetectorSettings::from_env(&Env::default()).unwrap();
         let detector = Detector::new(store.clone(), anomalies.clone(), quarantine.clone(), clock, settings);
         Self { store, anomalies, quarantine, clock, detector }
@@ -117,7 +107,7 @@ fn parsed(body: &str) -> Value {
     serde_json::from_str(body).unwrap()
 }
 
-fn distinct<'a>(deliveries: &'a [Delivery]) -> BTreeSet<&'a str> {
+fn distinct(deliveries: &[Delivery]) -> BTreeSet<&str> {
     deliveries.iter().flat_map(|delivery| &delivery.anomalies).map(String::as_str).collect()
 }
 
@@ -148,7 +138,7 @@ async fn a_full_event_of_bad_aggregated_records_is_done_in_two_deliveries() {
 
 #[tokio::test(start_paused = true)]
 async fn an_aggregate_of_more_than_a_thousand_bad_records_is_one_message() {
-    let aggregate = pack("a", &vec![[b"".as_slice(); 26_000].as_slice(), &[&bad()[..]; 3]].concat());
+    let aggregate = pack("a", &[vec![Vec::new(); 26_000], vec![bad(); 3]].concat());
     let mut records: Vec<_> = (0..30).map(|index| record(index, aggregate.clone())).collect();
     let good = json!({ "userId": "innocent", "amount": 1, "timestamp": START_MS }).to_string();
     records.push(record(30, good));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How often an entry is sent. The SDK retries whole calls by itself; this retries single entries of a call that succeeded.
+/// How often an entry is sent. The SDK retries whole calls by itself; this retries single entries that a call refused.
 const ATTEMPTS_MAX: u32 = 3;
 /// Wait before the first retry; it doubles.
 const BACKOFF: Duration = Duration::from_millis(50);
@@ -34,39 +34,54 @@ pub fn chunks<T>(entries: &[T], limits: Limits, bytes_of: impl Fn(&T) -> usize) 
     chunks
 }
 
-/// Sends entries until each is confirmed or the attempts are used up. Returns, for each entry in order, whether it was confirmed.
-/// `send` gets the entries still pending with their indices, and returns the indices that were confirmed.
+/// What a service said of the entries of one call, by their indices. What became of an entry in neither list is unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// It accepted these.
+    pub confirmed: Vec<usize>,
+    /// It did not accept these, and may do so the next time.
+    pub refused: Vec<usize>,
+}
+
+/// Sends entries, and again those that are refused, until none is or the attempts are used up. Returns, for each entry in order,
+/// whether it was confirmed. `send` gets the entries to send with their indices.
+///
+/// An entry whose call failed as a whole is not sent again: the SDK has retried what may be retried.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// use lambda_kit::batch::confirm;
+/// use lambda_kit::batch::{Answers, confirm};
 ///
 /// // A service that refuses "b" the first time.
 /// let calls = std::cell::Cell::new(0);
 /// let confirmed = confirm(&["a", "b"], async |pending| {
 ///     calls.set(calls.get() + 1);
-///     let is_taken = |entry: &&str| calls.get() > 1 || *entry != "b";
-///     pending.into_iter().filter(|(_, entry)| is_taken(entry)).map(|(index, _)| index).collect()
+///     let is_taken = |(_, entry): &(usize, &&str)| calls.get() > 1 || **entry != "b";
+///     let (confirmed, refused): (Vec<_>, Vec<_>) = pending.into_iter().partition(is_taken);
+///     let indices = |entries: Vec<(usize, _)>| entries.into_iter().map(|(index, _)| index).collect();
+///     Answers { confirmed: indices(confirmed), refused: indices(refused) }
 /// })
 /// .await;
 /// assert_eq!(confirmed, [true, true]);
 /// assert_eq!(calls.get(), 2);
 /// # }
 /// ```
-pub async fn confirm<T>(entries: &[T], send: impl AsyncFn(Vec<(usize, &T)>) -> Vec<usize>) -> Vec<bool> {
+pub async fn confirm<T>(entries: &[T], send: impl AsyncFn(Vec<(usize, &T)>) -> Answers) -> Vec<bool> {
     let mut confirmed = vec![false; entries.len()];
+    let mut pending: Vec<(usize, &T)> = entries.iter().enumerate().collect();
     for attempt in 0..ATTEMPTS_MAX {
         if attempt > 0 {
             tokio::time::sleep(BACKOFF * 2_u32.pow(attempt - 1)).await;
         }
-        let pending = entries.iter().enumerate().zip(&confirmed).filter(|(_, is_confirmed)| !**is_confirmed);
-        for index in send(pending.map(|(entry, _)| entry).collect()).await {
+        let answers = send(pending.clone()).await;
+        for index in answers.confirmed {
             if let Some(entry) = confirmed.get_mut(index) {
                 *entry = true;
             }
         }
-        if confirmed.iter().all(|is_confirmed| *is_confirmed) {
+        pending.retain(|(index, _)| answers.refused.contains(index));
+        if pending.is_empty() {
             break;
         }
     }
@@ -94,14 +109,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_failed_is_sent_again() {
+    async fn only_what_was_refused_is_sent_again() {
         let calls = RefCell::new(Vec::new());
-        let confirmed = confirm(&["a", "b", "c"], async |pending| {
+        let confirmed = confirm(&["a", "b", "c", "d"], async |pending| {
             let indices: Vec<usize> = pending.iter().map(|(index, _)| *index).collect();
             calls.borrow_mut().push(indices.clone());
-            indices.into_iter().take(1).filter(|index| *index != 2).collect()
+            // Nothing is said of the last entry.
+            let confirmed = indices.iter().copied().take(1).filter(|index| *index != 2).collect();
+            Answers { confirmed, refused: indices.into_iter().filter(|index| *index < 3).skip(1).chain([2]).collect() }
         });
-        assert_eq!(confirmed.await, [true, true, false]);
-        assert_eq!(*calls.borrow(), [vec![0, 1, 2], vec![1, 2], vec![2]]);
+        assert_eq!(confirmed.await, [true, true, false, false]);
+        assert_eq!(*calls.borrow(), [vec![0, 1, 2, 3], vec![1, 2], vec![2]]);
+    }
+
+    #[tokio::test]
+    async fn what_a_failed_call_carried_is_not_sent_again() {
+        let calls = RefCell::new(0);
+        let confirmed = confirm(&["a", "b"], async |_| {
+            *calls.borrow_mut() += 1;
+            Answers::default()
+        });
+        assert_eq!((confirmed.await, *calls.borrow()), (vec![false, false], 1));
     }
 }

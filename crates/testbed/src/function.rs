@@ -1,5 +1,7 @@
 //! A handler as Lambda's mapping calls it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use event_source::Invoked;
 use lambda_kit::{Clock, Invocation};
 use serde::Serialize;
@@ -8,7 +10,10 @@ use serde::Serialize;
 const TIMEOUT_MS: i64 = 60_000;
 
 pub(crate) fn invocation(clock: &impl Clock) -> Invocation {
-    Invocation { request_id: "local".to_owned(), deadline_ms: clock.now_ms() + TIMEOUT_MS }
+    // The ledger tells invocations apart by their id.
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let request_id = format!("local {}", STARTED.fetch_add(1, Ordering::Relaxed));
+    Invocation { request_id, deadline_ms: clock.now_ms() + TIMEOUT_MS }
 }
 
 /// The response of a function as Lambda gets it.

@@ -21,6 +21,24 @@ const MAX_ALERTS_PER_BATCH: Knob<u32> = Knob {
     meaning: "alerts of a batch that are published alone; the rest share a digest",
 };
 
+/// See [`AlerterSettings::batch_size`].
+const BATCH_SIZE: Knob<u32> = Knob {
+    name: "BATCH_SIZE",
+    default: 10,
+    min: Bound::Included(1),
+    max: Bound::Included(10_000),
+    meaning: "messages in a full batch, as the event source mapping has it; a full batch is published as digests alone",
+};
+
+/// Two instances stay below ten a second. See [`crate::publisher`].
+const MAX_MESSAGES_PER_SECOND: Knob<u32> = Knob {
+    name: "MAX_MESSAGES_PER_SECOND",
+    default: 4,
+    min: Bound::Included(1),
+    max: Bound::Included(1_000),
+    meaning: "SNS messages a second that an instance publishes; SNS suspends an email subscription above ten",
+};
+
 /// See [`AlerterSettings::ledger_retention_days`].
 const LEDGER_RETENTION_DAYS: Knob<u32> = Knob {
     name: "LEDGER_RETENTION_DAYS",
@@ -55,6 +73,10 @@ pub struct Config {
 pub struct AlerterSettings {
     /// Alerts of one batch that are published alone; the rest share a digest.
     pub singles_max: usize,
+    /// Messages in a full batch. A full batch means that more messages wait, so all of it goes into digests.
+    pub batch_size: usize,
+    /// SNS messages a second that an instance publishes.
+    pub messages_per_second_max: u32,
     /// How long an id is remembered. Longer than a message can wait in the queue and then in its dead-letter queue (at most 14 days
     /// each), or a late redrive would be alerted twice. And longer by that than user state is kept (90 days, and a few until DynamoDB
     /// deletes), since an outbox that could not be cleared is sent again with the user's next transaction, whenever that is.
@@ -71,6 +93,8 @@ pub fn variables() -> Vec<KnobRow> {
         text(METRIC_NAMESPACE, "namespace of AnomalyCount and of the operational metrics"),
         text(METRIC_SOURCE, "value of AnomalyCount's dimension `Source`"),
         MAX_ALERTS_PER_BATCH.row(),
+        BATCH_SIZE.row(),
+        MAX_MESSAGES_PER_SECOND.row(),
         LEDGER_RETENTION_DAYS.row(),
         knobs::STATE_RETENTION_DAYS.row(),
     ];
@@ -109,6 +133,8 @@ impl AlerterSettings {
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         Ok(Self {
             singles_max: usize::try_from(env.knob(&MAX_ALERTS_PER_BATCH)?).unwrap_or(usize::MAX),
+            batch_size: usize::try_from(env.knob(&BATCH_SIZE)?).unwrap_or(usize::MAX),
+            messages_per_second_max: env.knob(&MAX_MESSAGES_PER_SECOND)?,
             ledger_retention_days: ledger_retention_days(env)?,
         })
     }
@@ -154,6 +180,8 @@ mod tests {
             ("ALERT_TOPIC_ARN", ""),
             ("METRIC_SOURCE", "Zürich"),
             ("MAX_ALERTS_PER_BATCH", "0"),
+            ("BATCH_SIZE", "0"),
+            ("MAX_MESSAGES_PER_SECOND", "0"),
             ("LEDGER_RETENTION_DAYS", "28"),
             ("LEDGER_RETENTION_DAYS", "124"),
             ("STATE_RETENTION_DAYS", "0"),

@@ -8,25 +8,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use futures_util::{StreamExt, stream};
 use lambda_kit::{Clock, Invocation, failures, telemetry::chain};
 
 use crate::config::AlerterSettings;
-use crate::ledger::{Claim, Lease, Ledger, LedgerError};
+use crate::ledger::{Lease, Ledger};
 use crate::message::{self, Alert, NotSqs, QueueMessage};
 use crate::metric_sink::MetricSink;
-use crate::publication;
+use crate::pace::Pace;
+use crate::publication::by_severity;
 use crate::publisher::Publisher;
 use crate::summary::AlerterSummary;
 
+/// Alerts that are claimed, published, counted and completed before the next ones are looked at: what is completed stays completed when
+/// time runs out, so every delivery of a large batch makes progress.
+const ALERTS_PER_SLICE: usize = 200;
 /// Ledger calls in flight at once.
-const LEDGER_CALLS_CONCURRENT_MAX: usize = 16;
-/// SNS messages in one call to the publisher. Messages confirmed by one call stay confirmed if time runs out in the next.
-const PUBLICATIONS_PER_CALL: usize = 10;
+pub(crate) const LEDGER_CALLS_CONCURRENT_MAX: usize = 16;
 /// No alert is claimed or published in the last four seconds: published alerts have to be counted and completed.
-const PUBLISH_RESERVE_MS: i64 = 4_000;
-/// The metric has to respond two seconds before the end. If it does not, the ledger can still record what was published.
-const METRIC_RESERVE_MS: i64 = 2_000;
+pub(crate) const PUBLISH_RESERVE_MS: i64 = 4_000;
 /// A lease outlives the invocation by this much, and is far shorter than the queue's visibility time-out.
 const LEASE_MARGIN_MS: i64 = 1_000;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -54,31 +53,41 @@ pub struct Outcome {
 /// The handler over its ports: ledger `L`, publisher `P`, metric `M`, time `C`.
 #[derive(Debug)]
 pub struct Alerter<L, P, M, C> {
-    ledger: L,
-    publisher: P,
-    metric: M,
-    clock: C,
-    settings: AlerterSettings,
+    pub(crate) ledger: L,
+    pub(crate) publisher: P,
+    pub(crate) metric: M,
+    pub(crate) clock: C,
+    pub(crate) settings: AlerterSettings,
+    pub(crate) pace: Pace,
 }
 
-/// The alerts of a batch, each once, with the indices of the messages it came in.
-type Alerts = Vec<(Alert, Vec<usize>)>;
+/// Alerts, each once, with the indices of the messages it came in.
+pub(crate) type Alerts = Vec<(Alert, Vec<usize>)>;
+
+/// One invocation, under way.
+pub(crate) struct Run<'r, L, P, M, C> {
+    pub(crate) alerter: &'r Alerter<L, P, M, C>,
+    pub(crate) invocation: &'r Invocation,
+    pub(crate) progress: Progress,
+    /// How many alerts may still be published alone.
+    pub(crate) singles_left: usize,
+}
 
 /// What is known so far of one invocation.
 #[derive(Default)]
-struct Progress {
-    summary: AlerterSummary,
+pub(crate) struct Progress {
+    pub(crate) summary: AlerterSummary,
     /// Indices of the messages that SQS has to redeliver.
-    failed: BTreeSet<usize>,
+    pub(crate) failed: BTreeSet<usize>,
 }
 
 impl Progress {
-    fn fail(&mut self, messages: &[usize]) {
+    pub(crate) fn fail(&mut self, messages: &[usize]) {
         self.summary.failed += 1;
         self.failed.extend(messages);
     }
 
-    fn fail_all<'a>(&mut self, alerts: impl IntoIterator<Item = &'a [usize]>) {
+    pub(crate) fn fail_all<'a>(&mut self, alerts: impl IntoIterator<Item = &'a [usize]>) {
         for messages in alerts {
             self.fail(messages);
         }
@@ -87,8 +96,10 @@ impl Progress {
 
 impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     /// The handler over these ports.
-    pub const fn new(ledger: L, publisher: P, metric: M, clock: C, settings: AlerterSettings) -> Self {
-        Self { ledger, publisher, metric, clock, settings }
+    #[must_use]
+    pub fn new(ledger: L, publisher: P, metric: M, clock: C, settings: AlerterSettings) -> Self {
+        let pace = Pace::new(settings.messages_per_second_max);
+        Self { ledger, publisher, metric, clock, settings, pace }
     }
 
     /// Handles one batch: `event` is Lambda's SQS event as JSON.
@@ -97,114 +108,43 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     /// [`HandlerError`] if `event` is not a batch, or if SQS has to redeliver the whole batch.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
         let messages = message::parse(event)?;
-        let mut progress = Progress::default();
-        progress.summary.messages = count(messages.len());
-        let alerts = read(&messages, &mut progress);
-        let (fresh, published) = self.claim(alerts, invocation, &mut progress).await;
-        let newly_published = self.publish(fresh, invocation, &mut progress).await;
-        self.settle(&newly_published, &published, invocation, &mut progress).await;
-        let failed: Option<Vec<String>> =
-            progress.failed.iter().map(|index| messages.get(*index)?.message_id.clone()).collect();
-        let response = failures::sqs(failed.ok_or(HandlerError::Unreportable)?);
-        Ok(Outcome { response, summary: progress.summary })
+        // A full batch is one of many: people get digests until the backlog is gone.
+        let is_backlog = messages.len() >= self.settings.batch_size;
+        let singles_left = if is_backlog { 0 } else { self.settings.singles_max };
+        let mut run = Run { alerter: self, invocation, progress: Progress::default(), singles_left };
+        run.progress.summary.messages = count(messages.len());
+        let mut alerts = read(&messages, &mut run.progress);
+        alerts.sort_by(|(a, _), (b, _)| by_severity(a, b));
+        run.alert(alerts).await;
+        let Progress { summary, failed } = run.progress;
+        let failed: Option<Vec<String>> = failed.iter().map(|index| messages.get(*index)?.message_id.clone()).collect();
+        Ok(Outcome { response: failures::sqs(failed.ok_or(HandlerError::Unreportable)?), summary })
     }
+}
 
-    /// Claims every alert. Returns those to publish, and those that only have to be counted.
-    async fn claim(&self, alerts: Alerts, invocation: &Invocation, progress: &mut Progress) -> (Alerts, Alerts) {
-        let lease = self.lease(invocation);
-        let claims = stream::iter(&alerts)
-            .map(|(alert, _)| invocation.within(&self.clock, PUBLISH_RESERVE_MS, self.ledger.claim(&alert.id, lease)));
-        let claims: Vec<_> = claims.buffered(LEDGER_CALLS_CONCURRENT_MAX).collect().await;
-        let (mut fresh, mut published) = (Vec::new(), Vec::new());
-        for ((alert, messages), claim) in alerts.into_iter().zip(claims) {
-            match claim {
-                Some(Ok(Claim::Granted)) => fresh.push((alert, messages)),
-                Some(Ok(Claim::GrantedPublished)) => published.push((alert, messages)),
-                Some(Ok(Claim::Completed)) => progress.summary.suppressed += count(messages.len()),
-                Some(Ok(Claim::Held)) => {
-                    progress.summary.held += 1;
-                    progress.failed.extend(messages);
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(error = %chain(&error), "An alert could not be claimed.");
-                    progress.fail(&messages);
-                }
-                None => progress.fail(&messages),
+impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
+    /// Alerts, a slice at a time.
+    async fn alert(&mut self, alerts: Alerts) {
+        let mut alerts = alerts.into_iter();
+        loop {
+            let slice: Alerts = alerts.by_ref().take(ALERTS_PER_SLICE).collect();
+            if slice.is_empty() {
+                return;
             }
+            let (fresh, published) = self.claim(slice).await;
+            let newly_published = self.publish(fresh).await;
+            self.settle(&newly_published, &published).await;
         }
-        (fresh, published)
     }
 
-    /// Publishes. Returns the alerts that SNS confirmed.
-    async fn publish(&self, fresh: Alerts, invocation: &Invocation, progress: &mut Progress) -> Alerts {
-        if fresh.is_empty() {
-            return fresh;
-        }
-        let alerts: Vec<&Alert> = fresh.iter().map(|(alert, _)| alert).collect();
-        let publications = publication::plan(&alerts, self.settings.singles_max);
-        let mut confirmed = Vec::with_capacity(publications.len());
-        for call in publications.chunks(PUBLICATIONS_PER_CALL) {
-            let answered = invocation.within(&self.clock, PUBLISH_RESERVE_MS, self.publisher.publish(call)).await;
-            confirmed.extend(answered.unwrap_or_else(|| vec![false; call.len()]));
-        }
-        debug_assert_eq!(confirmed.len(), publications.len(), "the publisher has to answer for each publication");
-        let confirmed: Vec<_> = publications.iter().zip(confirmed).filter(|(_, is_confirmed)| *is_confirmed).collect();
-        progress.summary.publications = count(confirmed.len());
-        let ids: BTreeSet<&str> =
-            confirmed.iter().flat_map(|(publication, _)| &publication.alert_ids).map(String::as_str).collect();
-        let (published, failed): (Alerts, Alerts) =
-            fresh.into_iter().partition(|(alert, _)| ids.contains(alert.id.as_str()));
-        progress.fail_all(failed.iter().map(|(_, messages)| messages.as_slice()));
-        progress.summary.alerts = count(published.len());
-        published
-    }
-
-    /// Counts and completes published alerts. If only the counting fails, the ledger records them as published, so that the next
-    /// attempt counts them without publishing again.
-    async fn settle(&self, new: &Alerts, old: &Alerts, invocation: &Invocation, progress: &mut Progress) {
-        let total = u32::try_from(new.len() + old.len()).unwrap_or(u32::MAX);
-        if total == 0 {
-            return;
-        }
-        let counting = invocation.within(&self.clock, METRIC_RESERVE_MS, self.metric.add(total)).await;
-        let lease = self.lease(invocation);
-        if let Some(Ok(())) = counting {
-            let failed = self.on_each(new.iter().chain(old), |id| self.ledger.complete(id, lease)).await;
-            progress.fail_all(failed);
-            return;
-        }
-        if let Some(Err(error)) = counting {
-            tracing::warn!(error = %chain(&error), "Alerts are published but not counted; they are redelivered to be counted.");
-        }
-        self.on_each(new.iter().chain(old), |id| self.ledger.mark_published(id, lease)).await;
-        progress.fail_all(new.iter().chain(old).map(|(_, messages)| messages.as_slice()));
-    }
-
-    /// Makes a ledger call for each alert. Returns the messages of those that failed.
-    async fn on_each<'a, F: Future<Output = Result<(), LedgerError>>>(
-        &self,
-        alerts: impl Iterator<Item = &'a (Alert, Vec<usize>)>,
-        call: impl Fn(&'a str) -> F,
-    ) -> Vec<&'a [usize]> {
-        let calls = stream::iter(alerts.map(|(alert, messages)| {
-            let calling = call(&alert.id);
-            async move { (calling.await, messages.as_slice()) }
-        }));
-        let answers: Vec<_> = calls.buffered(LEDGER_CALLS_CONCURRENT_MAX).collect().await;
-        let failed = answers.into_iter().filter_map(|(answer, messages)| {
-            let error = answer.err()?;
-            tracing::warn!(error = %chain(&error), "The ledger could not record a published alert.");
-            Some(messages)
-        });
-        failed.collect()
-    }
-
-    fn lease(&self, invocation: &Invocation) -> Lease {
-        let now_ms = self.clock.now_ms();
+    pub(crate) fn lease(&self) -> Lease<'_> {
+        let now_ms = self.alerter.clock.now_ms();
+        let retention_seconds = i64::from(self.alerter.settings.ledger_retention_days) * SECONDS_PER_DAY;
         Lease {
+            owner: &self.invocation.request_id,
             now_ms,
-            until_ms: invocation.deadline_ms.saturating_add(LEASE_MARGIN_MS),
-            expires_at_seconds: now_ms / 1_000 + i64::from(self.settings.ledger_retention_days) * SECONDS_PER_DAY,
+            until_ms: self.invocation.deadline_ms.saturating_add(LEASE_MARGIN_MS),
+            expires_at_seconds: now_ms / 1_000 + retention_seconds,
         }
     }
 }
@@ -234,6 +174,6 @@ fn read(messages: &[QueueMessage], progress: &mut Progress) -> Alerts {
     alerts
 }
 
-fn count(length: usize) -> u64 {
+pub(crate) fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -39,9 +39,11 @@ impl LedgerError {
     }
 }
 
-/// When a claim is made, and when it ends by itself.
+/// Who makes a claim, when, and when it ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
+pub struct Lease<'a> {
+    /// The invocation. A claim that it makes again is granted again: the response to the first may be lost, and the SDK repeats the call.
+    pub owner: &'a str,
     /// Now, in ms since the epoch.
     pub now_ms: i64,
     /// From this time on, another invocation can take over an unfinished claim.
@@ -53,13 +55,13 @@ pub struct Lease {
 /// What the handler needs of a ledger.
 #[expect(async_fn_in_trait, reason = "one invocation at a time on one thread: its futures need not be Send")]
 pub trait Ledger {
-    /// Claims an id, if it is absent or its lease has run out.
-    async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError>;
+    /// Claims an id, if it is absent, or the same owner's, or its lease has run out.
+    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError>;
 
-    /// Records that a claimed id is published, so that it is not published again, and ends the claim of this `lease`. Does nothing if
+    /// Records that a claimed id is published, so that it is not published again, and ends the claim of this owner. Does nothing if
     /// that claim has ended: what was to be recorded is recorded, or another invocation has the id.
-    async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError>;
+    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError>;
 
     /// Ends the claim: published and counted.
-    async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError>;
+    async fn complete(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError>;
 }

@@ -22,8 +22,8 @@ async fn main() -> anyhow::Result<()> {
     let emf = Mutex::new(EmfWriter::new(&config.metric_namespace));
     let alerter = Alerter::new(
         DynamoDbLedger::new(aws_sdk_dynamodb::Client::new(&aws), config.ledger_table_name),
-        SnsPublisher::new(aws_sdk_sns::Client::new(&aws), config.alert_topic_arn),
-        CloudWatchSink::new(aws_sdk_cloudwatch::Client::new(&aws), config.metric_namespace, config.metric_source),
+        SnsPublisher::connect(&aws, config.alert_topic_arn),
+        CloudWatchSink::connect(&aws, config.metric_namespace, config.metric_source),
         SystemClock,
         config.settings,
     );

@@ -3,6 +3,7 @@
 use anomaly_core::{AnomalyMessage, MESSAGE_VERSION, Severity};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Longest body, in bytes. The detector's messages have at most about 5 KB. The worst text, all quotation marks, takes six times its
 /// length in an SNS message and still fits.
@@ -82,12 +83,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Reads a message. A plain text has no id of its own, so it takes SQS's message id, which is the same at every delivery.
+    /// Reads a message. A plain text has no id of its own, so its id is a hash of the text: SQS gives a message another id when it is
+    /// redriven from the dead-letter queue. Two alerts with the same text, to the last digit, are one alert.
     ///
     /// # Errors
     /// [`NotAnAlert`].
     pub fn read(message: &QueueMessage) -> Result<Self, NotAnAlert> {
-        let (Some(message_id), Some(body)) = (&message.message_id, &message.body) else {
+        let (Some(_), Some(body)) = (&message.message_id, &message.body) else {
             return Err(NotAnAlert::Incomplete);
         };
         if body.len() > BODY_BYTES_MAX {
@@ -99,7 +101,8 @@ impl Alert {
             }
             Ok(anomaly) => Err(NotAnAlert::Version(anomaly.version)),
             Err(_) if body.contains(PLAIN_TEXT_MARK) && !body.trim_start().starts_with('{') => {
-                Ok(Self { id: format!("sqs:{message_id}"), text: body.trim().to_owned(), anomaly: None })
+                let text = body.trim().to_owned();
+                Ok(Self { id: format!("text:{:032x}", xxh3_128(text.as_bytes())), text, anomaly: None })
             }
             Err(error) => {
                 let unknown = NotAnAlert::Unknown { line: error.line(), column: error.column() };
@@ -146,7 +149,10 @@ mod tests {
     fn a_text_of_the_plain_text_contract_is_an_alert() {
         let text = "ANOMALY DETECTED: User user001 has transaction of 9000.00 (avg: 1.00, stddev: 1.00, threshold: 3.50, count: 9)";
         let alert = read(text).unwrap();
-        assert_eq!((alert.id.as_str(), alert.text.as_str(), alert.rule()), ("sqs:m1", text, PLAIN_TEXT_RULE));
+        assert_eq!((alert.text.as_str(), alert.rule()), (text, PLAIN_TEXT_RULE));
+        let redriven = QueueMessage { message_id: Some("m2".to_owned()), body: Some(format!("{text}\n")) };
+        assert_eq!(Alert::read(&redriven).unwrap().id, alert.id, "the same alert under another message id");
+        assert_ne!(read(&text.replace("9000.00", "9000.01")).unwrap().id, alert.id);
     }
 
     #[test]

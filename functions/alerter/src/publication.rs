@@ -2,8 +2,11 @@
 //!
 //! One SNS message carries two texts: `email` is for people, `default` is the JSON document that sqs, lambda and https subscribers get.
 //! SNS suspends an email subscription that receives more than 10 messages a second, so only the few most severe alerts of a batch
-//! are published alone; the rest share a digest. Ordinary bursts stay far below the limit. A backlog of many batches in one second can
-//! still exceed it. Nothing is dropped.
+//! are published alone; the rest share digests. A digest has alerts of one severity and one side, so that a subscriber's filter policy
+//! on `severity` or `score` decides on each alert as it would alone. Nothing is dropped.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 
 use anomaly_core::{AnomalyMessage, Severity};
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -29,7 +32,7 @@ pub struct Publication {
     pub email: String,
     /// For programs: JSON.
     pub document: String,
-    /// The highest severity of the alerts in it.
+    /// The severity of every alert in it.
     pub severity: Severity,
     /// The rule of the first alert in it.
     pub rule: &'static str,
@@ -52,19 +55,21 @@ struct Document<'a> {
     anomaly: Option<&'a AnomalyMessage>,
 }
 
-/// Plans the publications of a batch: the `singles_max` most severe alerts alone, the rest in digests. Every alert is in exactly one.
+/// Plans the publications of these alerts: the `singles_max` most severe alone, the rest in digests. Every alert is in exactly one.
 #[must_use]
 pub fn plan(alerts: &[&Alert], singles_max: usize) -> Vec<Publication> {
-    let mut by_severity = alerts.to_vec();
-    by_severity.sort_by(|a, b| {
-        (b.severity(), magnitude(b)).partial_cmp(&(a.severity(), magnitude(a))).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    let (singles, rest) = by_severity.split_at(singles_max.min(by_severity.len()));
-    // A digest of one would be just an alert.
-    let (singles, rest) = if rest.len() == 1 { (by_severity.as_slice(), &[][..]) } else { (singles, rest) };
+    let mut sorted = alerts.to_vec();
+    sorted.sort_by(|a, b| by_severity(a, b));
+    let (singles, rest) = sorted.split_at(singles_max.min(sorted.len()));
     let mut publications: Vec<Publication> = singles.iter().map(|alert| single(alert)).collect();
     publications.extend(digests(rest));
     publications
+}
+
+/// The order of alerts: the most severe first.
+#[must_use]
+pub fn by_severity(a: &Alert, b: &Alert) -> Ordering {
+    (b.severity(), magnitude(b)).partial_cmp(&(a.severity(), magnitude(a))).unwrap_or(Ordering::Equal)
 }
 
 fn magnitude(alert: &Alert) -> f64 {
@@ -119,25 +124,36 @@ fn time(event_time_ms: i64) -> String {
     time.fmt(Format::DateTime).unwrap_or_else(|_| format!("{event_time_ms} ms since the epoch"))
 }
 
-fn digests(alerts: &[&Alert]) -> impl Iterator<Item = Publication> {
-    chunks(alerts, DIGEST_LIMITS, |alert| single(alert).message().len()).into_iter().map(digest)
+fn digests(alerts: &[&Alert]) -> Vec<Publication> {
+    let mut alike: BTreeMap<(Reverse<Severity>, bool), Vec<&Alert>> = BTreeMap::new();
+    for alert in alerts {
+        alike.entry((Reverse(alert.severity()), is_below(alert))).or_default().push(alert);
+    }
+    let size = |alert: &&Alert| single(alert).message().len();
+    alike.values().flat_map(|alerts| chunks(alerts, DIGEST_LIMITS, size)).map(digest).collect()
 }
 
+fn is_below(alert: &Alert) -> bool {
+    alert.score().is_some_and(|score| score < 0.0)
+}
+
+/// One message on alerts of one severity and side. A digest of one is just an alert.
 fn digest(alerts: &[&Alert]) -> Publication {
     debug_assert!(!alerts.is_empty(), "a digest has alerts");
-    let of = |severity| alerts.iter().filter(|alert| alert.severity() == severity).count();
-    let (critical, high, warning) = (of(Severity::Critical), of(Severity::High), of(Severity::Warning));
-    let mut text = format!(
-        "{} more anomalies at the same time: {critical} critical, {high} high, {warning} warning.\n\n",
-        alerts.len()
-    );
+    if let [alert] = alerts {
+        return single(alert);
+    }
+    let severity = alerts.first().map_or(Severity::Warning, |alert| alert.severity());
+    let side = if alerts.first().is_some_and(|alert| is_below(alert)) { "below" } else { "above" };
+    let (count, name) = (alerts.len(), severity.as_str());
+    let mut text = format!("{count} anomalies of severity {name} at the same time, all {side} usual:\n\n");
     text.extend(alerts.iter().map(|alert| format!("{}\n", alert.text)));
     let documents: Vec<Value> = alerts.iter().map(|alert| document(alert)).collect();
     Publication {
         alert_ids: alerts.iter().map(|alert| alert.id.clone()).collect(),
         email: text,
         document: json!({ "version": 1, "digest": documents }).to_string(),
-        severity: alerts.iter().map(|alert| alert.severity()).max().unwrap_or(Severity::Warning),
+        severity,
         rule: alerts.first().map_or(PLAIN_TEXT_RULE, |alert| alert.rule()),
         score: alerts.iter().filter_map(|alert| alert.score()).max_by(|a, b| a.abs().total_cmp(&b.abs())),
     }
@@ -171,7 +187,21 @@ mod tests {
         assert_eq!(publications[1].score, Some(12.0));
         assert_eq!(publications[2].alert_ids.len(), 3);
         assert_eq!(publications[2].severity, Severity::Warning);
-        assert!(publications[2].email.starts_with("3 more anomalies at the same time: 0 critical, 0 high, 3 warning."));
+        assert!(
+            publications[2].email.starts_with("3 anomalies of severity warning at the same time, all above usual:")
+        );
+    }
+
+    #[test]
+    fn a_digest_has_one_severity_and_one_side() {
+        let publications = planned(&[3.0, 40.0, 4.0, 12.0, -15.0, -3.0], 0);
+        let shape = |p: &Publication| (p.severity, p.score.unwrap_or_default() < 0.0, p.alert_ids.len());
+        let (critical, warning) = (Severity::Critical, Severity::Warning);
+        let expected = [(critical, false, 2), (warning, false, 2), (warning, true, 2)];
+        assert_eq!(publications.iter().map(shape).collect::<Vec<_>>(), expected);
+        assert!(
+            publications[2].email.starts_with("2 anomalies of severity warning at the same time, all below usual:")
+        );
     }
 
     #[test]

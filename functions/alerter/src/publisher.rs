@@ -13,7 +13,7 @@ use crate::publication::Publication;
 /// What the handler needs of a publisher.
 #[expect(async_fn_in_trait, reason = "one invocation at a time on one thread: its futures need not be Send")]
 pub trait Publisher {
-    /// Publishes. Returns, for each in order, whether it was confirmed. A publication that is not confirmed may still have been
+    /// Publishes what fits one call. Returns, for each in order, whether it was confirmed. A publication that is not confirmed may still have been
     /// published.
     async fn publish(&self, publications: &[Publication]) -> Vec<bool>;
 }

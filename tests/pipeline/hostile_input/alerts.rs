@@ -86,10 +86,10 @@ async fn every_body_is_accepted_or_rejected_on_its_own() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_of_the_longest_texts_are_published_in_messages_that_sns_accepts() {
     let bench = AlerterBench::new();
-    let bodies: Vec<String> = (0..40).map(|_| quotes(32_000)).chain((0..40).map(|_| quotes(300))).collect();
+    let bodies: Vec<String> = (0..40).map(|n| quotes(32_000 - n)).chain((0..40).map(|n| quotes(300 - n))).collect();
     assert_eq!(bench.handle(&sqs_event(&bodies)).await.0, [""; 0]);
     let published = bench.publisher.take();
     assert!(published.iter().all(|publication| publication.message().len() <= MESSAGE_BYTES_MAX));

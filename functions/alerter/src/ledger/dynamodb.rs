@@ -1,6 +1,7 @@
 //! The ledger in DynamoDB: one item an alert, far below one write unit.
 //!
-//! Attributes: `id` (key), `status` (`claimed`, `published`, `completed`), `leaseUntil` (ms), `expiresAt` (TTL, seconds).
+//! Attributes: `id` (key), `status` (`claimed`, `published`, `completed`), `owner` (the invocation that has the claim), `leaseUntil`
+//! (ms), `expiresAt` (TTL, seconds).
 
 use std::collections::HashMap;
 
@@ -17,12 +18,14 @@ const PUBLISHED: &str = "published";
 const COMPLETED: &str = "completed";
 
 /// A claim keeps the status of an earlier attempt, so that what was published is not published again.
-const CLAIM: &str = "SET #status = if_not_exists(#status, :claimed), leaseUntil = :until, expiresAt = :expires";
-const IS_FREE: &str = "attribute_not_exists(id) OR (#status <> :completed AND leaseUntil < :now)";
-const SET_STATUS: &str = "SET #status = :status, leaseUntil = :until, expiresAt = :expires";
-/// The claim is still ours: it ends when ours does. Otherwise a mark whose response was lost, repeated by the SDK, would end the claim of
-/// the invocation that counts the alert by now, and a third one would count it again.
-const IS_OURS: &str = "#status <> :completed AND leaseUntil = :ours";
+const CLAIM: &str =
+    "SET #status = if_not_exists(#status, :claimed), #owner = :owner, leaseUntil = :until, expiresAt = :expires";
+/// Ours counts as free: a claim whose response was lost, repeated by the SDK, is granted.
+const IS_FREE: &str = "attribute_not_exists(id) OR (#status <> :completed AND (leaseUntil < :now OR #owner = :owner))";
+const SET_STATUS: &str = "SET #status = :status, leaseUntil = :until, expiresAt = :expires REMOVE #owner";
+/// The claim is still ours. Otherwise a mark whose response was lost, repeated by the SDK, would end the claim of the invocation that
+/// counts the alert by now, and a third one would count it again.
+const IS_OURS: &str = "#status <> :completed AND #owner = :owner";
 
 /// A ledger in one table. Each call is one UpdateItem: one write unit.
 #[derive(Debug, Clone)]
@@ -38,28 +41,30 @@ impl DynamoDbLedger {
         Self { client, table }
     }
 
-    fn update(&self, id: &str, lease: Lease, until_ms: i64) -> UpdateItemFluentBuilder {
+    fn update(&self, id: &str, lease: Lease<'_>, until_ms: i64) -> UpdateItemFluentBuilder {
         let update = self.client.update_item().table_name(&self.table).key("id", text(id));
         update
             .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#owner", "owner")
             .expression_attribute_values(":until", number(until_ms))
             .expression_attribute_values(":expires", number(lease.expires_at_seconds))
     }
 
     /// Ends the claim with a new status, so that the next attempt need not wait.
-    fn end(&self, id: &str, lease: Lease, status: &str) -> UpdateItemFluentBuilder {
+    fn end(&self, id: &str, lease: Lease<'_>, status: &str) -> UpdateItemFluentBuilder {
         let update = self.update(id, lease, lease.now_ms - 1).update_expression(SET_STATUS);
         update.expression_attribute_values(":status", text(status))
     }
 }
 
 impl Ledger for DynamoDbLedger {
-    async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError> {
+    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
         let update = self
             .update(id, lease, lease.until_ms)
             .update_expression(CLAIM)
             .condition_expression(IS_FREE)
             .expression_attribute_values(":claimed", text(CLAIMED))
+            .expression_attribute_values(":owner", text(lease.owner))
             .expression_attribute_values(":completed", text(COMPLETED))
             .expression_attribute_values(":now", number(lease.now_ms))
             .return_values(ReturnValue::AllNew)
@@ -71,19 +76,19 @@ impl Ledger for DynamoDbLedger {
         }
     }
 
-    async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
         let update = self
             .end(id, lease, PUBLISHED)
             .condition_expression(IS_OURS)
             .expression_attribute_values(":completed", text(COMPLETED))
-            .expression_attribute_values(":ours", number(lease.until_ms));
+            .expression_attribute_values(":owner", text(lease.owner));
         match update.send().await {
             Err(error) if !is_refused(&error) => Err(LedgerError::new("mark as published", error)),
             _ => Ok(()),
         }
     }
 
-    async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+    async fn complete(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
         let completed = self.end(id, lease, COMPLETED).send().await;
         completed.map(drop).map_err(|error| LedgerError::new("complete", error))
     }

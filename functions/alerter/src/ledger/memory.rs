@@ -17,11 +17,32 @@ pub struct MemoryLedger {
     entries: Mutex<BTreeMap<String, Entry>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Entry {
-    Claimed { until_ms: i64 },
-    Published { until_ms: i64 },
+    Claimed(Holder),
+    Published(Holder),
     Completed,
+}
+
+/// Who has a claim; nobody once it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Holder {
+    owner: Option<String>,
+    until_ms: i64,
+}
+
+impl Holder {
+    fn of(lease: Lease<'_>) -> Self {
+        Self { owner: Some(lease.owner.to_owned()), until_ms: lease.until_ms }
+    }
+
+    fn is(&self, lease: Lease<'_>) -> bool {
+        self.owner.as_deref() == Some(lease.owner)
+    }
+
+    fn is_free_for(&self, lease: Lease<'_>) -> bool {
+        self.until_ms < lease.now_ms || self.is(lease)
+    }
 }
 
 impl MemoryLedger {
@@ -31,6 +52,10 @@ impl MemoryLedger {
         self.locked(|entries| {
             entries.iter().filter(|(_, entry)| **entry == Entry::Completed).map(|(id, _)| id.clone()).collect()
         })
+    }
+
+    fn entry(&self, id: &str) -> Option<Entry> {
+        self.locked(|entries| entries.get(id).cloned())
     }
 
     fn locked<T>(&self, action: impl FnOnce(&mut BTreeMap<String, Entry>) -> T) -> T {
@@ -50,30 +75,30 @@ fn injected(action: &'static str) -> LedgerError {
 }
 
 impl Ledger for MemoryLedger {
-    async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError> {
-        let until_ms = lease.until_ms;
-        let (claim, entry) = match self.locked(|entries| entries.get(id).copied()) {
+    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
+        let (claim, entry) = match self.entry(id) {
             Some(Entry::Completed) => return Ok(Claim::Completed),
-            Some(Entry::Claimed { until_ms } | Entry::Published { until_ms }) if until_ms >= lease.now_ms => {
+            Some(Entry::Claimed(holder) | Entry::Published(holder)) if !holder.is_free_for(lease) => {
                 return Ok(Claim::Held);
             }
-            Some(Entry::Published { .. }) => (Claim::GrantedPublished, Entry::Published { until_ms }),
-            None | Some(Entry::Claimed { .. }) => (Claim::Granted, Entry::Claimed { until_ms }),
+            Some(Entry::Published(_)) => (Claim::GrantedPublished, Entry::Published(Holder::of(lease))),
+            None | Some(Entry::Claimed(_)) => (Claim::Granted, Entry::Claimed(Holder::of(lease))),
         };
         self.set(id, entry, self.claim_faults.next(), "claim")?;
         Ok(claim)
     }
 
-    async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
-        match self.locked(|entries| entries.get(id).copied()) {
-            Some(Entry::Claimed { until_ms } | Entry::Published { until_ms }) if until_ms == lease.until_ms => {
-                self.set(id, Entry::Published { until_ms: lease.now_ms - 1 }, Fault::None, "mark as published")
+    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
+        match self.entry(id) {
+            Some(Entry::Claimed(holder) | Entry::Published(holder)) if holder.is(lease) => {
+                let ended = Holder { owner: None, until_ms: lease.now_ms - 1 };
+                self.set(id, Entry::Published(ended), Fault::None, "mark as published")
             }
             _ => Ok(()),
         }
     }
 
-    async fn complete(&self, id: &str, _lease: Lease) -> Result<(), LedgerError> {
+    async fn complete(&self, id: &str, _lease: Lease<'_>) -> Result<(), LedgerError> {
         self.set(id, Entry::Completed, self.complete_faults.next(), "complete")
     }
 }

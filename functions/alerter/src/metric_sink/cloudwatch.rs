@@ -3,6 +3,8 @@
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use aws_types::SdkConfig;
+use lambda_kit::retries::{OnlyIfRefused, patient};
 
 use super::{MetricError, MetricSink};
 
@@ -20,6 +22,13 @@ pub struct CloudWatchSink {
 }
 
 impl CloudWatchSink {
+    /// The metric in a namespace, on a connection that repeats nothing that CloudWatch may have accepted.
+    #[must_use]
+    pub fn connect(aws: &SdkConfig, namespace: String, source: String) -> Self {
+        let config = aws_sdk_cloudwatch::config::Builder::from(&patient(aws)).retry_classifier(OnlyIfRefused);
+        Self::new(Client::from_conf(config.build()), namespace, source)
+    }
+
     /// The metric in a namespace, with `source` as the value of its one dimension.
     #[must_use]
     pub const fn new(client: Client, namespace: String, source: String) -> Self {

@@ -3,17 +3,16 @@
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::BuildError;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
-use lambda_kit::batch::{Limits, chunks, confirm};
+use aws_types::SdkConfig;
+use lambda_kit::batch::{Answers, confirm};
+use lambda_kit::retries::{OnlyIfRefused, patient};
 use lambda_kit::telemetry::chain;
 
 use super::Publisher;
-use crate::publication::{MESSAGE_BYTES_MAX, Publication, SUBJECT};
+use crate::publication::{Publication, SUBJECT};
 
-/// The limits of one PublishBatch: 10 entries, and 256 KB less subjects and attributes.
-const LIMITS: Limits = Limits { entries_max: 10, bytes_max: MESSAGE_BYTES_MAX };
-
-/// A standard topic: ten messages a call, one call at a time. An entry that SNS refuses is sent up to three times; a call that fails
-/// is retried by the SDK.
+/// A standard topic, one PublishBatch a call. What SNS refuses, an entry or a call, is sent up to three times; what it may have accepted
+/// is not sent again.
 #[derive(Debug, Clone)]
 pub struct SnsPublisher {
     client: Client,
@@ -21,14 +20,21 @@ pub struct SnsPublisher {
 }
 
 impl SnsPublisher {
+    /// The topic with an ARN, on a connection that repeats nothing that SNS may have accepted.
+    #[must_use]
+    pub fn connect(aws: &SdkConfig, topic_arn: String) -> Self {
+        let config = aws_sdk_sns::config::Builder::from(&patient(aws)).retry_classifier(OnlyIfRefused);
+        Self::new(Client::from_conf(config.build()), topic_arn)
+    }
+
     /// The topic with an ARN.
     #[must_use]
     pub const fn new(client: Client, topic_arn: String) -> Self {
         Self { client, topic_arn }
     }
 
-    /// One call. Returns the indices that SNS confirmed.
-    async fn publish_once(&self, pending: Vec<(usize, &Publication)>) -> Vec<usize> {
+    /// One call.
+    async fn publish_once(&self, pending: Vec<(usize, &Publication)>) -> Answers {
         let entries = pending.into_iter().filter_map(|(index, publication)| {
             let entry = entry(index, publication);
             // An entry that were left out would not be confirmed.
@@ -42,11 +48,14 @@ impl SnsPublisher {
                 for failed in answer.failed() {
                     tracing::warn!(sns.code = failed.code(), "SNS refused a message.");
                 }
-                answer.successful().iter().filter_map(|entry| entry.id()?.parse().ok()).collect()
+                Answers {
+                    confirmed: answer.successful().iter().filter_map(|entry| entry.id()?.parse().ok()).collect(),
+                    refused: answer.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect(),
+                }
             }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "A PublishBatch failed.");
-                Vec::new()
+                Answers::default()
             }
         }
     }
@@ -54,11 +63,7 @@ impl SnsPublisher {
 
 impl Publisher for SnsPublisher {
     async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
-        let mut confirmed = Vec::with_capacity(publications.len());
-        for chunk in chunks(publications, LIMITS, |publication| publication.message().len()) {
-            confirmed.extend(confirm(chunk, async |pending| self.publish_once(pending).await).await);
-        }
-        confirmed
+        confirm(publications, async |pending| self.publish_once(pending).await).await
     }
 }
 

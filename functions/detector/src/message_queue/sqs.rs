@@ -3,7 +3,7 @@
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::{StreamExt, stream};
-use lambda_kit::batch::{Limits, chunks, confirm};
+use lambda_kit::batch::{Answers, Limits, chunks, confirm};
 use lambda_kit::telemetry::chain;
 
 use super::MessageQueue;
@@ -28,8 +28,8 @@ impl SqsQueue {
         Self { client, url }
     }
 
-    /// One call. Returns the indices that SQS confirmed.
-    async fn send_once(&self, pending: Vec<(usize, &String)>) -> Vec<usize> {
+    /// One call.
+    async fn send_once(&self, pending: Vec<(usize, &String)>) -> Answers {
         let entry = |(index, body): (usize, &String)| {
             let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
             // An entry that were left out would not be confirmed.
@@ -42,11 +42,14 @@ impl SqsQueue {
                 for failed in answer.failed() {
                     tracing::warn!(sqs.code = failed.code(), "SQS refused a message.");
                 }
-                answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect()
+                Answers {
+                    confirmed: answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect(),
+                    refused: answer.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect(),
+                }
             }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "A SendMessageBatch failed.");
-                Vec::new()
+                Answers::default()
             }
         }
     }

@@ -120,11 +120,12 @@ impl<F: Function + 'static> Deployed<F> {
             Err(error) => return Invoked::Failed(error),
         };
         world.calls_running.set(world.calls_running.get() + 1);
+        world.calls_made.set(world.calls_made.get() + 1);
         let near = world.dice.fails().then(|| world.dice.between(NEAR_MS.0, NEAR_MS.1));
         container.life.begin(near.is_some());
         let left_ms = near.unwrap_or(TIMEOUT_MS);
         let deadline_ms = world.clock.now_ms() + i64::from(left_ms);
-        let invocation = Invocation { request_id: String::new(), deadline_ms };
+        let invocation = Invocation { request_id: format!("call {}", world.calls_made.get()), deadline_ms };
         let call = container.life.until_death(container.function.call(&event, &invocation));
         let ended = tokio::time::timeout(Duration::from_millis(left_ms.into()), call).await;
         world.calls_running.set(world.calls_running.get() - 1);

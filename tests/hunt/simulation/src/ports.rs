@@ -96,13 +96,13 @@ fn ledger_failed(action: &'static str) -> LedgerError {
 }
 
 impl Ledger for Reach {
-    async fn claim(&self, id: &str, lease: Lease) -> Result<Claim, LedgerError> {
+    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
         let claim = || self.0.world.ledger.claim(id, lease).now_or_never();
         let claimed = self.0.effect(|| format!("claims {id}"), claim).await.flatten();
         claimed.unwrap_or_else(|| Err(ledger_failed("claim")))
     }
 
-    async fn mark_published(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
         let mark = || {
             self.0.record_settled(id);
             self.0.world.ledger.mark_published(id, lease).now_or_never()
@@ -111,7 +111,7 @@ impl Ledger for Reach {
         marked.unwrap_or_else(|| Err(ledger_failed("mark as published")))
     }
 
-    async fn complete(&self, id: &str, lease: Lease) -> Result<(), LedgerError> {
+    async fn complete(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
         let complete = || {
             self.0.record_settled(id);
             self.0.world.ledger.complete(id, lease).now_or_never()

@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) is_count_excused: Cell<bool>,
     /// Calls that are running.
     pub(crate) calls_running: Cell<u32>,
+    /// Calls so far. Their number is their id.
+    pub(crate) calls_made: Cell<u32>,
     /// The first promise found broken during the schedule.
     broken: RefCell<Option<String>>,
 }
@@ -78,6 +80,7 @@ impl World {
             anomaly_count: Cell::default(),
             is_count_excused: Cell::default(),
             calls_running: Cell::default(),
+            calls_made: Cell::default(),
             broken: RefCell::default(),
         }))
     }

@@ -16,7 +16,7 @@ pub(super) fn run(input: &[u8]) {
     let bodies: Vec<&str> = text.split('\n').collect();
     let event = sqs_event(&bodies);
     let (topic, metric) = (MemoryPublisher::default(), MemorySink::default());
-    let settings = AlerterSettings::from_env(&Env::default()).unwrap();
+    let settings = AlerterSettings::from_env(&Env::from_pairs([("MAX_MESSAGES_PER_SECOND", "1000")])).unwrap();
     let clock = ManualClock::at(ARRIVAL_MS);
     let alerter = Alerter::new(MemoryLedger::default(), topic.clone(), metric.clone(), clock, settings);
     let invocation = Invocation { request_id: String::new(), deadline_ms: ARRIVAL_MS + 30_000 };
