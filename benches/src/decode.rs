@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anomaly_core::{RawTransaction, Transaction};
 use anyhow::Context;
 use aws_lambda_events::event::kinesis::KinesisEvent;
-use detector::decode::Batch;
+use detector::decode::{Batch, Shards};
 use serde_json::value::RawValue;
 
 use crate::clock::timed;
@@ -23,7 +23,7 @@ const CLOCK_SKEW_MS_MAX: i64 = 300_000;
 pub(crate) fn ours(event: &[u8]) -> anyhow::Result<usize> {
     let text: Box<RawValue> = serde_json::from_slice(event)?;
     let batch = Batch::parse(text.get())?;
-    let segment = batch.segment(0, 1);
+    let segment = batch.segment(0, &Shards::default());
     let decoded = segment.decode(CLOCK_SKEW_MS_MAX);
     anyhow::ensure!(decoded.rejects.is_empty(), "a generated record was rejected");
     Ok(black_box(&decoded.records).len())

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use anomaly_core::{Position, Rule, RuleSettings, ShardId, Transaction, UserState};
 use anyhow::Context;
-use detector::decode::Batch;
+use detector::decode::{Batch, Shards};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -163,7 +163,7 @@ fn decode_and_step(users: u32) -> anyhow::Result<Vec<f64>> {
 fn step_all(event: &str, states: &mut HashMap<String, UserState>, rule: &Rule) -> anyhow::Result<usize> {
     let text: Box<RawValue> = serde_json::from_slice(event.as_bytes())?;
     let batch = Batch::parse(text.get())?;
-    let segment = batch.segment(0, 1);
+    let segment = batch.segment(0, &Shards::default());
     let decoded = segment.decode(300_000);
     for record in &decoded.records {
         if let Some(state) = states.get_mut(record.transaction.user_id.as_ref()) {

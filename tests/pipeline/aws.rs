@@ -7,13 +7,20 @@ use alerter::publisher::{Publisher, SnsPublisher};
 use aws_sdk_cloudwatch::operation::put_metric_data::{PutMetricDataError, PutMetricDataOutput};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
+use aws_sdk_kinesis::types::{HashKeyRange, SequenceNumberRange, Shard};
 use aws_sdk_sns::operation::publish_batch::{PublishBatchInput, PublishBatchOutput};
 use aws_sdk_sns::types::{BatchResultErrorEntry as SnsErrorEntry, PublishBatchResultEntry};
 use aws_sdk_sqs::operation::send_message_batch::{SendMessageBatchInput, SendMessageBatchOutput};
 use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
-use aws_smithy_mocks::{mock, mock_client};
+use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::body::SdkBody;
 use detector::message_queue::{MessageQueue, SqsQueue};
+use detector::shard_ranges::{KinesisShardRanges, ShardRanges};
 use detector::window_store::{DynamoDbWindowStore, Loaded, WindowStore};
+
+use intake::aggregate::HashRange;
 
 use crate::fixtures::anomaly_body;
 
@@ -142,4 +149,41 @@ async fn unprocessed_dynamodb_keys_are_retried_and_then_fail() {
     assert_eq!(*loaded[0].as_ref().unwrap(), Loaded::Absent, "processed, and there is no item");
     assert!(loaded[1].is_err(), "unprocessed is not absent");
     assert_eq!(rule.num_calls(), 4);
+}
+
+/// A shard of half of the hash keys, the lower or the upper one.
+fn shard(id: &str, is_upper: bool) -> Shard {
+    let (first, last) = if is_upper { (u128::MAX / 2 + 1, u128::MAX) } else { (0, u128::MAX / 2) };
+    let range = HashKeyRange::builder().starting_hash_key(first.to_string()).ending_hash_key(last.to_string()).build();
+    let numbers = SequenceNumberRange::builder().starting_sequence_number("1").build().unwrap();
+    Shard::builder().shard_id(id).hash_key_range(range.unwrap()).sequence_number_range(numbers).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_ranges_of_shards_are_listed_once() {
+    const ARN: &str = "arn:stream";
+    let first = mock!(aws_sdk_kinesis::Client::list_shards)
+        .match_requests(|input| (input.stream_arn(), input.next_token()) == (Some(ARN), None))
+        .then_output(|| ListShardsOutput::builder().shards(shard("lower", false)).next_token("more").build());
+    let second = mock!(aws_sdk_kinesis::Client::list_shards)
+        .match_requests(|input| (input.stream_arn(), input.next_token()) == (None, Some("more")))
+        .then_output(|| ListShardsOutput::builder().shards(shard("upper", true)).build());
+    let client = mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&first, &second]);
+    let ranges = KinesisShardRanges::new(client);
+    for _ in 0..2 {
+        let upper = ranges.range(ARN, &"upper".parse().unwrap()).await;
+        assert_eq!(upper, Some(HashRange { first: u128::MAX / 2 + 1, last: u128::MAX }));
+        assert_eq!(ranges.range(ARN, &"lower".parse().unwrap()).await.map(|range| range.first), Some(0));
+    }
+    assert_eq!(ranges.range(ARN, &"other".parse().unwrap()).await, None);
+    assert_eq!(ranges.range(ARN, &"other".parse().unwrap()).await, None);
+    assert_eq!((first.num_calls(), second.num_calls()), (2, 2), "once, and once more for the shard that is not there");
+}
+
+#[tokio::test]
+async fn a_shard_of_a_stream_that_cannot_be_listed_has_no_known_range() {
+    let refusal = || HttpResponse::new(400.try_into().unwrap(), SdkBody::from(r#"{"__type":"AccessDeniedException"}"#));
+    let rule = mock!(aws_sdk_kinesis::Client::list_shards).match_requests(|_| true).then_http_response(refusal);
+    let ranges = KinesisShardRanges::new(mock_client!(aws_sdk_kinesis, [&rule]));
+    assert_eq!(ranges.range("arn", &"s".parse().unwrap()).await, None);
 }

@@ -1,11 +1,15 @@
 //! The commit protocol, one promise for each test: every port fails wherever it can, and each time the batch is redelivered, as
 //! Lambda would do.
 
+use anomaly_core::ShardId;
+use detector::shard_ranges::ShardRanges;
 use detector::window_store::Loaded;
-use lambda_kit::Fault;
+use detector::{Detector, DetectorSettings};
+use intake::aggregate::{HashRange, pack_keyed};
+use lambda_kit::{Env, Fault};
 
 use crate::fixtures::{
-    DetectorBench, SHARD, SharedStore, invocation, kinesis_event, record, sequence, transaction, warm_up,
+    DetectorBench, SHARD, STREAM, SharedStore, invocation, kinesis_event, record, sequence, transaction, warm_up,
 };
 use event_source::kinesis::{StreamRecord, event_json};
 
@@ -232,7 +236,7 @@ async fn a_users_state_expires_and_its_unsent_anomalies_do_not() {
 #[tokio::test]
 async fn a_users_records_of_two_shards_are_both_applied() {
     let bench = DetectorBench::new();
-    bench.handle(&event_json(crate::fixtures::STREAM, "shardId-000000000007", &warm_up(500, "u"))).await;
+    bench.handle(&event_json(STREAM, "shardId-000000000007", &warm_up(500, "u"))).await;
     let (_, summary) = bench.handle(&kinesis_event(&warm_up(0, "u"))).await;
     assert_eq!(summary.verdicts.duplicates, 0);
 }
@@ -264,4 +268,48 @@ async fn anomalies_are_counted_as_they_are_sent_whatever_became_of_the_commit() 
     assert_eq!((failed, summary.verdicts.anomalies(), summary.verdicts.duplicates), (None, 0, 45));
     assert_eq!(summary.sent.anomalies(), u64::try_from(bench.sent_ids().len()).unwrap());
     assert!(summary.sent.critical >= 9, "{:?}", summary.sent);
+}
+
+/// One half of the hash keys is in each of two shards.
+struct Halves;
+
+impl ShardRanges for Halves {
+    async fn range(&self, _stream_arn: &str, shard: &ShardId) -> Option<HashRange> {
+        let is_upper = shard.as_str().ends_with('2');
+        let (first, last) = if is_upper { (u128::MAX / 2 + 1, u128::MAX) } else { (0, u128::MAX / 2) };
+        Some(HashRange { first, last })
+    }
+}
+
+/// While a stream is resharded, the KPL packs a record by the old map, sees in the answer that it is in the wrong shard, and puts it
+/// again. The MD5 of "a" is in the lower half, that of "b" in the upper one.
+#[tokio::test]
+async fn a_misplaced_copy_of_a_record_is_dropped_where_the_shards_ranges_are_known() {
+    let bench = DetectorBench::new();
+    bench.handle(&kinesis_event(&[warm_up(0, "a"), warm_up(20, "b")].concat())).await;
+    let of = |index, user: &str| transaction(index, user, 9_000.0).data;
+    let wrong = record(50, pack_keyed(&[("a", of(50, "a")), ("b", of(50, "b"))]));
+    let right = record(51, pack_keyed(&[("b", of(50, "b"))]));
+    let of_shard = |number: u32, record: &StreamRecord| {
+        event_json(STREAM, &format!("shardId-00000000000{number}"), std::slice::from_ref(record))
+    };
+
+    let clock = bench.clock.clone();
+    let (anomalies, quarantine) = (bench.anomalies.clone(), bench.quarantine.clone());
+    let settings = DetectorSettings::from_env(&Env::default()).unwrap();
+    let detector = Detector::new(bench.store.clone(), anomalies, quarantine, clock, settings).with_ranges(Halves);
+    let first = detector.handle(&of_shard(1, &wrong), &invocation(&bench.clock)).await.unwrap().summary;
+    assert_eq!((first.misplaced, first.without_id, first.sent.anomalies()), (1, 0, 1));
+    let second = detector.handle(&of_shard(2, &right), &invocation(&bench.clock)).await.unwrap().summary;
+    assert_eq!((second.misplaced, second.sent.anomalies()), (0, 1));
+    assert_eq!(bench.sent_ids().len(), 2, "one alert for each of the two transactions");
+}
+
+#[tokio::test]
+async fn where_the_ranges_are_unknown_aggregated_records_without_an_id_are_counted() {
+    let bench = DetectorBench::new();
+    let with_id = r#"{"userId":"a","amount":1,"timestamp":0,"transactionId":"t"}"#.as_bytes().to_vec();
+    let packed = record(1, pack_keyed(&[("a", transaction(1, "a", 1.0).data), ("a", with_id)]));
+    let (_, summary) = bench.handle(&kinesis_event(&[packed, transaction(2, "a", 1.0)])).await;
+    assert_eq!((summary.misplaced, summary.without_id), (0, 1));
 }

@@ -38,7 +38,7 @@ enum AttemptEnd {
     Corrupt,
 }
 
-impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q, C> {
+impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
     /// Folds and commits every user, up to `COMMITS_CONCURRENT_MAX` at once. Returns the users that are committed; the others are
     /// failed or, if their item is corrupt, in quarantine.
     pub(crate) async fn commit<'b>(&mut self, users: Vec<UserBatch<'b>>) -> Vec<Committed<'b>> {

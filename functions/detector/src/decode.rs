@@ -3,16 +3,16 @@
 //! A batch is taken in segments, since a few kilobytes of aggregate can hold tens of thousands of user records: only one segment is
 //! unpacked at a time. A reject is remembered by its place alone; its payload is unpacked again when it goes to quarantine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use anomaly_core::{Position, RejectReason, SequenceNumber, Transaction};
+use anomaly_core::{Position, RejectReason, SequenceNumber, ShardId, Transaction};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use intake::aggregate::{self, Payload};
+use intake::aggregate::{self, HashRange, Packed, Payload};
 use intake::record;
 
 use crate::envelope::{self, BadEnvelope, Envelope, NotKinesis};
+use crate::handler::count;
 
 /// User records after which a segment ends. As many as Lambda puts Kinesis records into a batch, so a batch without aggregates is
 /// one segment. With aggregates a segment has at most [`aggregate::AGGREGATE_RECORDS_MAX`] more.
@@ -20,6 +20,25 @@ const SEGMENT_RECORDS_MAX: usize = 10_000;
 /// Rejects of one aggregate that go to quarantine one by one. With more, the whole aggregate goes there as one message: the messages
 /// of a few such aggregates would hold up the shard for hours.
 pub const AGGREGATE_REJECTS_MAX: u32 = 1_000;
+
+/// How the magic of an aggregate begins in base64.
+const AGGREGATE_BASE64: &str = "84maw";
+
+/// What is known of the shards of a batch.
+#[derive(Debug, Clone)]
+pub struct Shards {
+    /// Lanes of each. With more than one, aggregates are rejected.
+    pub lanes: u32,
+    /// The hash keys of each, as far as they are known. Misplaced records of an aggregate are dropped.
+    pub ranges: HashMap<ShardId, HashRange>,
+}
+
+impl Default for Shards {
+    /// One lane each, and no more is known.
+    fn default() -> Self {
+        Self { lanes: 1, ranges: HashMap::new() }
+    }
+}
 
 /// A batch with its envelopes parsed. Payloads are unpacked segment by segment.
 #[derive(Debug)]
@@ -39,7 +58,7 @@ pub struct Segment<'b> {
 #[derive(Debug)]
 enum Unpacked {
     Single(Vec<u8>),
-    Aggregate(Vec<Bytes>),
+    Aggregate(Vec<Packed>),
     /// Rejected as a whole, with this many user records.
     Rejected(RejectReason, u32),
 }
@@ -91,6 +110,10 @@ pub struct Decoded<'a> {
     pub records: Vec<UserRecord<'a>>,
     /// In the order of the batch.
     pub rejects: Vec<Rejected>,
+    /// Records of aggregates that belong into another shard, where the producer has put them again.
+    pub misplaced: u64,
+    /// Accepted records of aggregates that have no transaction id. Where the shard's range is unknown, a misplaced copy would be judged.
+    pub without_id: u64,
 }
 
 impl<'a> Batch<'a> {
@@ -128,14 +151,21 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The segment that begins at a record. With more than one lane per shard, aggregates are rejected.
+    /// The shards of which the batch may have aggregates, each with its stream's ARN.
+    pub(crate) fn shards_of_aggregates(&self) -> HashMap<&ShardId, &str> {
+        let envelopes = self.records.iter().filter_map(|record| record.as_ref().ok());
+        let marked = envelopes.filter(|envelope| envelope.data.starts_with(AGGREGATE_BASE64));
+        marked.map(|envelope| (&envelope.shard, envelope.stream.as_ref())).collect()
+    }
+
+    /// The segment that begins at a record.
     #[must_use]
-    pub fn segment(&self, start: usize, lanes: u32) -> Segment<'_> {
+    pub fn segment(&self, start: usize, shards: &Shards) -> Segment<'_> {
         let (mut payloads, mut user_records) = (Vec::new(), 0);
         for record in self.records.iter().skip(start) {
             let unpacked = record
                 .as_ref()
-                .map_or(Unpacked::Rejected(RejectReason::EnvelopeInvalid, 1), |envelope| unpack(envelope, lanes));
+                .map_or(Unpacked::Rejected(RejectReason::EnvelopeInvalid, 1), |envelope| unpack(envelope, shards));
             user_records += unpacked.len();
             payloads.push(unpacked);
             if user_records >= SEGMENT_RECORDS_MAX {
@@ -146,13 +176,13 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn unpack(envelope: &Envelope<'_>, lanes: u32) -> Unpacked {
+fn unpack(envelope: &Envelope<'_>, shards: &Shards) -> Unpacked {
     let Ok(payload) = STANDARD.decode(envelope.data.as_bytes()) else {
         return Unpacked::Rejected(RejectReason::EnvelopeInvalid, 1);
     };
-    match aggregate::unpack(&payload) {
+    match aggregate::unpack(&payload, shards.ranges.get(&envelope.shard).copied()) {
         Payload::Single => Unpacked::Single(payload),
-        Payload::Aggregate(records) if lanes > 1 => {
+        Payload::Aggregate(records) if shards.lanes > 1 => {
             Unpacked::Rejected(RejectReason::AggregateInLanes, u32::try_from(records.len()).unwrap_or(u32::MAX))
         }
         Payload::Aggregate(records) => Unpacked::Aggregate(records),
@@ -179,15 +209,15 @@ impl Segment<'_> {
     /// Decodes and validates every user record.
     #[must_use]
     pub fn decode(&self, clock_skew_ms_max: i64) -> Decoded<'_> {
-        let mut decoded = Decoded { records: Vec::with_capacity(self.payloads.len()), rejects: Vec::new() };
+        let mut decoded = Decoded { records: Vec::with_capacity(self.payloads.len()), ..Decoded::default() };
         let records = self.batch.records.iter().enumerate().skip(self.start);
         for ((index, record), payload) in records.zip(&self.payloads) {
             match (record, payload) {
                 (Ok(envelope), Unpacked::Single(payload)) => {
-                    decoded.decode_each(index, envelope, [payload.as_slice()], clock_skew_ms_max);
+                    decoded.decode_each(index, envelope, [(0, payload.as_slice())], clock_skew_ms_max);
                 }
                 (Ok(envelope), Unpacked::Aggregate(payloads)) => {
-                    decoded.decode_each(index, envelope, payloads.iter().map(AsRef::as_ref), clock_skew_ms_max);
+                    decoded.decode_aggregate(index, envelope, payloads, clock_skew_ms_max);
                 }
                 (_, Unpacked::Rejected(reason, records)) => {
                     decoded.rejects.push(Rejected::whole(index, *reason, *records));
@@ -201,15 +231,29 @@ impl Segment<'_> {
 }
 
 impl<'a> Decoded<'a> {
-    /// Decodes the user records of one Kinesis record.
+    fn decode_aggregate(
+        &mut self,
+        index: usize,
+        envelope: &'a Envelope<'a>,
+        records: &'a [Packed],
+        clock_skew_ms_max: i64,
+    ) {
+        let (first, placed) = (self.records.len(), (0..).zip(records).filter(|(_, record)| !record.is_misplaced));
+        self.decode_each(index, envelope, placed.map(|(sub, record)| (sub, record.data.as_ref())), clock_skew_ms_max);
+        self.misplaced += count(records.iter().filter(|record| record.is_misplaced).count());
+        let accepted = self.records.iter().skip(first);
+        self.without_id += count(accepted.filter(|record| record.transaction.transaction_id.is_none()).count());
+    }
+
+    /// Decodes the user records of one Kinesis record, each with its sub-sequence number.
     fn decode_each(
         &mut self,
         index: usize,
         envelope: &'a Envelope<'a>,
-        payloads: impl IntoIterator<Item = &'a [u8]>,
+        payloads: impl IntoIterator<Item = (u32, &'a [u8])>,
         clock_skew_ms_max: i64,
     ) {
-        for (sub_sequence, payload) in (0..).zip(payloads) {
+        for (sub_sequence, payload) in payloads {
             match record::decode(payload, envelope.arrival_time_ms, clock_skew_ms_max) {
                 Ok(transaction) => {
                     let position = Position { sequence_number: envelope.sequence_number, sub_sequence };

@@ -5,19 +5,22 @@
 //! redelivered. After the first failed record of a user no later record of that user is applied, because a user's records succeed
 //! or fail together from there on. Other users are not affected. ARCHITECTURE.md walks through it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use anomaly_core::ShardId;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use intake::aggregate::HashRange;
 use lambda_kit::{Clock, Invocation, failures};
 
 use crate::cache::Cache;
 use crate::checkpoint::{Unreportable, lowest_failed};
 use crate::commit::COMMIT_RESERVE_MS;
 use crate::config::DetectorSettings;
-use crate::decode::{Batch, Rejected, UserRecord};
+use crate::decode::{Batch, Rejected, Shards, UserRecord};
 use crate::envelope::NotKinesis;
 use crate::group::{UserRecords, group};
 use crate::message_queue::MessageQueue;
+use crate::shard_ranges::{ShardRanges, UnknownRanges};
 use crate::summary::DetectorSummary;
 use crate::window_store::WindowStore;
 
@@ -48,20 +51,21 @@ pub struct Outcome {
     pub summary: DetectorSummary,
 }
 
-/// The handler over its ports: user state `S`, anomaly messages `A`, quarantine `Q`, time `C`.
+/// The handler over its ports: user state `S`, anomaly messages `A`, quarantine `Q`, time `C`, the ranges of shards `R`.
 #[derive(Debug)]
-pub struct Detector<S, A, Q, C> {
+pub struct Detector<S, A, Q, C, R = UnknownRanges> {
     pub(crate) store: S,
     pub(crate) anomalies: A,
     pub(crate) quarantine: Q,
     pub(crate) clock: C,
+    ranges: R,
     pub(crate) settings: DetectorSettings,
     pub(crate) cache: Cache,
 }
 
 /// One invocation, under way.
-pub(crate) struct Run<'r, S, A, Q, C> {
-    pub(crate) detector: &'r Detector<S, A, Q, C>,
+pub(crate) struct Run<'r, S, A, Q, C, R> {
+    pub(crate) detector: &'r Detector<S, A, Q, C, R>,
     pub(crate) invocation: &'r Invocation,
     pub(crate) batch: &'r Batch<'r>,
     pub(crate) progress: Progress,
@@ -80,11 +84,20 @@ pub(crate) struct Progress {
 }
 
 impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, Q, C> {
-    /// A detector with an empty cache.
+    /// A detector with an empty cache that knows no ranges of shards.
     #[must_use]
     pub fn new(store: S, anomalies: A, quarantine: Q, clock: C, settings: DetectorSettings) -> Self {
         let cache = Cache::new(settings.cache_users_max);
-        Self { store, anomalies, quarantine, clock, settings, cache }
+        Self { store, anomalies, quarantine, clock, ranges: UnknownRanges, settings, cache }
+    }
+}
+
+impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R: ShardRanges> Detector<S, A, Q, C, R> {
+    /// The same detector with another source of shards' ranges.
+    #[must_use]
+    pub fn with_ranges<T>(self, ranges: T) -> Detector<S, A, Q, C, T> {
+        let Self { store, anomalies, quarantine, clock, settings, cache, .. } = self;
+        Detector { store, anomalies, quarantine, clock, ranges, settings, cache }
     }
 
     /// The clock it was given.
@@ -108,22 +121,43 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
     }
 }
 
-impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q, C> {
+impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
     /// Applies the good records, segment by segment. If time runs out, the rest of the batch is failed without a look at it.
-    async fn apply_segments(&mut self) {
+    async fn apply_segments(&mut self)
+    where
+        R: ShardRanges,
+    {
         let settings = &self.detector.settings;
+        let shards = Shards { lanes: settings.lanes, ranges: self.ranges().await };
         let mut next = 0;
         while next < self.batch.len() {
             if !self.invocation.has_left(&self.detector.clock, COMMIT_RESERVE_MS) {
                 self.progress.failed.insert(next);
                 return;
             }
-            let segment = self.batch.segment(next, settings.lanes);
+            let segment = self.batch.segment(next, &shards);
             let decoded = segment.decode(settings.clock_skew_ms_max);
             self.progress.rejects.extend(decoded.rejects);
+            self.progress.summary.misplaced += decoded.misplaced;
+            self.progress.summary.without_id += if shards.ranges.is_empty() { decoded.without_id } else { 0 };
             self.apply(&decoded.records).await;
             next = segment.end();
         }
+    }
+
+    /// The ranges of the shards that the batch may have aggregates from.
+    async fn ranges(&self) -> HashMap<ShardId, HashRange>
+    where
+        R: ShardRanges,
+    {
+        let mut ranges = HashMap::new();
+        for (shard, stream_arn) in self.batch.shards_of_aggregates() {
+            let asking = self.detector.ranges.range(stream_arn, shard);
+            if let Some(Some(range)) = self.invocation.within(&self.detector.clock, COMMIT_RESERVE_MS, asking).await {
+                ranges.insert(shard.clone(), range);
+            }
+        }
+        ranges
     }
 
     /// Applies records, each user's together, some users at a time.

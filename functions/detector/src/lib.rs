@@ -6,7 +6,8 @@
 //! [`checkpoint`] says from where Lambda has to redeliver. [`handler`] calls them in this order; ARCHITECTURE.md explains the
 //! protocol. [`summary`] says what happened.
 //!
-//! The protocol reaches the outside through two ports, each beside its adapters: [`window_store`] and [`message_queue`].
+//! The protocol reaches the outside through ports, each beside its adapters: [`window_store`] and [`message_queue`]; and
+//! [`shard_ranges`], for aggregates.
 
 mod cache;
 pub mod checkpoint;
@@ -21,6 +22,7 @@ mod load;
 pub mod message_queue;
 mod outbox;
 pub mod quarantine;
+pub mod shard_ranges;
 pub mod summary;
 pub mod window_store;
 

@@ -10,7 +10,7 @@ use crate::handler::{Run, count};
 use crate::message_queue::MessageQueue;
 use crate::window_store::{Loaded, StoreError, StoredUser, WindowStore};
 
-impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q, C> {
+impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
     /// The users with their states. A user whose state cannot be read now is failed; one whose state is corrupt goes to
     /// quarantine.
     pub(crate) async fn load<'b>(&mut self, users: Vec<UserRecords<'b>>) -> Vec<UserBatch<'b>> {

@@ -1,7 +1,10 @@
 //! The detector as a Lambda function: wiring only.
+// Three SDK clients inside streams inside the handler: the futures' types are deeper than the compiler's default limit.
+#![recursion_limit = "256"]
 
 use anyhow::Context;
 use detector::message_queue::SqsQueue;
+use detector::shard_ranges::KinesisShardRanges;
 use detector::window_store::DynamoDbWindowStore;
 use detector::{Config, Detector};
 use lambda_kit::{AwsSettings, Clock, Env, Invocation, SystemClock, metrics::EmfWriter, sdk_config, telemetry};
@@ -22,7 +25,8 @@ async fn main() -> anyhow::Result<()> {
         SqsQueue::new(sqs, config.quarantine_queue_url),
         SystemClock,
         config.settings,
-    );
+    )
+    .with_ranges(KinesisShardRanges::new(aws_sdk_kinesis::Client::new(&aws)));
     let emf = Mutex::new(EmfWriter::new(&config.metric_namespace));
     let (detector, emf) = (&detector, &emf);
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {

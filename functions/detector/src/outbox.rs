@@ -16,7 +16,7 @@ const SEND_RESERVE_MS: i64 = 1_500;
 /// No outbox is cleared in the last half second: Lambda has to get a response.
 const CLEAR_RESERVE_MS: i64 = 500;
 
-impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q, C> {
+impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
     /// Sends the outbox of every user and clears those of which the queue confirmed all, some users at a time. Returns the users that
     /// still have pending records, because their outbox was full.
     pub(crate) async fn send_outboxes<'b>(&mut self, committed: Vec<Committed<'b>>) -> Vec<UserBatch<'b>> {

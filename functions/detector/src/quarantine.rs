@@ -23,7 +23,7 @@ const VERSION: u32 = 1;
 /// Nothing is sent in the last half second: Lambda has to get a response.
 const QUARANTINE_RESERVE_MS: i64 = 500;
 
-impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Run<'_, S, A, Q, C> {
+impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
     /// Sends rejected records to quarantine, in the order of the batch, so that what time allows lets the checkpoint advance. Records
     /// the queue does not confirm are reported as failed, so Lambda redelivers them.
     pub(crate) async fn quarantine(&mut self) {
@@ -119,8 +119,8 @@ fn payload_of(envelope: &Envelope<'_>) -> Bytes {
 }
 
 fn user_records(payload: Bytes) -> Vec<Bytes> {
-    match aggregate::unpack(&payload) {
-        Payload::Aggregate(records) => records,
+    match aggregate::unpack(&payload, None) {
+        Payload::Aggregate(records) => records.into_iter().map(|record| record.data).collect(),
         Payload::Single | Payload::Corrupt => vec![payload],
     }
 }

@@ -68,8 +68,8 @@ pub(super) fn rows() -> Vec<Row> {
 
 /// The user records of a payload; the payload itself if it is not a valid aggregate.
 fn unpacked(payload: Vec<u8>) -> Vec<Vec<u8>> {
-    match intake::aggregate::unpack(&payload) {
-        intake::aggregate::Payload::Aggregate(records) => records.iter().map(|record| record.to_vec()).collect(),
+    match intake::aggregate::unpack(&payload, None) {
+        intake::aggregate::Payload::Aggregate(records) => records.iter().map(|record| record.data.to_vec()).collect(),
         _ => vec![payload],
     }
 }

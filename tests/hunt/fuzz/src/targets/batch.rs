@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use anomaly_core::{SHARDS_PER_USER_MAX, codec};
-use detector::decode::{Batch, Decoded};
+use detector::decode::{Batch, Decoded, Shards};
 use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
@@ -28,7 +28,7 @@ pub(super) fn run(input: &[u8]) {
     let records: Vec<String> = lines.iter().enumerate().filter_map(|(index, line)| envelope(index, line)).collect();
     let event = event(&records);
     let batch = Batch::parse(&event).unwrap();
-    let segment = batch.segment(0, 1);
+    let segment = batch.segment(0, &Shards::default());
     let decoded = segment.decode(CLOCK_SKEW_MS);
     assert_kept(&batch, &decoded.rejects);
 

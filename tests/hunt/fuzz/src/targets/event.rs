@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use detector::decode::{Batch, Decoded, Rejected};
+use detector::decode::{Batch, Decoded, Rejected, Shards};
 use detector::quarantine::Messages;
 use intake::record::RECORD_BYTES_MAX;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(super) fn run(input: &[u8]) {
     assert_eq!(batch.len(), records.len());
     let mut next = 0;
     while next < batch.len() {
-        let segment = batch.segment(next, 1);
+        let segment = batch.segment(next, &Shards::default());
         let decoded = segment.decode(CLOCK_SKEW_MS);
         for (index, record) in records.iter().enumerate().take(segment.end()).skip(next) {
             assert_same_alone((&batch, &decoded), index, record.get());
@@ -41,7 +41,7 @@ fn records(event: &str) -> Vec<Box<RawValue>> {
 fn assert_same_alone(together: (&Batch<'_>, &Decoded<'_>), index: usize, record: &str) {
     let event = format!(r#"{{"Records":[{record}]}}"#);
     let alone = Batch::parse(&event).unwrap();
-    let segment = alone.segment(0, 1);
+    let segment = alone.segment(0, &Shards::default());
     let (together, alone) = (decisions(together, index), decisions((&alone, &segment.decode(CLOCK_SKEW_MS)), 0));
     assert_eq!(together, alone);
     assert!(!alone.is_empty(), "a record disappeared: {event}");
