@@ -9,6 +9,6 @@ mod source;
 
 pub use event::event_json;
 pub use mapping::{KinesisMapping, KinesisMappingSettings, Step};
-pub use memory::{LOCAL_STREAM_ARN, MemoryStream, Placed};
+pub use memory::{LOCAL_STREAM_ARN, MemoryStream, Placed, hash_key};
 pub use on_failure::{Condition, FailedBatch, OnFailure};
 pub use source::{Read, Shard, SourceError, StreamRecord, StreamSource};

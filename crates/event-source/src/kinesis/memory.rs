@@ -68,7 +68,19 @@ impl MemoryStream {
 
     /// Puts a record. Returns where it went.
     pub fn put(&self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
-        self.inner.borrow_mut().put(partition_key, data, arrival_time_ms)
+        self.put_at(hash_key(partition_key), partition_key, data, arrival_time_ms)
+    }
+
+    /// Puts a record with an explicit hash key.
+    pub fn put_at(&self, hash_key: u128, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
+        self.inner.borrow_mut().put(hash_key, partition_key, data, arrival_time_ms)
+    }
+
+    /// The first and the last hash key of a shard; `None` if it does not exist.
+    #[must_use]
+    pub fn range(&self, shard_id: &str) -> Option<(u128, u128)> {
+        let inner = self.inner.borrow();
+        inner.shards.iter().find(|shard| shard.shard.id == shard_id).map(|shard| shard.range)
     }
 
     /// Ids of the open shards, those that accept records, in the order of their hash ranges.
@@ -109,11 +121,10 @@ impl Inner {
         Some(shard.range)
     }
 
-    fn put(&mut self, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
+    fn put(&mut self, hash_key: u128, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
         self.sequence += 1;
         let number = self.sequence;
         let sequence_number = self.prefix.map_or(number.to_string(), |prefix| format!("{prefix}{number:021}"));
-        let hash_key = u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into());
         let holds = |shard: &&mut MemoryShard| shard.is_open && (shard.range.0..=shard.range.1).contains(&hash_key);
         let mut placed = Placed { shard_id: String::new(), sequence_number: sequence_number.clone() };
         // The open shards cover all hash keys, so there is always one.
@@ -128,6 +139,12 @@ impl Inner {
         }
         placed
     }
+}
+
+/// The hash key of a partition key.
+#[must_use]
+pub fn hash_key(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
 }
 
 impl StreamSource for MemoryStream {

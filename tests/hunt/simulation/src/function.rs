@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use alerter::Alerter;
-use detector::Detector;
+use detector::{Detector, DetectorSettings};
 use event_source::{Invoke, Invoked};
 use lambda_kit::{Clock, Invocation};
 use tokio::sync::oneshot;
@@ -17,8 +17,6 @@ use super::world::{World, settings};
 
 /// Containers that are kept warm.
 const WARM_MAX: usize = 3;
-/// The function's time-out.
-const TIMEOUT_MS: u32 = 30_000;
 /// Time left to a near deadline: from too little for a response to enough for most of a batch.
 const NEAR_MS: (u32, u32) = (300, 6_000);
 /// Largest error of a container's clock, in ms either way.
@@ -30,6 +28,8 @@ const EVENTS_KEPT: usize = 10;
 pub(crate) trait Function: Sized {
     /// For the trace.
     const NAME: &'static str;
+    /// Whether a call may have nothing to do but wait for another one: for a claim to run out.
+    const MAY_WAIT: bool;
 
     /// Starts a cold function.
     fn start(reach: Reach, clock: SimulatedClock) -> Result<Self, String>;
@@ -38,13 +38,15 @@ pub(crate) trait Function: Sized {
     async fn call(&self, event: &str, invocation: &Invocation) -> Result<String, String>;
 }
 
-impl Function for Detector<Reach, Anomalies, Quarantine, SimulatedClock> {
+impl Function for Detector<Reach, Anomalies, Quarantine, SimulatedClock, Reach> {
     const NAME: &'static str = "detector";
+    const MAY_WAIT: bool = false;
 
     fn start(reach: Reach, clock: SimulatedClock) -> Result<Self, String> {
-        let settings = settings()?.clone();
+        let settings = DetectorSettings { lanes: reach.0.world.lanes, ..settings()?.clone() };
         let (anomalies, quarantine) = (Anomalies(Rc::clone(&reach.0)), Quarantine(Rc::clone(&reach.0)));
-        Ok(Self::new(reach, anomalies, quarantine, clock, settings))
+        let detector = Detector::new(reach.clone(), anomalies, quarantine, clock, settings);
+        Ok(detector.with_ranges(reach))
     }
 
     async fn call(&self, event: &str, invocation: &Invocation) -> Result<String, String> {
@@ -55,6 +57,7 @@ impl Function for Detector<Reach, Anomalies, Quarantine, SimulatedClock> {
 
 impl Function for Alerter<Reach, Reach, Reach, SimulatedClock> {
     const NAME: &'static str = "alerter";
+    const MAY_WAIT: bool = true;
 
     fn start(reach: Reach, clock: SimulatedClock) -> Result<Self, String> {
         let settings = alerter::AlerterSettings::from_env(&lambda_kit::Env::default());
@@ -120,21 +123,23 @@ impl<F: Function + 'static> Deployed<F> {
             Err(error) => return Invoked::Failed(error),
         };
         world.calls_running.set(world.calls_running.get() + 1);
+        let advances = world.advances.get();
         world.calls_made.set(world.calls_made.get() + 1);
         let near = world.dice.fails().then(|| world.dice.between(NEAR_MS.0, NEAR_MS.1));
         container.life.begin(near.is_some());
-        let left_ms = near.unwrap_or(TIMEOUT_MS);
+        let left_ms = near.unwrap_or(world.timeout_ms);
         let deadline_ms = world.clock.now_ms() + i64::from(left_ms);
         let invocation = Invocation { request_id: format!("call {}", world.calls_made.get()), deadline_ms };
         let call = container.life.until_death(container.function.call(&event, &invocation));
         let ended = tokio::time::timeout(Duration::from_millis(left_ms.into()), call).await;
         world.calls_running.set(world.calls_running.get() - 1);
-        self.end(container, ended.ok().flatten())
+        self.end(container, ended.ok().flatten(), world.advances.get() > advances)
     }
 
     /// Ends a call as the platform does: with a response, or without one because the container died or had to be stopped.
-    fn end(&self, container: Container<F>, response: Option<Result<String, String>>) -> Invoked {
+    fn end(&self, container: Container<F>, response: Option<Result<String, String>>, has_advanced: bool) -> Invoked {
         let world = &self.0.world;
+        let has_excuse = container.life.has_excuse();
         container.life.end(response.is_some());
         let name = container.life.name().to_owned();
         world.note(|| format!("{name}: {}", response.as_ref().map_or("ends without a response".to_owned(), describe)));
@@ -148,7 +153,10 @@ impl<F: Function + 'static> Deployed<F> {
         };
         let is_success =
             matches!(&invoked, Invoked::Responded(payload) if payload.contains(r#""batchItemFailures":[]"#));
-        if world.dice.is_faultless() && !is_success {
+        if !is_success && !has_excuse && (!F::MAY_WAIT && !has_advanced || matches!(invoked, Invoked::Failed(_))) {
+            world.report_broken(format!("I10: without any mishap the {} makes no progress: {invoked:?}", F::NAME));
+        }
+        if world.dice.is_faultless() && !world.is_flooded.get() && !is_success {
             world.report_broken(format!("I5: without any fault the {} returns {invoked:?}", F::NAME));
         }
         invoked
@@ -188,7 +196,8 @@ impl<F: Function + 'static> Deployed<F> {
     /// Waits for the response, sometimes not to the end of the call, which runs on all the same.
     async fn wait(&self, response: oneshot::Receiver<Invoked>) -> Invoked {
         let Inner { world, overlaps, .. } = &*self.0;
-        let patience_ms = if *overlaps && world.dice.fails() { world.dice.between(1, TIMEOUT_MS) } else { u32::MAX };
+        let patience_ms =
+            if *overlaps && world.dice.fails() { world.dice.between(1, world.timeout_ms) } else { u32::MAX };
         match tokio::time::timeout(Duration::from_millis(patience_ms.into()), response).await {
             Ok(Ok(invoked)) => invoked,
             Ok(Err(_)) => Invoked::Failed("the call vanished".to_owned()),

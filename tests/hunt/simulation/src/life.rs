@@ -8,10 +8,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::dice::Mishap;
-use super::world::World;
+use super::world::{Service, World};
 
 /// Duration of an effect without a mishap, in ms: long enough for calls to overlap.
 const LATENCY_MS: (u32, u32) = (1, 20);
+/// Every call has to make progress while the calls to a service take this long.
+pub(crate) const SLOW_MS_MAX: u32 = 200;
+/// Share of the failed calls that the SDK repeats with success; the others stand for those of which every attempt failed.
+const SDK_REPEATS: f64 = 0.5;
 
 /// A container. What it records about one call is reset at the next.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(crate) struct Life {
     is_dead: Cell<bool>,
     /// Whether this call met a mishap after which it may not know what it published, or be unable to record it.
     has_excuse: Cell<bool>,
+    /// Alerts that this call published.
+    published: RefCell<BTreeSet<String>>,
     /// Alerts that this call published and has not recorded in the ledger.
     unsettled: RefCell<BTreeSet<String>>,
     /// Whether this call has added to the metric and not recorded it for each alert.
@@ -35,6 +41,7 @@ impl Life {
             name,
             is_dead: Cell::default(),
             has_excuse: Cell::default(),
+            published: RefCell::default(),
             unsettled: RefCell::default(),
             has_counted: Cell::default(),
         }
@@ -48,16 +55,32 @@ impl Life {
     pub(crate) fn begin(&self, is_deadline_near: bool) {
         self.has_excuse.set(is_deadline_near);
         self.unsettled.borrow_mut().clear();
+        self.published.borrow_mut().clear();
         self.has_counted.set(false);
     }
 
     /// Applies an effect on the world; `None` if it failed as far as the function can know.
-    pub(crate) async fn effect<T>(&self, what: impl FnOnce() -> String, apply: impl FnOnce() -> T) -> Option<T> {
+    pub(crate) async fn effect<T>(
+        &self,
+        service: Service,
+        what: impl FnOnce() -> String,
+        mut apply: impl FnMut() -> T,
+    ) -> Option<T> {
         let dice = &self.world.dice;
-        tokio::time::sleep(Duration::from_millis(dice.between(LATENCY_MS.0, LATENCY_MS.1).into())).await;
+        tokio::time::sleep(Duration::from_millis(self.latency_ms(service).into())).await;
         let mishap = dice.mishap();
-        self.has_excuse.set(self.has_excuse.get() || mishap != Mishap::None);
+        if mishap != Mishap::None {
+            self.note_mishap();
+        }
         self.world.note(|| format!("{}: {}{}", self.name, what(), describe(mishap)));
+        let is_repeated = matches!(mishap, Mishap::Refused | Mishap::ResponseLost) && service.is_repeated();
+        if is_repeated && dice.chance(SDK_REPEATS) {
+            self.world.note(|| format!("{}: … and the SDK repeats it", self.name));
+            if mishap == Mishap::ResponseLost {
+                apply();
+            }
+            return Some(apply());
+        }
         match mishap {
             Mishap::None => Some(apply()),
             Mishap::Slow(ms) => {
@@ -83,6 +106,30 @@ impl Life {
         }
     }
 
+    /// How long a call takes. What takes longer than a bad day of a service is a mishap.
+    fn latency_ms(&self, service: Service) -> u32 {
+        let usual_ms = self.world.dice.between(LATENCY_MS.0, LATENCY_MS.1);
+        match self.world.slow.get() {
+            Some((slow, ms)) if slow == service => {
+                if ms > SLOW_MS_MAX {
+                    self.note_mishap();
+                }
+                ms
+            }
+            _ => usual_ms,
+        }
+    }
+
+    /// From here on the call has an excuse.
+    pub(crate) fn note_mishap(&self) {
+        self.has_excuse.set(true);
+    }
+
+    /// Whether the call has met a mishap.
+    pub(crate) fn has_excuse(&self) -> bool {
+        self.has_excuse.get()
+    }
+
     async fn die<T>(&self) -> T {
         self.is_dead.set(true);
         pending().await
@@ -99,8 +146,11 @@ impl Life {
         .await
     }
 
-    /// Records that this call published an alert.
+    /// Records that this call published an alert. No call may do so twice, whatever happens to it.
     pub(crate) fn record_published(&self, id: &str) {
+        if !self.published.borrow_mut().insert(id.to_owned()) {
+            self.world.report_broken(format!("I8: alert {id} was published twice by one call"));
+        }
         *self.world.published.borrow_mut().entry(id.to_owned()).or_default() += 1;
         self.unsettled.borrow_mut().insert(id.to_owned());
     }
@@ -108,8 +158,9 @@ impl Life {
     /// Adds to the metric. Once a call has any response from it, the metric is no excuse for publishing anything twice.
     pub(crate) async fn count(&self, anomalies: u32) -> Option<()> {
         let had_excuse = self.has_excuse.get();
-        let counted =
-            self.effect(|| format!("adds {anomalies} to AnomalyCount"), || self.record_count(anomalies)).await;
+        let counted = self
+            .effect(Service::Metric, || format!("adds {anomalies} to AnomalyCount"), || self.record_count(anomalies))
+            .await;
         self.has_excuse.set(had_excuse);
         if counted.is_none() && self.has_counted.get() {
             self.world.is_count_excused.set(true);

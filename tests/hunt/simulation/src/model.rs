@@ -12,7 +12,6 @@ use super::dice::{Dice, Mishap, Script};
 use super::producer::{Payload, Put};
 use super::schedule::Pipeline;
 use super::trace::Trace;
-use super::world::World;
 use super::{Violation, play};
 
 /// Transactions of each user before the batch: enough for verdicts.
@@ -61,8 +60,7 @@ async fn one_batch(script: Script) -> Result<usize, Violation> {
     let run = async {
         let dice = Dice::scripted(script.clone());
         let mapping = KinesisMappingSettings::default();
-        let world = World::new(dice.clone(), Trace::default());
-        let mut pipeline = Pipeline::with(world, MemoryStream::new(1), mapping, false)?;
+        let mut pipeline = Pipeline::with(dice.clone(), Trace::default(), MemoryStream::new(1), mapping, false)?;
         for round in 0..WARM_UP {
             let puts = ["user1", "user2"].map(|user| put(user, 95.0 + f64::from(round), &pipeline)).to_vec();
             pipeline.put(puts)?;
@@ -83,6 +81,5 @@ async fn one_batch(script: Script) -> Result<usize, Violation> {
 fn put(user: &str, amount: f64, pipeline: &Pipeline) -> Put {
     let now_ms = pipeline.world.clock.now_ms();
     let record = json!({ "userId": user, "amount": amount, "timestamp": now_ms });
-    let payload = Payload { bytes: record.to_string().into_bytes(), transaction: None };
-    Put { partition_key: user.to_owned(), data: payload.bytes.clone(), payloads: vec![payload] }
+    Put::Lone(Payload { key: user.to_owned(), bytes: record.to_string().into_bytes(), transaction: None })
 }

@@ -6,12 +6,15 @@ use alerter::ledger::{Claim, Lease, Ledger, LedgerError};
 use alerter::metric_sink::{MetricError, MetricSink};
 use alerter::publication::Publication;
 use alerter::publisher::Publisher;
+use anomaly_core::ShardId;
 use detector::message_queue::MessageQueue;
+use detector::shard_ranges::ShardRanges;
 use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
-use futures_util::FutureExt;
-use lambda_kit::Clock;
+use futures_util::{FutureExt, StreamExt, stream};
+use intake::aggregate::HashRange;
 
 use super::life::Life;
+use super::world::Service;
 
 /// The services that a container reaches.
 #[derive(Debug, Clone)]
@@ -29,12 +32,55 @@ fn failed(action: &'static str) -> StoreError {
     StoreError::new(action, "the dice")
 }
 
+/// Entries of a batch call to a queue, and calls at once, as the adapter has them.
+const ENTRIES_PER_CALL: usize = 10;
+const CALLS_CONCURRENT_MAX: usize = 4;
+/// Keys of a batch read.
+const KEYS_PER_CALL: usize = 100;
+
+impl Life {
+    /// Makes batch calls. A call may fail as a whole, and it may refuse any of its entries.
+    async fn send_all(&self, service: Service, bodies: &[String], take: impl Fn(&str)) -> Vec<bool> {
+        let call = async |entries: &[String]| {
+            let take_each = || entries.iter().map(|body| self.take_one(|| take(body))).collect();
+            let sent =
+                self.effect(service, || format!("sends {} messages to {service:?}", entries.len()), take_each).await;
+            sent.unwrap_or_else(|| vec![false; entries.len()])
+        };
+        stream::iter(bodies.chunks(ENTRIES_PER_CALL)).map(call).buffered(CALLS_CONCURRENT_MAX).concat().await
+    }
+
+    /// Takes an entry of a batch call, unless it is refused.
+    fn take_one(&self, take: impl FnOnce()) -> bool {
+        if self.world.dice.fails() {
+            self.note_mishap();
+            return false;
+        }
+        take();
+        true
+    }
+}
+
+impl ShardRanges for Reach {
+    async fn range(&self, _stream_arn: &str, shard: &ShardId) -> Option<HashRange> {
+        self.0.world.ranges.borrow().get(shard.as_str()).copied()
+    }
+}
+
 impl WindowStore for Reach {
     async fn load(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
         let mut loaded = Vec::with_capacity(user_ids.len());
-        for user_id in user_ids {
-            let read = self.0.effect(|| format!("reads {user_id}"), || self.0.world.read(user_id)).await;
-            loaded.push(read.ok_or_else(|| failed("read")));
+        for keys in user_ids.chunks(KEYS_PER_CALL) {
+            let read_each = || keys.iter().map(|user_id| self.0.world.read(user_id)).collect::<Vec<_>>();
+            let read = self.0.effect(Service::Store, || format!("reads {}", keys.join(", ")), read_each).await;
+            match read {
+                Some(users) => loaded.extend(users.into_iter().map(|user| {
+                    let mut is_read = false;
+                    self.0.take_one(|| is_read = true);
+                    if is_read { Ok(user) } else { Err(failed("read")) }
+                })),
+                None => loaded.extend(keys.iter().map(|_| Err(failed("read")))),
+            }
         }
         loaded
     }
@@ -51,7 +97,7 @@ impl WindowStore for Reach {
             }
             written
         };
-        let written = self.0.effect(what, apply).await;
+        let written = self.0.effect(Service::Store, what, apply).await;
         written.unwrap_or_else(|| Err(CommitError::Failed(failed("write"))))
     }
 }
@@ -59,33 +105,25 @@ impl WindowStore for Reach {
 impl MessageQueue for Anomalies {
     async fn send(&self, bodies: &[String]) -> Vec<bool> {
         let world = &self.0.world;
-        let mut confirmed = Vec::with_capacity(bodies.len());
-        for body in bodies {
-            let send = || {
-                world.anomalies.send(body.clone(), world.clock.now_ms());
-                // A standard queue may deliver a message twice.
-                if world.dice.fails() {
-                    world.anomalies.send(body.clone(), world.clock.now_ms());
-                }
-            };
-            confirmed.push(self.0.effect(|| format!("sends anomaly {}", id_of(body)), send).await.is_some());
-        }
-        confirmed
+        let take = |body: &str| {
+            world.note(|| format!("… anomaly {}", id_of(body)));
+            world.send(id_of(body), body);
+            // A standard queue may deliver a message twice.
+            if world.dice.fails() {
+                world.send(id_of(body), body);
+            }
+        };
+        self.0.send_all(Service::Anomalies, bodies, take).await
     }
 }
 
 impl MessageQueue for Quarantine {
     async fn send(&self, bodies: &[String]) -> Vec<bool> {
-        let mut confirmed = Vec::with_capacity(bodies.len());
-        for body in bodies {
-            let send = || self.0.world.quarantine.borrow_mut().push(body.clone());
-            confirmed.push(self.0.effect(|| "sends a record to quarantine".to_owned(), send).await.is_some());
-        }
-        confirmed
+        self.0.send_all(Service::Quarantine, bodies, |body| self.0.world.quarantine(body)).await
     }
 }
 
-/// The id in an anomaly message, for the trace.
+/// The id in an anomaly message.
 fn id_of(body: &str) -> String {
     let message: Option<anomaly_core::AnomalyMessage> = serde_json::from_str(body).ok();
     message.map(|message| message.id.as_str().to_owned()).unwrap_or_default()
@@ -98,7 +136,7 @@ fn ledger_failed(action: &'static str) -> LedgerError {
 impl Ledger for Reach {
     async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
         let claim = || self.0.world.ledger.claim(id, lease).now_or_never();
-        let claimed = self.0.effect(|| format!("claims {id}"), claim).await.flatten();
+        let claimed = self.0.effect(Service::Ledger, || format!("claims {id}"), claim).await.flatten();
         claimed.unwrap_or_else(|| Err(ledger_failed("claim")))
     }
 
@@ -107,7 +145,7 @@ impl Ledger for Reach {
             self.0.record_settled(id);
             self.0.world.ledger.mark_published(id, lease).now_or_never()
         };
-        let marked = self.0.effect(|| format!("marks {id} as published"), mark).await.flatten();
+        let marked = self.0.effect(Service::Ledger, || format!("marks {id} as published"), mark).await.flatten();
         marked.unwrap_or_else(|| Err(ledger_failed("mark as published")))
     }
 
@@ -116,20 +154,22 @@ impl Ledger for Reach {
             self.0.record_settled(id);
             self.0.world.ledger.complete(id, lease).now_or_never()
         };
-        let completed = self.0.effect(|| format!("completes {id}"), complete).await.flatten();
+        let completed = self.0.effect(Service::Ledger, || format!("completes {id}"), complete).await.flatten();
         completed.unwrap_or_else(|| Err(ledger_failed("complete")))
     }
 }
 
 impl Publisher for Reach {
     async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
-        let mut confirmed = Vec::with_capacity(publications.len());
-        for publication in publications {
-            let publish = || publication.alert_ids.iter().for_each(|id| self.0.record_published(id));
-            let what = || format!("publishes {}", publication.alert_ids.join(", "));
-            confirmed.push(self.0.effect(what, publish).await.is_some());
-        }
-        confirmed
+        let publish =
+            |publication: &Publication| publication.alert_ids.iter().for_each(|id| self.0.record_published(id));
+        let publish_each = || publications.iter().map(|one| self.0.take_one(|| publish(one))).collect();
+        let what = || {
+            let ids: Vec<String> = publications.iter().map(|publication| publication.alert_ids.join("+")).collect();
+            format!("publishes {}", ids.join(", "))
+        };
+        let published = self.0.effect(Service::Topic, what, publish_each).await;
+        published.unwrap_or_else(|| vec![false; publications.len()])
     }
 }
 

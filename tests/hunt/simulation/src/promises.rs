@@ -7,8 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::reference::{Expected, Place};
+use super::reference::{Expected, Place, WHOLE};
 use super::world::World;
+
+/// How the magic of an aggregate begins in base64.
+const AGGREGATE_BASE64: &str = "84maw";
 
 /// The records that the infrastructure discarded because of its limits on retries and age.
 #[derive(Debug, Default)]
@@ -112,7 +115,9 @@ fn quarantined(world: &World) -> Result<BTreeMap<Place, String>, String> {
         let message: Value = serde_json::from_str(message).map_err(|error| error.to_string())?;
         let text = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let sub_sequence = message.get("subSequence").and_then(Value::as_u64).unwrap_or_default();
-        Ok(((text("sequenceNumber"), sub_sequence), text("payload")))
+        let payload = text("payload");
+        let is_whole = payload.starts_with(AGGREGATE_BASE64);
+        Ok(((text("sequenceNumber"), if is_whole { WHOLE } else { sub_sequence }), payload))
     };
     world.quarantine.borrow().iter().map(parsed).collect()
 }

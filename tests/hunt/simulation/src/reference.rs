@@ -1,19 +1,35 @@
 //! The expected result: a plain fold of the same records, with no batches, no store and no faults.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anomaly_core::{AnomalyId, Origin, Position, Rule, ShardId, Transaction, UserState, Verdict};
+use detector::decode::AGGREGATE_REJECTS_MAX;
 use event_source::kinesis::{LOCAL_STREAM_ARN, Placed};
 use intake::record;
 
-use super::producer::{Payload, Put};
+use super::producer::Payload;
 use super::world::World;
 
 /// The permitted clock skew: the detector's default.
 const SKEW_MS_MAX: i64 = 300_000;
 
+/// Transactions of a user by whose ids a state recognises a retry.
+const RECENT_MAX: usize = 16;
+
 /// (sequence number, sub-sequence number) of a user record: unique in a stream.
 pub(crate) type Place = (String, u64);
+
+/// The sub-sequence number by which a whole aggregate goes.
+pub(crate) const WHOLE: u64 = u64::MAX;
+
+/// A Kinesis record as it was put.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// Its user records, each with whether it belongs into another shard.
+    pub(crate) payloads: Vec<(Payload, bool)>,
+    /// Its payload, if it is an aggregate.
+    pub(crate) aggregate: Option<Vec<u8>>,
+}
 
 /// A user record and the place that the stream gave it.
 #[derive(Debug)]
@@ -29,6 +45,8 @@ struct Recorded {
 #[derive(Debug, Default)]
 pub(crate) struct Reference {
     recorded: Vec<Recorded>,
+    /// Aggregates that go to quarantine whole.
+    wholes: Vec<(Place, Vec<u8>)>,
     puts: usize,
 }
 
@@ -54,34 +72,68 @@ impl Reference {
         self.puts
     }
 
-    /// Adds the user records of one put.
-    pub(crate) fn add(&mut self, put: Put, placed: &Placed, arrival_time_ms: i64) -> Result<(), String> {
+    /// User records put so far that are judged or rejected on their own.
+    pub(crate) const fn user_records(&self) -> usize {
+        self.recorded.len()
+    }
+
+    /// Adds a Kinesis record. With several lanes, an aggregate is rejected as it is.
+    pub(crate) fn add(
+        &mut self,
+        given: Given,
+        placed: &Placed,
+        arrival_time_ms: i64,
+        lanes: u32,
+    ) -> Result<(), String> {
         self.puts += 1;
         let shard: ShardId = placed.shard_id.parse().map_err(|_| "a bad shard id")?;
         let sequence_number = placed.sequence_number.parse().map_err(|_| "a bad sequence number")?;
-        for (sub_sequence, payload) in (0..).zip(put.payloads) {
-            let place = (placed.sequence_number.clone(), u64::from(sub_sequence));
-            let position = Position { sequence_number, sub_sequence };
-            self.recorded.push(Recorded { payload, place, shard: shard.clone(), position, arrival_time_ms });
+        let recorded = (0..).zip(given.payloads).filter(|(_, (_, is_misplaced))| !is_misplaced).map(
+            |(sub_sequence, (payload, _))| {
+                let place = (placed.sequence_number.clone(), u64::from(sub_sequence));
+                let position = Position { sequence_number, sub_sequence };
+                Recorded { payload, place, shard: shard.clone(), position, arrival_time_ms }
+            },
+        );
+        let mut recorded: Vec<Recorded> = recorded.collect();
+        let whole = (placed.sequence_number.clone(), WHOLE);
+        match given.aggregate {
+            Some(data) if lanes > 1 => {
+                recorded.clear();
+                self.wholes.push((whole, data));
+            }
+            Some(data) if recorded.iter().filter(|one| one.decode().is_none()).count() > too_many() => {
+                recorded.retain(|one| one.decode().is_some());
+                self.wholes.push((whole, data));
+            }
+            _ => {}
         }
+        self.recorded.extend(recorded);
         Ok(())
     }
 
-    /// Folds all records except `skipped`. A retry is not a new transaction; the fold detects retries itself, not through the state.
+    /// Folds all records except `skipped`. A retry is not a new transaction, unless sixteen others of the user came in between; the fold
+    /// detects retries itself, not through the state.
     pub(crate) fn fold(&self, rule: &Rule, skipped: &BTreeSet<Place>) -> Expected {
-        let mut expected = Expected::default();
-        let mut seen = BTreeSet::new();
+        let mut expected = Expected { rejected: self.wholes.iter().cloned().collect(), ..Expected::default() };
+        let mut recent: BTreeMap<String, VecDeque<u32>> = BTreeMap::new();
         for recorded in &self.recorded {
             let Some(transaction) = recorded.decode() else {
                 expected.rejected.insert(recorded.place.clone(), recorded.payload.bytes.clone());
                 continue;
             };
-            let is_retry = |transaction: u32| !seen.insert(transaction);
-            if skipped.contains(&recorded.place) || recorded.payload.transaction.is_some_and(is_retry) {
+            let recent = recent.entry(transaction.user_id.to_string()).or_default();
+            let number = recorded.payload.transaction;
+            if skipped.contains(&recorded.place) || number.is_some_and(|number| recent.contains(&number)) {
                 continue;
             }
             let state = expected.users.entry(transaction.user_id.to_string()).or_insert_with(|| UserState::new(rule));
-            if let Verdict::Anomaly(..) = state.step(&recorded.shard, recorded.position, &transaction, rule) {
+            let verdict = state.step(&recorded.shard, recorded.position, &transaction, rule);
+            if verdict != Verdict::Late {
+                recent.extend(number);
+                recent.drain(..recent.len().saturating_sub(RECENT_MAX));
+            }
+            if let Verdict::Anomaly(..) = verdict {
                 let (stream, shard, position) = (LOCAL_STREAM_ARN, &recorded.shard, recorded.position);
                 let id = AnomalyId::new(&Origin { stream, shard, position }).to_string();
                 expected.anomalies.insert(id, recorded.place.clone());
@@ -103,6 +155,11 @@ impl Reference {
             });
             (recorded.place.clone(), is_known)
         };
-        of_number.map(known).collect()
+        let wholes = self.wholes.iter().filter(|(place, _)| place.0 == sequence_number);
+        of_number.map(known).chain(wholes.map(|(place, _)| (place.clone(), false))).collect()
     }
+}
+
+fn too_many() -> usize {
+    usize::try_from(AGGREGATE_REJECTS_MAX).unwrap_or(usize::MAX)
 }

@@ -8,20 +8,22 @@ use alerter::Alerter;
 use anomaly_core::Rule;
 use detector::Detector;
 use event_source::kinesis::{
-    self, FailedBatch, KinesisMapping, KinesisMappingSettings, LOCAL_STREAM_ARN, MemoryStream, OnFailure,
+    self, FailedBatch, KinesisMapping, KinesisMappingSettings, LOCAL_STREAM_ARN, MemoryStream, OnFailure, hash_key,
 };
 use event_source::sqs::{MemorySqs, SqsMapping, SqsMappingSettings};
+use intake::aggregate::{HashRange, pack_keyed};
 use lambda_kit::Clock;
 
 use super::clock::SimulatedClock;
 use super::dice::Dice;
 use super::function::Deployed;
+use super::life::SLOW_MS_MAX;
 use super::ports::{Anomalies, Quarantine, Reach};
-use super::producer::{Producer, Put};
+use super::producer::{Payload, Producer, Put};
 use super::promises::{Discarded, check};
-use super::reference::Reference;
+use super::reference::{Given, Reference};
 use super::trace::Trace;
-use super::world::{VISIBILITY_TIMEOUT_MS, World, settings};
+use super::world::{Service, VISIBILITY_TIMEOUT_MS, World, settings};
 use super::{Report, Violation};
 
 const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:000000000000:anomalies";
@@ -32,12 +34,19 @@ const STEPS: (u32, u32) = (10, 50);
 /// Once the faults stop, everything has to drain within one step for each record put, plus these. Each step completes at least one
 /// record and, beside it, ten messages; the last messages wait for their visibility time-out.
 const DRAIN_STEPS_EXTRA: usize = 20;
+/// A batch size that takes all that is there.
+const LARGE_BATCH: usize = 1_000;
+/// Alerts that a step completes at least: a batch of the alerter's.
+const ALERTS_PER_STEP: usize = 10;
+/// Duration of a call to a slow service, in ms: at least this, and while faults are on up to that.
+const SLOW_MS_MIN: u32 = 65;
+const VERY_SLOW_MS: u32 = 4_000;
 /// Most splits and merges of a schedule: a state remembers the positions of four shards.
 const RESHARDINGS_MAX: u32 = 2;
 /// Half of the schedules start their sequence numbers at most this far below a power of ten, so that they gain a digit on the way.
 const BEFORE_GROWTH_MAX: u32 = 400;
 
-pub(crate) type DetectorFunction = Deployed<Detector<Reach, Anomalies, Quarantine, SimulatedClock>>;
+pub(crate) type DetectorFunction = Deployed<Detector<Reach, Anomalies, Quarantine, SimulatedClock, Reach>>;
 pub(crate) type AlerterFunction = Deployed<Alerter<Reach, Reach, Reach, SimulatedClock>>;
 
 /// Runs the schedule of one seed.
@@ -45,12 +54,14 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
     let violation = |what| Violation { seed, what };
     let dice = Dice::new(seed);
     let mut producer = Producer::new(dice.clone());
-    let mut pipeline = Pipeline::new(&dice, trace.clone(), &producer).map_err(violation)?;
+    let mut pipeline = Pipeline::new(&dice, trace.clone()).map_err(violation)?;
     for _ in 0..dice.between(STEPS.0, STEPS.1) {
+        pipeline.change_the_weather();
         pipeline.put(producer.next_records(pipeline.world.clock.now_ms())).map_err(violation)?;
         pipeline.step(STEP_MS).await.map_err(violation)?;
     }
     dice.rest();
+    pipeline.world.slow.set(dice.chance(0.3).then(|| slow(&dice, SLOW_MS_MAX)));
     trace.note(pipeline.world.clock, || "from here on nothing fails".to_owned());
     pipeline.drain().await.map_err(violation)?;
     pipeline.check_promises().await.map_err(violation)
@@ -63,6 +74,8 @@ pub(crate) struct Pipeline {
     stream: KinesisMapping<MemoryStream, DetectorFunction, Destination>,
     queue: SqsMapping<Rc<MemorySqs>, AlerterFunction>,
     reshardings_left: u32,
+    /// The shards by which the KPL packs: those that were open when it last asked.
+    kpl_map: Vec<HashRange>,
     rule: &'static Rule,
 }
 
@@ -86,65 +99,143 @@ impl OnFailure for Destination {
 }
 
 impl Pipeline {
-    fn new(dice: &Dice, trace: Trace, producer: &Producer) -> Result<Self, String> {
-        let is_one_lane = producer.packs();
+    fn new(dice: &Dice, trace: Trace) -> Result<Self, String> {
         let is_limited = dice.chance(0.2);
         let settings = KinesisMappingSettings {
-            batch_size: dice.index(25) + 1,
-            parallelization_factor: if is_one_lane { 1 } else { usize::from(dice.chance(0.3)) + 1 },
+            batch_size: if dice.chance(0.2) { LARGE_BATCH } else { dice.index(25) + 1 },
+            parallelization_factor: usize::from(dice.chance(0.3)) + 1,
             bisect_batch_on_function_error: dice.chance(0.5),
             retry_attempts_max: (is_limited && dice.chance(0.7)).then(|| dice.between(0, 3)),
             record_age_max_ms: (is_limited && dice.chance(0.5)).then(|| i64::from(dice.between(5_000, 60_000))),
             ..KinesisMappingSettings::default()
         };
-        let shards = if is_one_lane { 1 } else { dice.between(1, 3) };
+        let shards = dice.between(1, 3);
         let growing = 10_u128.pow(dice.between(3, 20)) - u128::from(dice.between(1, BEFORE_GROWTH_MAX));
         let stream =
             if dice.chance(0.5) { MemoryStream::numbered_from(shards, growing) } else { MemoryStream::new(shards) };
-        let reshardings_left = if is_one_lane { 0 } else { RESHARDINGS_MAX };
         // A discarded batch must not be redelivered later: the expected state would then be unknown.
         let overlaps = !is_limited;
-        let mut pipeline = Self::with(World::new(dice.clone(), trace), stream, settings, overlaps)?;
-        pipeline.reshardings_left = reshardings_left;
+        let mut pipeline = Self::with(dice.clone(), trace, stream, settings, overlaps)?;
+        pipeline.reshardings_left = RESHARDINGS_MAX;
         Ok(pipeline)
     }
 
     /// A pipeline over a stream.
     pub(crate) fn with(
-        world: World,
+        dice: Dice,
+        trace: Trace,
         stream: MemoryStream,
         mapping: KinesisMappingSettings,
         overlaps: bool,
     ) -> Result<Self, String> {
+        let lanes = u32::try_from(mapping.parallelization_factor).unwrap_or(u32::MAX);
+        let world = World::new(dice, trace, lanes);
         let detector = Deployed::new(world.clone(), overlaps);
         let alerter = Deployed::new(world.clone(), true);
         let (anomalies, reference) = (Rc::clone(&world.anomalies), Rc::<RefCell<Reference>>::default());
         let rule = &settings()?.rule;
         let destination =
             Destination { world: world.clone(), reference: Rc::clone(&reference), discarded: RefCell::default(), rule };
-        Ok(Self {
+        let mut pipeline = Self {
             world,
             reference,
             stream: KinesisMapping::new(LOCAL_STREAM_ARN.to_owned(), stream, detector, destination, mapping),
             queue: SqsMapping::new(QUEUE_ARN.to_owned(), anomalies, alerter, SqsMappingSettings::default()),
             reshardings_left: 0,
+            kpl_map: Vec::new(),
             rule,
-        })
+        };
+        pipeline.note_shards();
+        pipeline.kpl_map = pipeline.open_ranges();
+        Ok(pipeline)
+    }
+
+    /// Now and then a service is slow for a while.
+    fn change_the_weather(&self) {
+        let dice = &self.world.dice;
+        if dice.fails() {
+            self.world.slow.set(Some(slow(dice, VERY_SLOW_MS)));
+            self.world.note(|| format!("{:?} is slow from here on", self.world.slow.get()));
+        } else if dice.chance(0.3) {
+            self.world.slow.set(None);
+        }
     }
 
     /// Puts records, and sometimes reshards.
     pub(crate) fn put(&mut self, puts: Vec<Put>) -> Result<(), String> {
         for put in puts {
-            let now_ms = self.world.clock.now_ms();
-            let placed = self.stream.source().put(&put.partition_key, put.data.clone(), now_ms);
-            self.world.note(|| describe(&put, &placed));
-            self.reference.borrow_mut().add(put, &placed, now_ms)?;
+            self.world.is_flooded.set(self.world.is_flooded.get() || put.is_flood());
+            match put {
+                Put::Lone(payload) => self.put_lone(payload)?,
+                Put::Packed(payloads) => self.put_packed(payloads)?,
+            }
         }
         if self.reshardings_left > 0 && self.world.dice.chance(0.03) {
             self.reshardings_left -= 1;
             self.reshard();
+            self.note_shards();
+        }
+        if self.world.dice.chance(0.3) {
+            self.kpl_map = self.open_ranges();
         }
         Ok(())
+    }
+
+    fn put_lone(&self, payload: Payload) -> Result<(), String> {
+        let now_ms = self.world.clock.now_ms();
+        let placed = self.stream.source().put(&payload.key, payload.bytes.clone(), now_ms);
+        self.note_put(&placed, std::slice::from_ref(&payload));
+        let given = Given { payloads: vec![(payload, false)], aggregate: None };
+        self.reference.borrow_mut().add(given, &placed, now_ms, self.world.lanes)
+    }
+
+    /// Puts records as the KPL does. It packs those together that belong into the shard of the first one, as far as it knows the shards.
+    /// A record that ends up in the wrong shard, it puts again.
+    fn put_packed(&self, payloads: Vec<Payload>) -> Result<(), String> {
+        let Some(first) = payloads.first().map(|payload| hash_key(&payload.key)) else { return Ok(()) };
+        let shard = self.kpl_map.iter().find(|range| range.contains(first)).copied();
+        let is_inside = |payload: &Payload| shard.is_some_and(|shard| shard.contains(hash_key(&payload.key)));
+        let (inside, outside): (Vec<_>, Vec<_>) = payloads.into_iter().partition(is_inside);
+        let keyed: Vec<_> = inside.iter().map(|payload| (payload.key.as_str(), payload.bytes.as_slice())).collect();
+        let (data, now_ms) = (pack_keyed(&keyed), self.world.clock.now_ms());
+        let placed = self.stream.source().put_at(first, "a", data.clone(), now_ms);
+        self.note_put(&placed, &inside);
+        let range = self.world.ranges.borrow().get(&placed.shard_id).copied();
+        let is_misplaced = |payload: &Payload| range.is_some_and(|range| !range.contains(hash_key(&payload.key)));
+        let again: Vec<Payload> = inside.iter().filter(|payload| is_misplaced(payload)).cloned().collect();
+        let payloads = inside.into_iter().map(|payload| (payload.clone(), is_misplaced(&payload))).collect();
+        let given = Given { payloads, aggregate: Some(data) };
+        self.reference.borrow_mut().add(given, &placed, now_ms, self.world.lanes)?;
+        again.into_iter().chain(outside).try_for_each(|payload| self.put_lone(payload))
+    }
+
+    fn note_put(&self, placed: &kinesis::Placed, payloads: &[Payload]) {
+        self.world.note(|| {
+            let shown = payloads.iter().take(20).map(|payload| String::from_utf8_lossy(&payload.bytes));
+            let texts: Vec<_> = shown.collect();
+            format!(
+                "put as {} of {}: {} records: {}",
+                placed.sequence_number,
+                placed.shard_id,
+                payloads.len(),
+                texts.join(" + ")
+            )
+        });
+    }
+
+    /// Tells the world the hash keys of the open shards; those of closed ones it knows already.
+    fn note_shards(&self) {
+        let stream = self.stream.source();
+        let ranges = stream.open_shards().into_iter().filter_map(|shard| {
+            let (first, last) = stream.range(&shard)?;
+            Some((shard, HashRange { first, last }))
+        });
+        self.world.ranges.borrow_mut().extend(ranges);
+    }
+
+    fn open_ranges(&self) -> Vec<HashRange> {
+        let ranges = self.world.ranges.borrow();
+        self.stream.source().open_shards().iter().filter_map(|shard| ranges.get(shard).copied()).collect()
     }
 
     fn reshard(&self) {
@@ -176,7 +267,10 @@ impl Pipeline {
 
     /// Steps until nothing is pending.
     pub(crate) async fn drain(&mut self) -> Result<(), String> {
-        let steps_max = self.reference.borrow().puts() + DRAIN_STEPS_EXTRA;
+        let steps_max = {
+            let reference = self.reference.borrow();
+            reference.puts() + reference.user_records() / ALERTS_PER_STEP + DRAIN_STEPS_EXTRA
+        };
         for _ in 0..steps_max {
             if self.step(VISIBILITY_TIMEOUT_MS).await? {
                 return Ok(());
@@ -222,7 +316,8 @@ impl Pipeline {
     }
 }
 
-fn describe(put: &Put, placed: &kinesis::Placed) -> String {
-    let payloads: Vec<_> = put.payloads.iter().map(|payload| String::from_utf8_lossy(&payload.bytes)).collect();
-    format!("put as {} of {}: {}", placed.sequence_number, placed.shard_id, payloads.join(" + "))
+/// Some service, slow.
+fn slow(dice: &Dice, ms_max: u32) -> (Service, u32) {
+    let service = Service::ALL.get(dice.index(Service::ALL.len())).copied().unwrap_or(Service::Store);
+    (service, dice.between(SLOW_MS_MIN, ms_max))
 }

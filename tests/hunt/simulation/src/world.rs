@@ -11,7 +11,8 @@ use anomaly_core::UserState;
 use detector::DetectorSettings;
 use detector::window_store::{CommitError, Loaded, StoredUser};
 use event_source::sqs::MemorySqs;
-use lambda_kit::Env;
+use intake::aggregate::HashRange;
+use lambda_kit::{Clock, Env};
 
 use super::clock::SimulatedClock;
 use super::dice::Dice;
@@ -28,6 +29,37 @@ pub(crate) fn settings() -> Result<&'static DetectorSettings, String> {
     settings.as_ref().map_err(Clone::clone)
 }
 
+/// Time-outs of the functions, in ms: the template's, and the shortest that it allows.
+const TIMEOUTS_MS: [u32; 3] = [30_000, 60_000, 10_000];
+
+/// What a function calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// The table of user state.
+    Store,
+    /// The queue of anomalies.
+    Anomalies,
+    /// The queue of rejected records.
+    Quarantine,
+    /// The table of the ledger.
+    Ledger,
+    /// The topic.
+    Topic,
+    /// The metric.
+    Metric,
+}
+
+impl Service {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Store, Self::Anomalies, Self::Quarantine, Self::Ledger, Self::Topic, Self::Metric];
+
+    /// Whether the SDK repeats a call of which it does not know the outcome.
+    pub(crate) const fn is_repeated(self) -> bool {
+        !matches!(self, Self::Topic | Self::Metric)
+    }
+}
+
 /// Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct World(Rc<Inner>);
@@ -40,7 +72,10 @@ pub(crate) struct Inner {
     /// Each user's last two items, the current one last: a stale read returns the other.
     pub(crate) users: RefCell<BTreeMap<String, Vec<StoredUser>>>,
     pub(crate) anomalies: Rc<MemorySqs>,
-    pub(crate) quarantine: RefCell<Vec<String>>,
+    /// Messages in quarantine, each once.
+    pub(crate) quarantine: RefCell<BTreeSet<String>>,
+    /// Ids of the anomalies sent.
+    sent: RefCell<BTreeSet<String>>,
     pub(crate) ledger: MemoryLedger,
     /// Number of times each alert was published.
     pub(crate) published: RefCell<BTreeMap<String, u32>>,
@@ -51,6 +86,18 @@ pub(crate) struct Inner {
     pub(crate) is_count_excused: Cell<bool>,
     /// Calls that are running.
     pub(crate) calls_running: Cell<u32>,
+    /// Facts that the world has gained from the detector's calls: states, anomalies sent, records in quarantine.
+    pub(crate) advances: Cell<u64>,
+    /// The service whose calls are slow for now, and how long they take in ms.
+    pub(crate) slow: Cell<Option<(Service, u32)>>,
+    /// Whether more was put at once than one call of a function may have time for.
+    pub(crate) is_flooded: Cell<bool>,
+    /// The function's time-out in ms.
+    pub(crate) timeout_ms: u32,
+    /// Lanes of a shard.
+    pub(crate) lanes: u32,
+    /// The hash keys of each shard.
+    pub(crate) ranges: RefCell<BTreeMap<String, HashRange>>,
     /// Calls so far. Their number is their id.
     pub(crate) calls_made: Cell<u32>,
     /// The first promise found broken during the schedule.
@@ -66,7 +113,8 @@ impl Deref for World {
 }
 
 impl World {
-    pub(crate) fn new(dice: Dice, trace: Trace) -> Self {
+    pub(crate) fn new(dice: Dice, trace: Trace, lanes: u32) -> Self {
+        let timeout_ms = TIMEOUTS_MS.get(dice.index(TIMEOUTS_MS.len())).copied().unwrap_or_default();
         Self(Rc::new(Inner {
             dice,
             clock: SimulatedClock::start(),
@@ -74,12 +122,19 @@ impl World {
             users: RefCell::default(),
             anomalies: Rc::new(MemorySqs::new(VISIBILITY_TIMEOUT_MS, None)),
             quarantine: RefCell::default(),
+            sent: RefCell::default(),
             ledger: MemoryLedger::default(),
             published: RefCell::default(),
             excused: RefCell::default(),
             anomaly_count: Cell::default(),
             is_count_excused: Cell::default(),
             calls_running: Cell::default(),
+            advances: Cell::default(),
+            slow: Cell::default(),
+            is_flooded: Cell::default(),
+            timeout_ms,
+            lanes,
+            ranges: RefCell::default(),
             calls_made: Cell::default(),
             broken: RefCell::default(),
         }))
@@ -97,6 +152,21 @@ impl World {
     /// Fails with the first broken promise, if any.
     pub(crate) fn ensure_unbroken(&self) -> Result<(), String> {
         self.broken.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// Sends an anomaly.
+    pub(crate) fn send(&self, id: String, body: &str) {
+        self.anomalies.send(body.to_owned(), self.clock.now_ms());
+        self.advance_if(self.sent.borrow_mut().insert(id));
+    }
+
+    /// Puts a record into quarantine.
+    pub(crate) fn quarantine(&self, body: &str) {
+        self.advance_if(self.quarantine.borrow_mut().insert(body.to_owned()));
+    }
+
+    fn advance_if(&self, is_new: bool) {
+        self.advances.set(self.advances.get() + u64::from(is_new));
     }
 
     /// The stored item of a user.
@@ -128,6 +198,7 @@ impl World {
             let held = held.map_or(Loaded::Absent, |stored| Loaded::Present(Box::new(stored.clone())));
             return Err(CommitError::Conflict(held));
         }
+        self.advance_if(true);
         items.push(user.clone());
         if items.len() > 2 {
             items.remove(0);
