@@ -1,7 +1,7 @@
 //! The commit protocol, one promise for each test: every port fails wherever it can, and each time the batch is redelivered, as
 //! Lambda would do.
 
-use anomaly_core::ShardId;
+use anomaly_core::{RejectReason, ShardId};
 use detector::shard_ranges::ShardRanges;
 use detector::window_store::Loaded;
 use detector::{Detector, DetectorSettings};
@@ -284,7 +284,7 @@ impl ShardRanges for Halves {
 /// While a stream is resharded, the KPL packs a record by the old map, sees in the answer that it is in the wrong shard, and puts it
 /// again. The MD5 of "a" is in the lower half, that of "b" in the upper one.
 #[tokio::test]
-async fn a_misplaced_copy_of_a_record_is_dropped_where_the_shards_ranges_are_known() {
+async fn a_misplaced_copy_of_a_record_goes_to_quarantine_where_the_shards_ranges_are_known() {
     let bench = DetectorBench::new();
     bench.handle(&kinesis_event(&[warm_up(0, "a"), warm_up(20, "b")].concat())).await;
     let of = |index, user: &str| transaction(index, user, 9_000.0).data;
@@ -299,9 +299,12 @@ async fn a_misplaced_copy_of_a_record_is_dropped_where_the_shards_ranges_are_kno
     let settings = DetectorSettings::from_env(&Env::default()).unwrap();
     let detector = Detector::new(bench.store.clone(), anomalies, quarantine, clock, settings).with_ranges(Halves);
     let first = detector.handle(&of_shard(1, &wrong), &invocation(&bench.clock)).await.unwrap().summary;
-    assert_eq!((first.misplaced, first.without_id, first.sent.anomalies()), (1, 0, 1));
+    assert_eq!(
+        (first.rejected, first.without_id, first.sent.anomalies()),
+        ([(RejectReason::Misplaced, 1)].into(), 0, 1)
+    );
     let second = detector.handle(&of_shard(2, &right), &invocation(&bench.clock)).await.unwrap().summary;
-    assert_eq!((second.misplaced, second.sent.anomalies()), (0, 1));
+    assert_eq!((second.rejected.len(), second.sent.anomalies()), (0, 1));
     assert_eq!(bench.sent_ids().len(), 2, "one alert for each of the two transactions");
 }
 
@@ -311,5 +314,5 @@ async fn where_the_ranges_are_unknown_aggregated_records_without_an_id_are_count
     let with_id = r#"{"userId":"a","amount":1,"timestamp":0,"transactionId":"t"}"#.as_bytes().to_vec();
     let packed = record(1, pack_keyed(&[("a", transaction(1, "a", 1.0).data), ("a", with_id)]));
     let (_, summary) = bench.handle(&kinesis_event(&[packed, transaction(2, "a", 1.0)])).await;
-    assert_eq!((summary.misplaced, summary.without_id), (0, 1));
+    assert_eq!((summary.rejected.len(), summary.without_id), (0, 1));
 }

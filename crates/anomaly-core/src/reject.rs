@@ -34,6 +34,9 @@ pub enum RejectReason {
     /// A KPL aggregate from a shard that is read in several lanes (`ParallelizationFactor` above 1): it would come in another lane than
     /// lone records of the same users, and what is overtaken would look applied.
     AggregateInLanes,
+    /// A record of a KPL aggregate whose key belongs into another shard, where the KPL has put it again: while a stream is resharded, it
+    /// packs by the old shards.
+    Misplaced,
     /// Lambda's envelope lacks a field that identifies a record: event id, sequence number, arrival time, key or payload.
     EnvelopeInvalid,
     /// The stored state of this user cannot be read. Nothing is applied to it until an operator has mended it.
@@ -42,7 +45,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in the order of the pipeline.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotUtf8,
         Self::NotJson,
         Self::MissingField,
@@ -54,6 +57,7 @@ impl RejectReason {
         Self::RecordTooLarge,
         Self::AggregateCorrupt,
         Self::AggregateInLanes,
+        Self::Misplaced,
         Self::EnvelopeInvalid,
         Self::StateCorrupt,
     ];
@@ -73,6 +77,7 @@ impl RejectReason {
             Self::RecordTooLarge => "record-too-large",
             Self::AggregateCorrupt => "aggregate-corrupt",
             Self::AggregateInLanes => "aggregate-in-lanes",
+            Self::Misplaced => "misplaced",
             Self::EnvelopeInvalid => "envelope-invalid",
             Self::StateCorrupt => "state-corrupt",
         }

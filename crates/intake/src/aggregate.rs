@@ -40,7 +40,7 @@ pub struct Packed {
     /// Its payload. All records of an aggregate share one copy of it.
     pub data: Bytes,
     /// Whether it lies outside the shard's range of hash keys. While a stream is resharded, the KPL packs by the old map; it then puts
-    /// such a record again, into the shard where it belongs, and expects consumers to drop this copy.
+    /// such a record again, into the shard where it belongs, and expects consumers not to use this copy.
     pub is_misplaced: bool,
 }
 

@@ -29,7 +29,7 @@ const AGGREGATE_BASE64: &str = "84maw";
 pub struct Shards {
     /// Lanes of each. With more than one, aggregates are rejected.
     pub lanes: u32,
-    /// The hash keys of each, as far as they are known. Misplaced records of an aggregate are dropped.
+    /// The hash keys of each, as far as they are known. Misplaced records of an aggregate are rejected.
     pub ranges: HashMap<ShardId, HashRange>,
 }
 
@@ -80,7 +80,7 @@ impl UserRecord<'_> {
     /// The same record, rejected after all.
     #[must_use]
     pub const fn reject(&self, reason: RejectReason) -> Rejected {
-        Rejected { index: self.index, sub_sequence: Some(self.position.sub_sequence), reason, records: 1 }
+        Rejected::one(self.index, self.position.sub_sequence, reason)
     }
 }
 
@@ -98,6 +98,10 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    const fn one(index: usize, sub_sequence: u32, reason: RejectReason) -> Self {
+        Self { index, sub_sequence: Some(sub_sequence), reason, records: 1 }
+    }
+
     const fn whole(index: usize, reason: RejectReason, records: u32) -> Self {
         Self { index, sub_sequence: None, reason, records }
     }
@@ -110,8 +114,6 @@ pub struct Decoded<'a> {
     pub records: Vec<UserRecord<'a>>,
     /// In the order of the batch.
     pub rejects: Vec<Rejected>,
-    /// Records of aggregates that belong into another shard, where the producer has put them again.
-    pub misplaced: u64,
     /// Accepted records of aggregates that have no transaction id. Where the shard's range is unknown, a misplaced copy would be judged.
     pub without_id: u64,
 }
@@ -240,7 +242,8 @@ impl<'a> Decoded<'a> {
     ) {
         let (first, placed) = (self.records.len(), (0..).zip(records).filter(|(_, record)| !record.is_misplaced));
         self.decode_each(index, envelope, placed.map(|(sub, record)| (sub, record.data.as_ref())), clock_skew_ms_max);
-        self.misplaced += count(records.iter().filter(|record| record.is_misplaced).count());
+        let misplaced = (0..).zip(records).filter(|(_, record)| record.is_misplaced);
+        self.rejects.extend(misplaced.map(|(sub, _)| Rejected::one(index, sub, RejectReason::Misplaced)));
         let accepted = self.records.iter().skip(first);
         self.without_id += count(accepted.filter(|record| record.transaction.transaction_id.is_none()).count());
     }
@@ -260,7 +263,7 @@ impl<'a> Decoded<'a> {
                     self.records.push(UserRecord { index, envelope, position, transaction });
                 }
                 Err(reason) => {
-                    self.rejects.push(Rejected { index, sub_sequence: Some(sub_sequence), reason, records: 1 });
+                    self.rejects.push(Rejected::one(index, sub_sequence, reason));
                 }
             }
         }

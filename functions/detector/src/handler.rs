@@ -138,7 +138,6 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
             let segment = self.batch.segment(next, &shards);
             let decoded = segment.decode(settings.clock_skew_ms_max);
             self.progress.rejects.extend(decoded.rejects);
-            self.progress.summary.misplaced += decoded.misplaced;
             self.progress.summary.without_id += if shards.ranges.is_empty() { decoded.without_id } else { 0 };
             self.apply(&decoded.records).await;
             next = segment.end();

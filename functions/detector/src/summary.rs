@@ -18,8 +18,6 @@ pub struct DetectorSummary {
     pub verdicts: VerdictCounts,
     /// Rejected records by reason.
     pub rejected: BTreeMap<RejectReason, u64>,
-    /// Records of KPL aggregates that belong into another shard, where the producer has put them again.
-    pub misplaced: u64,
     /// Records of KPL aggregates without a transaction id, from a shard whose range is unknown: a misplaced copy would be judged.
     pub without_id: u64,
     /// Users whose state was in the cache.
@@ -51,7 +49,6 @@ impl DetectorSummary {
             .with("AnomaliesCritical", self.sent.critical)
             .with("Duplicates", self.verdicts.duplicates)
             .with("Late", self.verdicts.late)
-            .with("Misplaced", self.misplaced)
             .with("AggregatedWithoutId", self.without_id)
             .with("CacheHits", self.cache_hits)
             .with("CacheMisses", self.cache_misses)
@@ -77,7 +74,6 @@ impl DetectorSummary {
             verdicts.duplicates = self.verdicts.duplicates,
             verdicts.late = self.verdicts.late,
             rejected = self.rejected.values().sum::<u64>(),
-            aggregated.misplaced = self.misplaced,
             aggregated.without_id = self.without_id,
             cache.hits = self.cache_hits,
             cache.misses = self.cache_misses,
@@ -100,7 +96,6 @@ impl AddAssign for DetectorSummary {
         for (reason, count) in other.rejected {
             *self.rejected.entry(reason).or_default() += count;
         }
-        self.misplaced += other.misplaced;
         self.without_id += other.without_id;
         self.cache_hits += other.cache_hits;
         self.cache_misses += other.cache_misses;
@@ -126,6 +121,7 @@ const fn rejected_metric(reason: RejectReason) -> &'static str {
         RejectReason::RecordTooLarge => "RejectedRecordTooLarge",
         RejectReason::AggregateCorrupt => "RejectedAggregateCorrupt",
         RejectReason::AggregateInLanes => "RejectedAggregateInLanes",
+        RejectReason::Misplaced => "RejectedMisplaced",
         RejectReason::EnvelopeInvalid => "RejectedEnvelopeInvalid",
         RejectReason::StateCorrupt => "RejectedStateCorrupt",
     }

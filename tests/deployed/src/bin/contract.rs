@@ -46,7 +46,6 @@ fn detector_summary() -> DetectorSummary {
         users: 1,
         verdicts,
         rejected: RejectReason::ALL.map(|reason| (reason, 1)).into(),
-        misplaced: 1,
         without_id: 1,
         cache_hits: 1,
         cache_misses: 1,

@@ -18,7 +18,7 @@ const EARLY_MS: i64 = 600_000;
 /// How far producers' clocks differ, in ms.
 const PRODUCER_SKEW_MS: (u32, u32) = (0, 20_000);
 /// Share of the schedules that have floods, and of their puts that are one.
-const FLOOD_SHARES: (f64, f64) = (0.1, 0.03);
+const FLOOD_SHARES: (f64, f64) = (0.06, 0.12);
 /// Bad records in a flood: up to as many as go to quarantine one by one.
 const BAD_MAX: u32 = 1_000;
 /// Bad records of which the aggregate goes to quarantine whole.
@@ -98,9 +98,9 @@ impl Producer {
         };
         let empty = Payload { key: "user1".to_owned(), bytes: Vec::new(), transaction: None };
         match self.dice.between(0, 9) {
-            0..=3 => (0..self.dice.between(1, BAD_MAX)).map(bad).collect(),
+            0..=3 => (0..self.dice.between(21, BAD_MAX)).map(bad).collect(),
             4 => (0..self.dice.between(TOO_MANY_BAD.0, TOO_MANY_BAD.1)).map(bad).collect(),
-            5 => vec![empty; EMPTY],
+            5 | 6 => vec![empty; EMPTY],
             _ => (0..self.dice.between(21, GOOD_MAX)).map(|_| self.payload(now_ms)).collect(),
         }
     }

@@ -35,6 +35,7 @@ pub(crate) struct Given {
 #[derive(Debug)]
 struct Recorded {
     payload: Payload,
+    is_misplaced: bool,
     place: Place,
     shard: ShardId,
     position: Position,
@@ -61,7 +62,11 @@ pub(crate) struct Expected {
 }
 
 impl Recorded {
+    /// The transaction; `None` if the record is rejected.
     fn decode(&self) -> Option<Transaction<'_>> {
+        if self.is_misplaced {
+            return None;
+        }
         record::decode(&self.payload.bytes, self.arrival_time_ms, SKEW_MS_MAX).ok()
     }
 }
@@ -88,13 +93,11 @@ impl Reference {
         self.puts += 1;
         let shard: ShardId = placed.shard_id.parse().map_err(|_| "a bad shard id")?;
         let sequence_number = placed.sequence_number.parse().map_err(|_| "a bad sequence number")?;
-        let recorded = (0..).zip(given.payloads).filter(|(_, (_, is_misplaced))| !is_misplaced).map(
-            |(sub_sequence, (payload, _))| {
-                let place = (placed.sequence_number.clone(), u64::from(sub_sequence));
-                let position = Position { sequence_number, sub_sequence };
-                Recorded { payload, place, shard: shard.clone(), position, arrival_time_ms }
-            },
-        );
+        let recorded = (0..).zip(given.payloads).map(|(sub_sequence, (payload, is_misplaced))| {
+            let place = (placed.sequence_number.clone(), u64::from(sub_sequence));
+            let position = Position { sequence_number, sub_sequence };
+            Recorded { payload, is_misplaced, place, shard: shard.clone(), position, arrival_time_ms }
+        });
         let mut recorded: Vec<Recorded> = recorded.collect();
         let whole = (placed.sequence_number.clone(), WHOLE);
         match given.aggregate {

@@ -61,7 +61,7 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
         pipeline.step(STEP_MS).await.map_err(violation)?;
     }
     dice.rest();
-    pipeline.world.slow.set(dice.chance(0.3).then(|| slow(&dice, SLOW_MS_MAX)));
+    pipeline.world.slow.set(dice.chance(0.5).then(|| slow(&dice, SLOW_MS_MAX)));
     trace.note(pipeline.world.clock, || "from here on nothing fails".to_owned());
     pipeline.drain().await.map_err(violation)?;
     pipeline.check_promises().await.map_err(violation)

@@ -48,6 +48,7 @@ fn assert_justified(reason: RejectReason, input: &[u8], json: Option<&Value>) {
         }
         RejectReason::AggregateCorrupt
         | RejectReason::AggregateInLanes
+        | RejectReason::Misplaced
         | RejectReason::EnvelopeInvalid
         | RejectReason::StateCorrupt => {
             panic!("{reason} is not a reason to reject a payload")
