@@ -1,6 +1,7 @@
 //! (c) A warm call of the detector without the network, beside the Python peer on the same events.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -64,15 +65,18 @@ pub(crate) async fn handle(detector: &OfflineDetector, events: &[String]) -> any
         anyhow::ensure!(response == r#"{"batchItemFailures":[]}"#, "{response}");
         handled.user_batches += outcome.summary.users;
         handled.anomalies += outcome.summary.sent.anomalies();
+        handled.metrics.extend(outcome.summary.counts().names());
     }
     Ok(handled)
 }
 
 /// Sums over calls.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Handled {
     pub(crate) user_batches: u64,
     pub(crate) anomalies: u64,
+    /// The operational metrics that had a value.
+    pub(crate) metrics: BTreeSet<&'static str>,
 }
 
 /// The Python peer, which stays alive between rounds like a warm container.

@@ -31,7 +31,7 @@ struct Options {
     /// Parts to measure.
     #[arg(long, default_value = "abcdefgh")]
     parts: String,
-    /// Write the tables into docs/performance.md.
+    /// Write the tables into docs/performance.md, of the measured parts alone, and the costs into README.md.
     #[arg(long)]
     write_docs: bool,
     /// Leave the Python peer out.
@@ -61,6 +61,7 @@ fn main() -> anyhow::Result<()> {
     report.write(&folder)?;
     if options.write_docs {
         report.write_docs(&venv::root().join("docs/performance.md"))?;
+        cost::write_readme(&report, &venv::root().join("README.md"))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, presets};
 use serde::Serialize;
 
 use crate::machine::Machine;
@@ -20,7 +20,7 @@ const PARTS: [(char, &str); 8] = [
     ('d', "INIT and warm invocation"),
     ('e', "DynamoDB requests, capacity and item size"),
     ('f', "End to end on the embedded store"),
-    ('g', "Monthly cost at 5,000 records a minute"),
+    ('g', "Monthly cost, idle and at 5,000 records a minute"),
     ('h', "Backtest"),
 ];
 
@@ -105,23 +105,50 @@ impl Figure {
 
 const HEADER: [&str; 6] = ["what", "median (min–max)", "unit", "beside", "ratio", "target"];
 
+/// A table with columns of its own, shown below its part's figures.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Table {
+    pub(crate) part: char,
+    pub(crate) title: &'static str,
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn markdown(&self) -> String {
+        let rule = "|---".repeat(self.header.len());
+        let mut text = format!("| {} |\n{rule}|\n", self.header.join(" | "));
+        for row in &self.rows {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        text
+    }
+}
+
 /// All measurements of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     machine: Machine,
     figures: Vec<Figure>,
+    tables: Vec<Table>,
     not_measured: Vec<String>,
 }
 
 impl Report {
     pub(crate) const fn new(machine: Machine) -> Self {
-        Self { machine, figures: Vec::new(), not_measured: Vec::new() }
+        Self { machine, figures: Vec::new(), tables: Vec::new(), not_measured: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, figure: Figure) {
         let [what, ours, unit, beside, ratio, target] = figure.cells();
         eprintln!("({}) {what}: {ours} {unit}  {beside}  {ratio}  {target}", figure.part);
         self.figures.push(figure);
+    }
+
+    /// Adds a table below the figures of its part.
+    pub(crate) fn add_table(&mut self, table: Table) {
+        eprintln!("({}) {}\n{}", table.part, table.title, table.markdown());
+        self.tables.push(table);
     }
 
     /// Notes something that this run could not measure.
@@ -131,7 +158,7 @@ impl Report {
 
     /// The table for a terminal.
     pub(crate) fn table(&self) -> String {
-        let mut table = Table::new();
+        let mut table = comfy_table::Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
         table.set_header(["", "what", "median (min–max)", "unit", "beside", "ratio", "target"]);
         for figure in &self.figures {
@@ -148,14 +175,10 @@ impl Report {
     /// The tables for the documentation.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("{}\n", self.machine);
-        for (part, title) in PARTS {
-            let rows: Vec<[String; 6]> = self.figures.iter().filter(|f| f.part == part).map(Figure::cells).collect();
-            if rows.is_empty() {
-                continue;
-            }
-            let _ = writeln!(text, "\n### ({part}) {title}\n\n| {} |\n|---|---|---|---|---|---|", HEADER.join(" | "));
-            for row in rows {
-                let _ = writeln!(text, "| {} |", row.join(" | "));
+        for (part, _) in PARTS {
+            if let Some(section) = self.section(part) {
+                text.push('\n');
+                text.push_str(&section);
             }
         }
         text.push_str("\nNot measured:\n\n");
@@ -163,6 +186,23 @@ impl Report {
             let _ = writeln!(text, "- {note}");
         }
         text
+    }
+
+    /// A part's heading, figures and tables.
+    fn section(&self, part: char) -> Option<String> {
+        let rows: Vec<[String; 6]> = self.figures.iter().filter(|f| f.part == part).map(Figure::cells).collect();
+        let (_, title) = PARTS.into_iter().find(|(letter, _)| *letter == part)?;
+        if rows.is_empty() {
+            return None;
+        }
+        let mut text = format!("### ({part}) {title}\n\n| {} |\n|---|---|---|---|---|---|\n", HEADER.join(" | "));
+        for row in rows {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        for table in self.tables.iter().filter(|table| table.part == part) {
+            let _ = write!(text, "\n**{}**\n\n{}", table.title, table.markdown());
+        }
+        Some(text)
     }
 
     /// Writes `summary.json` and `table.md` into a folder.
@@ -173,12 +213,52 @@ impl Report {
         Ok(())
     }
 
-    /// Replaces the text between the marks in a document.
+    /// Replaces the text between the marks in a document. A run of some parts replaces their sections alone, and says of each when it was
+    /// measured.
     pub(crate) fn write_docs(&self, document: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(document).with_context(|| format!("cannot read {}", document.display()))?;
         let (before, rest) = text.split_once(BEGIN).context("the document has no begin mark")?;
-        let (_, after) = rest.split_once(END).context("the document has no end mark")?;
-        std::fs::write(document, format!("{before}{BEGIN}\n{}\n{END}{after}", self.markdown()))?;
+        let (written, after) = rest.split_once(END).context("the document has no end mark")?;
+        let sections: Vec<(char, String)> =
+            PARTS.into_iter().filter_map(|(part, _)| Some((part, self.section(part)?))).collect();
+        let tables = if sections.len() == PARTS.len() {
+            format!("\n{}\n", self.markdown())
+        } else {
+            let splice = |written: String, (part, section): &(char, String)| self.splice(&written, *part, section);
+            sections.iter().fold(written.to_owned(), splice)
+        };
+        std::fs::write(document, format!("{before}{BEGIN}{tables}{END}{after}"))?;
+        Ok(())
+    }
+
+    /// `written` with another section for this part.
+    fn splice(&self, written: &str, part: char, section: &str) -> String {
+        let Some((before, rest)) = written.split_once(&format!("### ({part}) ")) else {
+            return written.to_owned();
+        };
+        let next = rest.find("\n### (").or_else(|| rest.find("\nNot measured:")).unwrap_or(rest.len());
+        let (heading, body) = section.split_once("\n\n").unwrap_or((section, ""));
+        let after = rest.get(next..).unwrap_or_default();
+        format!("{before}{heading}\n\n{}\n{body}{after}", self.machine)
+    }
+
+    /// Replaces the table between a document's marks `<!-- begin of {mark} -->` and `<!-- end of {mark} -->` by rows of one of ours,
+    /// if this run has it.
+    pub(crate) fn write_table(&self, document: &Path, mark: &str, title: &str, keep: &[&str]) -> anyhow::Result<()> {
+        let Some(table) = self.tables.iter().find(|table| table.title == title) else {
+            return Ok(());
+        };
+        let keeps =
+            |row: &&Vec<String>| keep.is_empty() || row.first().is_some_and(|what| keep.contains(&what.as_str()));
+        let table = Table { rows: table.rows.iter().filter(keeps).cloned().collect(), ..table.clone() };
+        let text = std::fs::read_to_string(document).with_context(|| format!("cannot read {}", document.display()))?;
+        let (begin, end) = (format!("<!-- begin of {mark} -->\n"), format!("<!-- end of {mark} -->"));
+        let (before, rest) = text.split_once(&begin).with_context(|| format!("there is no {begin:?}"))?;
+        let (_, after) = rest.split_once(&end).with_context(|| format!("there is no {end:?}"))?;
+        // The marks may be indented, in a list; the table is then too.
+        let indent = before.rsplit('\n').next().unwrap_or_default();
+        let lines = table.markdown().lines().fold(String::new(), |lines, line| lines + indent + line + "\n");
+        std::fs::write(document, format!("{before}{begin}{lines}{indent}{end}{after}"))?;
         Ok(())
     }
 }
@@ -192,7 +272,7 @@ fn spread(spread: Spread) -> String {
 }
 
 /// Three significant digits, with thousands separators.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 || v == 0.0 => 0,
         v if v >= 10.0 => 1,

@@ -116,17 +116,52 @@ fn mutation(patch: &Path) -> (String, String) {
     (name, fs::read_to_string(patch).unwrap().lines().next().unwrap().to_owned())
 }
 
+/// The rows of the table below a title of part (g), which the benchmark writes.
+fn costs<'a>(document: &'a str, title: &str) -> Vec<Vec<&'a str>> {
+    let part = between(document, "### (g) Monthly cost", "### (h)");
+    rows(between(part, &format!("**{title}**\n\n"), "\n\n"))
+}
+
 #[test]
 fn the_costs_in_the_readme_are_those_that_the_benchmark_wrote() {
     let (readme, measured) = (read("README.md"), read("docs/performance.md"));
-    let measured = rows(between(&measured, "### (g) Monthly cost", "### (h)"));
-    let cost = |users: &str, window: &str| {
-        let label = format!("{} users, window {window} s, 2 % anomalies", users.replace(',', ""));
-        measured.iter().find(|row| row[0] == label).map_or_else(|| panic!("{label}"), |row| row[1])
-    };
-    let shown = rows(between(&readme, "It is cheap", "*The Flink baseline*"));
-    assert_eq!(shown.len(), 3);
-    for row in shown {
-        assert_eq!([row[1], row[2]], [cost(row[0], "1"), cost(row[0], "30")], "{} users", row[0]);
+    let measured = costs(&measured, "The whole stack, in dollars a month");
+    let whole = rows(between(&readme, "<!-- begin of the costs -->", "<!-- end of the costs -->"));
+    assert_eq!(whole, measured);
+    let short = rows(between(&readme, "<!-- begin of the costs in short -->", "<!-- end of the costs in short -->"));
+    assert_eq!(short.len(), 3, "defaults, all levers, the Flink baseline");
+    assert!(short.iter().all(|row| measured.contains(row)), "{short:?}");
+}
+
+/// A new default or another alarm changes the bill: `make bench BENCH="--parts g --write-docs"` computes it.
+#[test]
+fn the_costs_are_those_of_the_template_as_it_is() {
+    let (template, measured) = (read("template.yaml"), read("docs/performance.md"));
+    let assumed = costs(&measured, "What these tables assume");
+    let value = |name: &str| assumed.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{name}"))[1];
+    let alarms = template.matches("Type: AWS::CloudWatch::Alarm\n").count();
+    assert_eq!(value("alarms"), alarms.to_string(), "all of them are deployed by default");
+    let mut parameters = 0;
+    for row in assumed.iter().filter(|row| row[0].starts_with('`')) {
+        let name = row[0].trim_matches('`');
+        let declaration = between(&template, &format!("\n  {name}:\n"), "Description:");
+        let default = declaration.split("Default:").nth(1).unwrap_or_else(|| panic!("{name} has no default"));
+        let default = default.split([',', '}', '\n']).next().unwrap().trim().trim_matches('\'');
+        assert_eq!(row[1], default, "{name}");
+        parameters += 1;
+    }
+    assert!(parameters >= 10, "{assumed:?}");
+}
+
+#[test]
+fn the_parts_of_the_bill_add_up() {
+    let measured = read("docs/performance.md");
+    let parts = costs(&measured, "The defaults by component, in dollars a month");
+    let (together, parts) = parts.split_last().unwrap();
+    let dollars = |cell: &str| cell.replace(',', "").parse::<f64>().unwrap();
+    for column in 1..=3 {
+        let sum: f64 = parts.iter().map(|row| dollars(row[column])).sum();
+        // Each figure is rounded to three digits.
+        assert!((sum - dollars(together[column])).abs() < 1.0, "column {column}: {sum}");
     }
 }

@@ -1,98 +1,65 @@
-//! List prices in dollars, us-east-1, as of November 2026, and the model of a month. No free tier, no savings plan.
+//! List prices in dollars, us-east-1, as of November 2026. No free tier, no savings plan, no reserved capacity, no tax. Each has the page
+//! that states it; pages without a path are those of <https://aws.amazon.com>.
 
 /// A month, as in AWS's own examples.
 pub(super) const HOURS_PER_MONTH: f64 = 730.0;
+pub(super) const SECONDS_PER_MONTH: f64 = HOURS_PER_MONTH * 3_600.0;
 pub(super) const MILLION: f64 = 1e6;
+/// AWS bills data by GB of 2^30 bytes.
+pub(super) const GIGABYTE: f64 = 1_073_741_824.0;
 
 /// The Flink baseline, the old Managed Flink job: 2 KPU and one for orchestration at $0.11 an hour, and 50 GB of running application
-/// storage for each of the 2 at $0.10 (aws.amazon.com/managed-service-apache-flink/pricing, examples). The baseline's stream, function
-/// and topic cost extra, as does the stream on our side.
+/// storage for each of the 2 at $0.10 (/managed-service-apache-flink/pricing, examples). Its stream, archive, function, topic and alarms
+/// cost extra.
 pub(super) const FLINK_DOLLARS: f64 = 3.0 * 0.11 * HOURS_PER_MONTH + 2.0 * 50.0 * 0.10;
 
-/// aws.amazon.com/dynamodb/pricing/on-demand, standard table class, since 1 November 2024.
+/// /kinesis/data-streams/pricing, provisioned mode: a shard's hour, and a million PUT payload units of 25 KB each.
+pub(super) const SHARD_HOUR: f64 = 0.015;
+pub(super) const PUT_UNITS_MILLION: f64 = 0.014;
+/// /kinesis/data-streams/pricing, on-demand mode: a stream's hour, a GB written (each record rounded up to 1 KB), a GB read.
+pub(super) const STREAM_HOUR: f64 = 0.04;
+pub(super) const STREAM_GIGABYTE_IN: f64 = 0.08;
+pub(super) const STREAM_GIGABYTE_OUT: f64 = 0.04;
+pub(super) const STREAM_ROUNDED_TO_BYTES: f64 = 1_024.0;
+/// /firehose/pricing: a GB from a data stream, each record rounded up to 5 KB. Appending a delimiter is free.
+pub(super) const FIREHOSE_GIGABYTE: f64 = 0.029;
+pub(super) const FIREHOSE_ROUNDED_TO_BYTES: f64 = 5.0 * 1_024.0;
+/// /s3/pricing, S3 Standard: a GB for a month, and a thousand PUTs.
+pub(super) const S3_GIGABYTE: f64 = 0.023;
+pub(super) const S3_PUTS_THOUSAND: f64 = 0.005;
+
+/// /dynamodb/pricing/on-demand, standard table class, since 1 November 2024.
 pub(super) const WRITE_UNITS_MILLION: f64 = 0.625;
-const READ_UNITS_MILLION: f64 = 0.125;
-/// aws.amazon.com/lambda/pricing, x86.
-const CALLS_MILLION: f64 = 0.20;
-const GIGABYTE_SECOND: f64 = 0.000_016_666_7;
-/// aws.amazon.com/sqs/pricing, standard queues.
-const SQS_MILLION: f64 = 0.40;
-/// aws.amazon.com/sns/pricing, publishes to standard topics, per 64 KB.
-const SNS_MILLION: f64 = 0.50;
-/// aws.amazon.com/cloudwatch/pricing: API requests, and log ingestion.
-const PUT_METRIC_DATA_THOUSAND: f64 = 0.01;
-const LOG_GIGABYTE: f64 = 0.50;
+pub(super) const READ_UNITS_MILLION: f64 = 0.125;
+/// /dynamodb/pricing/provisioned, standard table class: a unit of capacity for an hour.
+pub(super) const WRITE_CAPACITY_HOUR: f64 = 0.000_65;
+pub(super) const READ_CAPACITY_HOUR: f64 = 0.000_13;
+/// /dynamodb/pricing: a GB of a table for a month, and of its point-in-time recovery.
+pub(super) const TABLE_GIGABYTE: f64 = 0.25;
+pub(super) const RECOVERY_GIGABYTE: f64 = 0.20;
 
-/// The template's default of `DetectorMemoryMegabytes`.
-pub(super) const MEMORY_MEGABYTES: f64 = 256.0;
-/// A function of 1,769 MB has one CPU (AWS Lambda Developer Guide, "Configure Lambda function memory").
-const MEGABYTES_PER_CPU: f64 = 1_769.0;
-/// The round trip of one conditional write: assumed.
-pub(super) const ROUND_TRIP_MS: f64 = 5.0;
-/// The template's default of `CommitsConcurrentMax`.
-const COMMITS_CONCURRENT: f64 = 32.0;
+/// /lambda/pricing: a million requests, and a GB-second of each architecture.
+pub(super) const CALLS_MILLION: f64 = 0.20;
+pub(super) const GIGABYTE_SECOND_X86: f64 = 0.000_016_666_7;
+pub(super) const GIGABYTE_SECOND_ARM: f64 = 0.000_013_333_4;
+/// /sqs/pricing, standard queues. A batch of up to 64 KB is one request.
+pub(super) const SQS_MILLION: f64 = 0.40;
+/// /sns/pricing, publishes to standard topics, per 64 KB.
+pub(super) const SNS_MILLION: f64 = 0.50;
 
-/// Maximum calls of the alerter per second, by its batching window.
-const ALERTER_CALLS_PER_SECOND_MAX: f64 = 1.0;
-/// Time of one call: the ledger and SNS, one after the other, and CPU: assumed.
-const ALERTER_CALL_MS: f64 = 50.0;
-/// The alerts of a batch that are published one by one, and the digest.
-const PUBLICATIONS_PER_CALL_MAX: f64 = 4.0;
-const LEDGER_WRITES_PER_ANOMALY: f64 = 2.0;
-/// Lambda polls an idle queue with five pollers, each for 20 s.
-const IDLE_POLLS_PER_SECOND: f64 = 5.0 / 20.0;
-/// The size of our two lines and Lambda's three: see part (d).
-const LOG_BYTES_PER_CALL: f64 = 1_500.0;
+/// /cloudwatch/pricing: API requests, log ingestion, a custom metric, a standard-resolution alarm for each metric in it, a dashboard.
+/// Metrics are prorated by the hour and only metered in hours with a value.
+pub(super) const PUT_METRIC_DATA_THOUSAND: f64 = 0.01;
+pub(super) const LOG_GIGABYTE: f64 = 0.50;
+pub(super) const METRIC: f64 = 0.30;
+pub(super) const ALARM_METRIC: f64 = 0.10;
+pub(super) const DASHBOARD: f64 = 3.0;
+/// /cloudwatch/pricing: an alarm on an anomaly detector has three metrics: the metric itself and the two bounds of its band.
+pub(super) const BAND_ALARM_METRICS: f64 = 3.0;
 
-/// Billed time of one call.
-pub(super) fn call_ms(cpu_ms: f64, users: f64) -> f64 {
-    let waits = (users / COMMITS_CONCURRENT).ceil() * ROUND_TRIP_MS;
-    (cpu_ms * MEGABYTES_PER_CPU / MEMORY_MEGABYTES + waits).ceil()
-}
-
-/// The charged quantities of a month.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Month {
-    pub(super) calls: f64,
-    pub(super) call_ms: f64,
-    pub(super) write_units: f64,
-    pub(super) items_read: f64,
-    pub(super) sqs_sends: f64,
-    pub(super) anomalies: f64,
-}
-
-impl Month {
-    pub(super) fn total(&self) -> f64 {
-        self.detector_dollars() + self.anomalies_dollars()
-    }
-
-    fn detector_dollars(&self) -> f64 {
-        calls(self.calls, self.call_ms, MEMORY_MEGABYTES)
-            + self.write_units * WRITE_UNITS_MILLION / MILLION
-            + self.items_read / 2.0 * READ_UNITS_MILLION / MILLION
-    }
-
-    /// The queue, the alerter, the ledger, the topic and the metric.
-    pub(super) fn anomalies_dollars(&self) -> f64 {
-        let seconds = HOURS_PER_MONTH * 3_600.0;
-        let alerter_calls = self.anomalies.min(seconds * ALERTER_CALLS_PER_SECOND_MAX);
-        let publications = self.anomalies.min(alerter_calls * PUBLICATIONS_PER_CALL_MAX);
-        let receives = alerter_calls.max(seconds * IDLE_POLLS_PER_SECOND);
-        let queue = (self.sqs_sends + receives + alerter_calls) * SQS_MILLION / MILLION;
-        let ledger = self.anomalies * LEDGER_WRITES_PER_ANOMALY * WRITE_UNITS_MILLION / MILLION;
-        let metric = alerter_calls * PUT_METRIC_DATA_THOUSAND / 1_000.0;
-        let topic = publications * SNS_MILLION / MILLION;
-        calls(alerter_calls, ALERTER_CALL_MS, MEMORY_MEGABYTES) + queue + ledger + metric + topic
-    }
-}
-
-/// Calls of a function, their time and their logs.
-fn calls(calls: f64, ms: f64, megabytes: f64) -> f64 {
-    let gigabyte_seconds = calls * ms / 1e3 * megabytes / 1_024.0;
-    calls * CALLS_MILLION / MILLION
-        + gigabyte_seconds * GIGABYTE_SECOND
-        + calls * LOG_BYTES_PER_CALL / 1e9 * LOG_GIGABYTE
-}
+/// /kms/pricing: a key for a month (the first and second rotation add one each, capped there), and ten thousand requests.
+pub(super) const KEY: f64 = 1.0;
+pub(super) const KEY_REQUESTS_TEN_THOUSAND: f64 = 0.03;
 
 #[cfg(test)]
 mod tests {
@@ -101,12 +68,5 @@ mod tests {
     #[test]
     fn the_flink_baseline_costs_250_dollars_90() {
         assert!((FLINK_DOLLARS - 250.90).abs() < 0.005);
-    }
-
-    #[test]
-    fn an_idle_stream_costs_only_the_idle_polls() {
-        let idle =
-            Month { calls: 0.0, call_ms: 0.0, write_units: 0.0, items_read: 0.0, sqs_sends: 0.0, anomalies: 0.0 };
-        assert!(idle.total() < 0.30, "{}", idle.total());
     }
 }
