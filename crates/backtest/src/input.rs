@@ -3,6 +3,7 @@
 //! A record borrows from the reader's buffer, so a valid one needs no allocation. An invalid one is a reject, with the detector's
 //! reason; only a file that cannot be read is an error.
 
+mod bounded;
 pub mod columns;
 mod csv;
 mod json;

@@ -14,13 +14,18 @@ pub(crate) enum Reading {
 }
 
 /// Reads a response. An empty or null response means success, and so does an empty, null or missing list. The whole batch fails
-/// if an identifier is empty, null or missing, if the list is not a list, or if the text is not JSON ("Configuring partial batch
-/// response" for Kinesis and "Implementing partial batch responses" for SQS, in the AWS Lambda Developer Guide).
+/// if an identifier is empty, null or missing, if the list is not a list, or if the text is not JSON or not an object
+/// ("Configuring partial batch response" for Kinesis and "Implementing partial batch responses" for SQS, in the AWS Lambda Developer
+/// Guide).
 pub(crate) fn read(payload: &str) -> Reading {
     if payload.trim().is_empty() {
         return Reading::Success;
     }
-    let Ok(response) = serde_json::from_str::<Value>(payload) else { return Reading::Failure };
+    let response = match serde_json::from_str::<Value>(payload) {
+        Ok(Value::Null) => return Reading::Success,
+        Ok(Value::Object(response)) => response,
+        Ok(_) | Err(_) => return Reading::Failure,
+    };
     match response.get("batchItemFailures") {
         None | Some(Value::Null) => Reading::Success,
         Some(Value::Array(failures)) if failures.is_empty() => Reading::Success,
@@ -57,6 +62,9 @@ mod tests {
             r#"{"batchItemFailures":[{"itemIdentifier":"1"},{}]}"#,
             r#"{"batchItemFailures":1}"#,
             "not json",
+            "7",
+            "[]",
+            r#""ok""#,
         ] {
             assert_eq!(read(payload), Reading::Failure, "{payload}");
         }

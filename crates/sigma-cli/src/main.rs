@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{deliver, demo, generate, replay, send};
+use sigma_cli::{deliver, demo, generate, replay, send, verify};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
@@ -29,6 +29,8 @@ enum Command {
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping does, for emulators whose own mapping is not faithful.
     Deliver(deliver::Options),
+    /// Verify a deployed stack: a synthetic user's transactions in, the alert out, everything removed again.
+    Verify(verify::Options),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
     Completions {
@@ -58,6 +60,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Replay(options) => replay::run(&options).await,
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
+        Command::Verify(options) => verify::run(&options).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);

@@ -2,8 +2,10 @@
 //!
 //! The partition key is the user id, so a user's records stay in one shard. They also stay in order: PutRecords promises no order
 //! within a call and refuses records individually, so a later record could overtake an earlier one. Therefore a call has at most one
-//! record of each user, and a refused record is sent again before any that follows it.
+//! record of each user, and a refused record is sent again before any that follows it. Records of a failure object go out unchanged,
+//! under the partition keys that they had.
 
+mod failure;
 mod source;
 mod waiting;
 
@@ -43,10 +45,11 @@ const COMPLAINTS_MAX: u64 = 10;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  sigma send --stream transactions --from transactions.jsonl\n  \
     zcat day.jsonl.gz | sigma send --stream transactions --from - --rate 500/s\n  \
-    sigma send --stream transactions --scenario fraud --users 1000 --rate 50/s --duration 1h\n\n\
+    sigma send --stream transactions --scenario fraud --users 1000 --rate 50/s --duration 1h\n  \
+    sigma send --stream transactions --from-failure discarded/*.json\n\n\
     The records of a user arrive in order. A call has one record of each user, so a file with few users is slow: one record\n\
     of each per round trip.")]
-#[group(id = "what", required = true, multiple = false, args = ["from", "scenario"])]
+#[group(id = "what", required = true, multiple = false, args = ["from", "from_failure", "scenario"])]
 pub struct Options {
     /// Name of the stream.
     #[arg(long)]
@@ -54,6 +57,9 @@ pub struct Options {
     /// File with one JSON record a line; - is standard input.
     #[arg(long, value_name = "FILE.jsonl")]
     pub from: Option<PathBuf>,
+    /// Objects of the failure bucket: their records are put again, unchanged.
+    #[arg(long, value_name = "FILE.json", num_args = 1..)]
+    pub from_failure: Vec<PathBuf>,
     /// A scenario of `sigma generate` in real time: it begins now, and each record is sent at its event time.
     #[arg(long, value_parser = scenario())]
     pub scenario: Option<Scenario>,

@@ -19,30 +19,30 @@ CLIENT = Config(retries={"total_max_attempts": 1}, read_timeout=60)
 class Stack:
     """One deployment. Its clients act as the account's root user unless they are given other credentials."""
 
-    def __init__(self, emulator):
-        self.emulator = emulator
+    def __init__(self, emulator, name=NAME, **parameters):
+        self.emulator, self.name, self.parameters = emulator, name, PARAMETERS | parameters
         self.outputs = {}
 
     def deploy(self, **parameters):
         """`sam deploy` as a user runs it, with samconfig.toml for the rest."""
-        overrides = [f"{name}={value}" for name, value in (PARAMETERS | parameters).items()]
-        command = ["sam", "deploy", "--stack-name", NAME, "--region", REGION, "--no-confirm-changeset", "--no-progressbar"]
+        overrides = [f"{name}={value}" for name, value in (self.parameters | parameters).items()]
+        command = ["sam", "deploy", "--stack-name", self.name, "--region", REGION, "--no-confirm-changeset", "--no-progressbar"]
         run([*command, "--parameter-overrides", *overrides], self.emulator.environment(), "sam.log")
         outputs = self.description()["Outputs"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
     def delete(self):
         """`sam delete` as a user runs it."""
-        command = ["sam", "delete", "--stack-name", NAME, "--region", REGION, "--no-prompts"]
+        command = ["sam", "delete", "--stack-name", self.name, "--region", REGION, "--no-prompts"]
         run(command, self.emulator.environment(), "sam.log")
 
     def description(self):
         """The stack as CloudFormation describes it."""
-        return self.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"][0]
+        return self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
 
     def resources(self):
         """Physical ids by logical id."""
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=NAME)
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
         return {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in summaries}
 

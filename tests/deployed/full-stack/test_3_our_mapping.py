@@ -24,6 +24,12 @@ def deliver(mapping, sigma):
     return lambda *arguments: sigma("deliver", "--mapping", mapping, "--json", *arguments)
 
 
+@pytest.fixture(scope="module")
+def discarded(tmp_path_factory):
+    """The folder of the records that were discarded because the function did not start, each alone."""
+    return tmp_path_factory.mktemp("discarded")
+
+
 def records(stack):
     return [record for shard in stack.records().values() for record in shard]
 
@@ -145,15 +151,15 @@ def test_the_stream_drains_once_quarantine_accepts_the_record(stack, mapping, si
     assert versions(stack) == before
 
 
-def test_a_function_that_does_not_start_is_bisected_down_to_single_records_and_they_are_discarded(stack, deliver, tmp_path):
+def test_a_function_that_does_not_start_is_bisected_down_to_single_records_and_they_are_discarded(stack, deliver, discarded):
     before, shards = versions(stack), [shard for shard in stack.records().values() if shard]
     with misconfigured(stack):
-        delivered = deliver("--retries", 0, "--on-failure", tmp_path)
+        delivered = deliver("--retries", 0, "--on-failure", discarded)
     # A binary tree over n records has 2n - 1 nodes, each of them one call.
     assert delivered["function_errors"] == sum(2 * len(shard) - 1 for shard in shards)
     assert (delivered["discarded"], delivered["records_open"]) == (len(records(stack)), 0)
     assert versions(stack) == before
-    assert_whole_records(tmp_path, records(stack))
+    assert_whole_records(discarded, records(stack))
 
 
 def assert_whole_records(folder, expected):
@@ -170,3 +176,21 @@ def test_the_stream_is_intact_once_the_function_starts_again(stack, deliver):
     delivered = deliver()
     assert (delivered["function_errors"], delivered["discarded"], delivered["records_open"]) == (0, 0, 0)
     assert versions(stack) == before
+
+
+def test_discarded_records_can_be_sent_back_as_they_were(stack, sigma, deliver, discarded):
+    ledger, known = stack.items("LedgerTableName"), set(sequence_numbers(records(stack)))
+    files = [file for file in sorted(discarded.glob("*.json")) if user_of(file) == "emil"]
+    sent = sigma("send", "--stream", stack.outputs["StreamName"], "--from-failure", *files, "--json")
+    assert (sent["sent"], sent["failed"]) == (USUAL + 1, 0)
+    added = [(r["PartitionKey"], r["Data"].decode()) for r in records(stack) if r["SequenceNumber"] not in known]
+    original = [r["Data"].decode() for r in records(stack) if r["SequenceNumber"] in known and r["PartitionKey"] == "emil"]
+    assert added == [("emil", data) for data in original]
+    # Their transactions were applied long ago, and are recognised by their ids.
+    assert deliver()["records_open"] == 0
+    assert int(stack.items("StateTableName")["emil"]["count"]) == USUAL
+    assert stack.items("LedgerTableName") == ledger
+
+
+def user_of(file):
+    return json.loads(json.loads(file.read_text())["payload"])["Records"][0]["kinesis"]["partitionKey"]

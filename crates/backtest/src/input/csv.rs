@@ -1,12 +1,16 @@
-//! A CSV with a header. Its rows become the fields of the stream's record and are validated like them.
+//! A CSV with a header. Its rows become the fields of the stream's record and are validated like them. A row has a bound, since a
+//! quotation mark that is never closed would make the rest of the file one field.
 
 use std::borrow::Cow;
 use std::io::BufRead;
+use std::rc::Rc;
 
 use ::csv::{ByteRecord, ReaderBuilder};
 use anomaly_core::{EVENT_TIME_MS_MAX, RawTransaction, RejectReason, Text, Transaction};
 
+use super::bounded::{Allowance, Bounded};
 use super::columns::{Indices, truth};
+use super::lines::BUFFER_BYTES;
 use super::source::Content;
 use super::{InputRecord, ReaderSettings, TimeFormat};
 use crate::summary::Columns;
@@ -14,9 +18,15 @@ use crate::summary::Columns;
 /// Possible separators of columns. The file's is the one that the header has most of.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// Most bytes of a row, as of a JSON record.
+const ROW_BYTES_MAX: usize = BUFFER_BYTES;
+/// Bytes that the parser reads ahead. They may belong to the next row, so they come on top of the bound.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
 /// One CSV file.
 pub(crate) struct CsvReader {
-    reader: ::csv::Reader<Content>,
+    reader: ::csv::Reader<Bounded>,
+    allowance: Rc<Allowance>,
     row: ByteRecord,
     columns: Columns,
     indices: Indices,
@@ -27,13 +37,17 @@ pub(crate) struct CsvReader {
 impl CsvReader {
     pub(crate) fn new(mut content: Content, settings: &ReaderSettings) -> anyhow::Result<Self> {
         let delimiter = delimiter(content.fill_buf()?);
-        let mut reader = ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(content);
-        let header = reader.byte_headers()?;
+        let allowance = Rc::new(Allowance::new(ROW_BYTES_MAX + READ_AHEAD_BYTES));
+        let content = Bounded::new(content, Rc::clone(&allowance));
+        let mut builder = ReaderBuilder::new();
+        let builder = builder.flexible(true).delimiter(delimiter).buffer_capacity(READ_AHEAD_BYTES);
+        let mut reader = builder.from_reader(content);
+        let header = reader.byte_headers().map_err(|error| read_error(error, &allowance, 1))?;
         let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         anyhow::ensure!(!header.is_empty(), "the file is empty; a CSV starts with a header");
         let (columns, indices) = settings.columns.find(&header)?;
         let time_format = settings.time_format.clone();
-        Ok(Self { reader, row: ByteRecord::new(), columns, indices, time_format, joined: Vec::new() })
+        Ok(Self { reader, allowance, row: ByteRecord::new(), columns, indices, time_format, joined: Vec::new() })
     }
 
     pub(crate) const fn columns(&self) -> &Columns {
@@ -42,7 +56,10 @@ impl CsvReader {
 
     /// Moves to the next row. Returns false at the end.
     pub(crate) fn advance(&mut self) -> anyhow::Result<bool> {
-        Ok(self.reader.read_byte_record(&mut self.row)?)
+        let line = self.reader.position().line();
+        self.allowance.renew();
+        let Self { reader, row, allowance, .. } = self;
+        reader.read_byte_record(row).map_err(|error| read_error(error, allowance, line))
     }
 
     /// The current row.
@@ -64,6 +81,15 @@ impl CsvReader {
             outcome,
         }
     }
+}
+
+fn read_error(error: ::csv::Error, allowance: &Allowance, line: u64) -> anyhow::Error {
+    if !allowance.is_exceeded() {
+        return error.into();
+    }
+    anyhow::anyhow!(
+        "the row at line {line} has more than {ROW_BYTES_MAX} bytes; is a quotation mark in it never closed?"
+    )
 }
 
 fn transaction<'a>(
@@ -89,10 +115,13 @@ fn required(row: &ByteRecord, index: usize) -> Result<&str, RejectReason> {
     if text.is_empty() { Err(RejectReason::MissingField) } else { Ok(text) }
 }
 
-/// A number with a decimal point. A currency sign may precede it.
+/// A number with a decimal point. A currency sign may precede it, and one minus sign.
 fn amount(text: &str) -> Result<f64, RejectReason> {
     let (sign, rest) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
     let digits = rest.trim_start_matches(['$', '€', '£', '¥']);
+    if sign < 0.0 && digits.starts_with(['-', '+']) {
+        return Err(RejectReason::WrongType);
+    }
     let number: f64 = digits.parse().map_err(|_| RejectReason::WrongType)?;
     Ok(sign * number)
 }
@@ -112,6 +141,9 @@ impl std::fmt::Debug for CsvReader {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::io::{Cursor, Read};
+
     use super::*;
     use crate::input::{ColumnNames, InputFormat};
 
@@ -162,5 +194,62 @@ mod tests {
             R::UserIdInvalid,
         ];
         assert_eq!(outcomes, expected.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_amount_has_at_most_one_sign() {
+        assert_eq!(["5", "-5", "-$5", "$-5", "+5"].map(amount), [Ok(5.0), Ok(-5.0), Ok(-5.0), Ok(-5.0), Ok(5.0)]);
+        assert_eq!(["--5", "-+5", "-$-5", "-"].map(amount), [Err(RejectReason::WrongType); 4]);
+    }
+
+    /// A file that begins with `start` and goes on with a quoted field without an end; it counts what is pulled from it.
+    fn endless(start: &'static str) -> (Box<dyn BufRead>, Rc<Cell<usize>>) {
+        let pulled = Rc::new(Cell::new(0));
+        let content = Counting { content: start.as_bytes().chain(std::io::repeat(b'x')), pulled: Rc::clone(&pulled) };
+        (Box::new(std::io::BufReader::new(content)), pulled)
+    }
+
+    struct Counting<R> {
+        content: R,
+        pulled: Rc<Cell<usize>>,
+    }
+
+    impl<R: Read> Read for Counting<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = self.content.read(buffer)?;
+            self.pulled.set(self.pulled.get() + length);
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn a_quoted_field_without_an_end_is_an_error_and_is_not_read_on() {
+        let (content, pulled) = endless("user,amount,time\nu,1,1\nu,1,\"");
+        let mut reader = CsvReader::new(content, &ReaderSettings::default()).unwrap();
+        assert!(reader.advance().unwrap());
+        let error = reader.advance().unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("1048576 bytes"), "{error}");
+        assert!(pulled.get() < ROW_BYTES_MAX + 3 * READ_AHEAD_BYTES, "{}", pulled.get());
+    }
+
+    #[test]
+    fn a_header_has_the_same_bound() {
+        let (content, pulled) = endless("user,amount,\"");
+        let error = CsvReader::new(content, &ReaderSettings::default()).unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+        assert!(pulled.get() < ROW_BYTES_MAX + 3 * READ_AHEAD_BYTES, "{}", pulled.get());
+    }
+
+    #[test]
+    fn a_row_of_any_permitted_size_is_read_and_so_are_those_after_it() {
+        let filler = "x".repeat(ROW_BYTES_MAX - 100);
+        let row = format!("u,1,1,\"{filler}\"\n");
+        let content = format!("user,amount,time,note\n{}", row.repeat(5));
+        let mut reader = CsvReader::new(Box::new(Cursor::new(content)), &ReaderSettings::default()).unwrap();
+        for _ in 0..5 {
+            assert!(reader.advance().unwrap());
+            assert!(reader.record("").outcome.is_ok());
+        }
+        assert!(!reader.advance().unwrap());
     }
 }

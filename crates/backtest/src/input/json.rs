@@ -24,6 +24,8 @@ pub(crate) struct JsonReader {
     lines: Lines,
     label: Option<String>,
     current: Range<usize>,
+    /// The line that the current record is in, from 1.
+    line: u64,
     /// Further records of the text that was split.
     pending: VecDeque<Range<usize>>,
     /// Whether the current record comes from `pending`.
@@ -46,7 +48,7 @@ impl JsonReader {
     pub(crate) fn new(content: Content, label: Option<&str>) -> std::io::Result<Self> {
         let mut lines = Lines::new(content);
         let label = label.map(str::to_owned).or(label_field(lines.peek()?));
-        Ok(Self { lines, label, current: 0..0, pending: VecDeque::new(), is_part: false, is_skipping: false })
+        Ok(Self { lines, label, current: 0..0, line: 1, pending: VecDeque::new(), is_part: false, is_skipping: false })
     }
 
     pub(crate) const fn has_label(&self) -> bool {
@@ -61,7 +63,10 @@ impl JsonReader {
                 self.current = part;
                 return Ok(true);
             }
-            match self.lines.next()? {
+            let piece = self.lines.next()?;
+            // A line counts as ended once it is returned; one that fills the buffer has not ended yet.
+            self.line = self.lines.ended + u64::from(matches!(piece, Some(Piece::Long(_))));
+            match piece {
                 None => return Ok(false),
                 Some(Piece::Long(range)) if self.is_skipping => self.skip(range, false),
                 Some(Piece::Line(range)) if self.is_skipping => self.skip(range, true),
@@ -126,7 +131,7 @@ impl JsonReader {
             (Some(_), Err(_)) => Some(false),
             (None, _) => None,
         };
-        InputRecord { file, line: self.lines.ended.max(1), is_row: false, raw, label, outcome }
+        InputRecord { file, line: self.line, is_row: false, raw, label, outcome }
     }
 }
 
@@ -276,9 +281,9 @@ mod tests {
     #[test]
     fn a_file_without_line_breaks_may_be_larger_than_the_buffer() {
         let records = 3 * BUFFER_BYTES / GOOD.len();
-        let outcomes = outcomes(GOOD.repeat(records));
-        assert_eq!(outcomes.len(), records);
-        assert!(outcomes.iter().all(|(_, outcome)| outcome.is_none()));
+        let outcomes = outcomes(format!("{GOOD}\n{}", GOOD.repeat(records)));
+        assert_eq!((outcomes.len(), outcomes.first()), (records + 1, Some(&(1, None))));
+        assert!(outcomes.iter().skip(1).all(|outcome| *outcome == (2, None)));
     }
 
     #[test]
@@ -286,7 +291,7 @@ mod tests {
         let large = format!(r#"{{"userId":"{}"}}"#, "x".repeat(BUFFER_BYTES));
         let outcomes = outcomes(format!("{GOOD}\n{large}\n{GOOD}\n"));
         assert_eq!(outcomes.first(), Some(&(1, None)));
-        assert_eq!(outcomes.get(1).unwrap().1, Some(RejectReason::RecordTooLarge));
+        assert_eq!(outcomes.get(1), Some(&(2, Some(RejectReason::RecordTooLarge))));
         assert_eq!(outcomes.last(), Some(&(3, None)));
         assert_eq!(outcomes.len(), 3);
     }

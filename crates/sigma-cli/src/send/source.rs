@@ -1,4 +1,4 @@
-//! The records to send: the lines of a file, or a scenario.
+//! The records to send: the lines of a file, failure objects, or a scenario.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use anyhow::Context;
 use lambda_kit::{Clock, SystemClock};
 use scenarios::{Generated, Scenario, labelled_json};
 
-use super::Options;
+use super::{Options, failure};
 use crate::progress::Progress;
 
 /// The key of a line without a user: such a record will be quarantined, whatever its shard.
@@ -27,7 +27,7 @@ pub(super) struct OutgoingRecord {
     pub(super) due: Duration,
     /// How much progress it makes: bytes of a file, records of a scenario.
     pub(super) read: u64,
-    /// Its number, from 1: for a file, its line.
+    /// Its number, from 1: for a file of lines, its line.
     pub(super) number: u64,
 }
 
@@ -50,7 +50,12 @@ pub(super) fn open(options: &Options) -> anyhow::Result<Source> {
     match (&options.from, options.scenario) {
         (Some(path), _) => file(path, options),
         (None, Some(scenario)) => live(scenario, options),
-        (None, None) => anyhow::bail!("nothing to send: name a file with --from or a scenario with --scenario"),
+        (None, None) if !options.from_failure.is_empty() => {
+            failure::open(&options.from_failure, options.rate, options.output.quiet)
+        }
+        (None, None) => {
+            anyhow::bail!("nothing to send: name a file with --from or --from-failure, or a scenario with --scenario")
+        }
     }
 }
 
@@ -112,7 +117,7 @@ fn scheduled(generated: &Generated, start_ms: i64, number: u64) -> anyhow::Resul
 }
 
 /// When a record may be sent that has `before` records before it.
-fn due(before: u32, rate: Option<f64>) -> Duration {
+pub(super) fn due(before: u32, rate: Option<f64>) -> Duration {
     let seconds = rate.map_or(0.0, |rate| f64::from(before) / rate);
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -1,0 +1,59 @@
+//! The steps of a verification and their outcomes, printed as they happen.
+
+use serde::Serialize;
+
+/// See the module.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) stack: String,
+    /// The synthetic user.
+    pub(super) user: String,
+    /// From before the outlier is put until its alert is received.
+    pub(super) latency_ms: Option<u64>,
+    pub(super) steps: Vec<Step>,
+    #[serde(skip)]
+    is_quiet: bool,
+}
+
+/// One step.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) ok: bool,
+    /// What was found; for a failed step, what to look at.
+    pub(super) detail: String,
+}
+
+impl Report {
+    pub(super) fn new(stack: &str, user: String, is_quiet: bool) -> Self {
+        Self { stack: stack.to_owned(), user, latency_ms: None, steps: Vec::new(), is_quiet }
+    }
+
+    /// Adds a step. Returns what it produced, if it succeeded.
+    pub(super) fn step<T>(
+        &mut self,
+        name: &'static str,
+        outcome: anyhow::Result<T>,
+        detail: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let text = outcome.as_ref().map_or_else(|error| format!("{error:#}"), detail);
+        self.add(Step { name, ok: outcome.is_ok(), detail: text });
+        outcome.ok()
+    }
+
+    /// The user has ended the verification.
+    pub(super) fn interrupted(&mut self) {
+        self.add(Step { name: "the alert arrives", ok: false, detail: "interrupted".to_owned() });
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        !self.steps.is_empty() && self.steps.iter().all(|step| step.ok)
+    }
+
+    fn add(&mut self, step: Step) {
+        if !self.is_quiet {
+            println!("{} {}: {}", if step.ok { "✓" } else { "✗" }, step.name, step.detail);
+        }
+        self.steps.push(step);
+    }
+}

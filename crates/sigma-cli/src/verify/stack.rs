@@ -1,0 +1,83 @@
+//! What CloudFormation knows of the stack.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use aws_sdk_cloudformation::types::StackResourceSummary;
+
+use super::clients::{Clients, failed};
+
+/// Most observations that a rule needs of its own accord (`adaptive`).
+const OBSERVATIONS_MIN: usize = 9;
+/// Alarms on the anomalies themselves. They fire when users spend unusually, not when the stack is ill.
+const ANOMALY_ALARMS: [&str; 2] = ["AnomalyAlarm", "AnomalyBandAlarm"];
+/// Most pages of resources: a stack has at most 500.
+const PAGES_MAX: usize = 20;
+
+/// A deployed stack.
+#[derive(Debug)]
+pub(super) struct Stack {
+    pub(super) status: String,
+    pub(super) stream_name: String,
+    pub(super) stream_arn: String,
+    pub(super) topic_arn: String,
+    pub(super) state_table: String,
+    pub(super) ledger_table: String,
+    pub(super) mapping_id: String,
+    /// Names of the alarms that watch the stack's health.
+    pub(super) alarms: Vec<String>,
+    /// Observations before a user is judged.
+    pub(super) observations_min: usize,
+}
+
+impl Stack {
+    pub(super) fn summary(&self) -> String {
+        format!("{}, {} alarms", self.status, self.alarms.len())
+    }
+}
+
+pub(super) async fn read(clients: &Clients, name: &str) -> anyhow::Result<Stack> {
+    let answer = clients.cloudformation.describe_stacks().stack_name(name).send().await.map_err(|error| {
+        failed("CloudFormation cannot describe it; is it deployed to this region, and by this account?")(&error)
+    })?;
+    let stack = answer.stacks().first().context("CloudFormation returns no stack")?;
+    let outputs: HashMap<&str, &str> =
+        stack.outputs().iter().filter_map(|output| Some((output.output_key()?, output.output_value()?))).collect();
+    let output = |key: &str| {
+        let value = outputs.get(key).copied().map(str::to_owned);
+        value.with_context(|| format!("it has no output {key}; is it a stack of this project's template.yaml?"))
+    };
+    let set = stack.parameters().iter().find(|parameter| parameter.parameter_key() == Some("MinObservations"));
+    let set = set.and_then(|parameter| parameter.parameter_value()?.parse().ok()).unwrap_or(OBSERVATIONS_MIN);
+    Ok(Stack {
+        status: stack.stack_status().map_or("unknown status", |status| status.as_str()).to_owned(),
+        stream_name: output("StreamName")?,
+        stream_arn: output("StreamArn")?,
+        topic_arn: output("TopicArn")?,
+        state_table: output("StateTableName")?,
+        ledger_table: output("LedgerTableName")?,
+        mapping_id: output("DetectorMappingId")?,
+        alarms: alarms(clients, name).await?,
+        observations_min: set.max(OBSERVATIONS_MIN),
+    })
+}
+
+async fn alarms(clients: &Clients, name: &str) -> anyhow::Result<Vec<String>> {
+    let (mut alarms, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let call = clients.cloudformation.list_stack_resources().stack_name(name).set_next_token(token);
+        let page = call.send().await.map_err(|error| failed("CloudFormation cannot list its resources")(&error))?;
+        alarms.extend(page.stack_resource_summaries().iter().filter_map(alarm));
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(alarms)
+}
+
+fn alarm(resource: &StackResourceSummary) -> Option<String> {
+    let is_alarm = resource.resource_type() == Some("AWS::CloudWatch::Alarm");
+    let watches_health = !ANOMALY_ALARMS.contains(&resource.logical_resource_id()?);
+    (is_alarm && watches_health).then(|| resource.physical_resource_id().map(str::to_owned)).flatten()
+}
