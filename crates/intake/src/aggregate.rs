@@ -84,6 +84,24 @@ pub fn unpack(payload: &[u8], shard: Option<HashRange>) -> Payload {
     }
 }
 
+/// The hash key under which a producer puts an aggregate so that it reaches the shard of its first record; `None` if the payload is not
+/// an aggregate. Its partition key is the same for all aggregates and says nothing.
+#[must_use]
+pub fn hash_key(payload: &[u8]) -> Option<u128> {
+    let aggregate = AggregatedRecord::decode(protobuf_of(payload)?).ok()?;
+    let first = aggregate.records.first()?;
+    let at = |keys: &[String], index: u64| keys.get(usize::try_from(index).ok()?).cloned();
+    match first.explicit_hash_key_index {
+        Some(index) => at(&aggregate.explicit_hash_key_table, index)?.parse().ok(),
+        None => at(&aggregate.partition_key_table, first.partition_key_index).map(|key| hash_of(&key)),
+    }
+}
+
+/// The hash key of a partition key.
+fn hash_of(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
+}
+
 impl AggregatedRecord {
     fn packed(self, shard: Option<HashRange>) -> Vec<Packed> {
         let outside = self.keys_outside(shard);
@@ -102,7 +120,7 @@ impl AggregatedRecord {
     /// Which partition keys, and which explicit hash keys, lie outside the shard.
     fn keys_outside(&self, shard: Option<HashRange>) -> (Vec<bool>, Vec<bool>) {
         let Some(shard) = shard else { return (Vec::new(), Vec::new()) };
-        let of_key = |key: &String| !shard.contains(u128::from_be_bytes(Md5::digest(key.as_bytes()).into()));
+        let of_key = |key: &String| !shard.contains(hash_of(key));
         let of_hash_key = |key: &String| key.parse().is_ok_and(|hash_key| !shard.contains(hash_key));
         let (keys, hash_keys) = (&self.partition_key_table, &self.explicit_hash_key_table);
         (keys.iter().map(of_key).collect(), hash_keys.iter().map(of_hash_key).collect())
@@ -184,6 +202,12 @@ mod tests {
         let unpacked = unpack(&sealed, Some(HashRange { first: 0, last: 5 }));
         let misplaced: Vec<bool> = contents(&unpacked).iter().map(|record| record.1).collect();
         assert_eq!(misplaced, [false, true, false, false], "what cannot be read is not misplaced");
+    }
+
+    #[test]
+    fn an_aggregate_goes_where_its_first_record_belongs() {
+        assert_eq!(hash_key(&pack_keyed(&[("b", "one"), ("a", "two")])), Some(hash_of("b")));
+        assert_eq!(hash_key(b"one"), None);
     }
 
     #[test]

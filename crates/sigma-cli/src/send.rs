@@ -24,6 +24,7 @@ use source::{OutgoingRecord, Source};
 use tokio::time::{Instant, sleep, sleep_until};
 use waiting::Waiting;
 
+use intake::aggregate;
 use lambda_kit::telemetry::chain;
 
 use crate::aws::Connection;
@@ -214,7 +215,9 @@ impl<'a> Sender<'a> {
     async fn put(&self, records: &[OutgoingRecord]) -> anyhow::Result<Answer> {
         let entry = |record: &OutgoingRecord| {
             let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.payload.clone()));
-            entry.partition_key(&record.key).build()
+            // An aggregate has to reach the shard of its records again; its own partition key would lead anywhere.
+            let hash_key = aggregate::hash_key(&record.payload).map(|hash_key| hash_key.to_string());
+            entry.partition_key(&record.key).set_explicit_hash_key(hash_key).build()
         };
         let entries = records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         let answer = self.client.put_records().stream_name(self.stream).set_records(Some(entries)).send().await;

@@ -1,7 +1,8 @@
 //! The records of failure objects: what Lambda writes to an S3 bucket when it discards a batch, and `sigma deliver --on-failure` writes.
 //!
 //! An object has metadata, and the whole event under `payload`: as JSON text, or as an object if a tool has unfolded it. The records'
-//! bytes and partition keys go out as they came in. Lambda's event does not have an explicit hash key, so there is none to keep.
+//! bytes and partition keys go out as they came in. Lambda's event does not have the explicit hash key that the KPL gives an aggregate, so
+//! that is made again from the aggregate's first record.
 
 use std::path::{Path, PathBuf};
 
@@ -195,6 +196,23 @@ mod tests {
         sender.send_all().await.unwrap();
         assert_eq!(sender.sent, Sent { sent: 3, retried: 0, failed: 0 });
         std::fs::remove_file(file).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_aggregate_goes_to_the_shard_of_its_records() {
+        let payload = intake::aggregate::pack("user001", &["{}"]);
+        let hash_key = intake::aggregate::hash_key(&payload).unwrap().to_string();
+        let is_right = move |input: &PutRecordsInput| {
+            input.records().iter().map(PutRecordsRequestEntry::explicit_hash_key).eq([Some(hash_key.as_str())])
+        };
+        let accepted = || PutRecordsResultEntry::builder().sequence_number("8").build();
+        let answer = move || PutRecordsOutput::builder().records(accepted()).build().unwrap();
+        let rule = mock!(Client::put_records).match_requests(is_right).then_output(answer);
+        let record = OutgoingRecord { key: "a".to_owned(), payload, due: due(0, None), read: 1, number: 1 };
+        let source = Source { records: Box::new([Ok(record)].into_iter()), progress: None };
+        let mut sender = Sender::new(mock_client!(aws_sdk_kinesis, [&rule]), "transactions", source);
+        sender.send_all().await.unwrap();
+        assert_eq!(sender.sent.sent, 1);
     }
 
     #[test]

@@ -276,6 +276,7 @@ impl Pipeline {
                 return Ok(());
             }
         }
+        self.world.ensure_unbroken()?;
         Err("I6: without faults, not everything drains".to_owned())
     }
 
