@@ -72,6 +72,17 @@ def test_the_ledger_remembers_longer_than_a_message_can_wait():
     assert parameter("LedgerRetentionDays")["MinValue"] * 86_400 > waiting_seconds
 
 
+def test_the_factor_that_the_detector_is_told_is_the_one_of_its_mapping():
+    [mapping] = [m for m in each("AWS::Lambda::EventSourceMapping", ParallelizationFactor=4) if "ParallelizationFactor" in m]
+    deployed = model.deployed(ParallelizationFactor=4)["DetectorFunction"]["Properties"]["Environment"]["Variables"]
+    assert mapping["ParallelizationFactor"] == deployed["PARALLELIZATION_FACTOR"] == 4
+
+
+def test_the_alerter_knows_how_long_the_detector_keeps_a_state():
+    kept = [model.environment(function)["STATE_RETENTION_DAYS"] for function in ("alerter", "detector")]
+    assert kept == [{"Ref": "StateRetentionDays"}] * 2
+
+
 # ---- State
 
 
