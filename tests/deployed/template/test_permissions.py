@@ -92,7 +92,9 @@ def test_a_function_may_make_the_calls_of_its_code_and_no_others(function):
     allowed = {action for statement in statements(role) for action in listed(statement["Action"])}
     on_behalf = {action for action in allowed if action.split(":")[0] in ON_BEHALF[function]}
     assert called(function), "no adapter was found"
-    assert allowed - on_behalf == called(function)
+    # The detector itself lists shards, which Lambda does too.
+    assert allowed - on_behalf == called(function) - on_behalf
+    assert called(function) <= allowed
 
 
 @pytest.mark.parametrize("key", model.KEYS)
