@@ -124,8 +124,28 @@ async fn cloudwatch_gets_one_datum_with_the_names_of_the_flink_baseline() {
         })
         .then_output(|| PutMetricDataOutput::builder().build());
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
-    let sink = CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned());
+    let sink = CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned(), None);
     sink.add(7).await.unwrap();
+}
+
+#[tokio::test]
+async fn cloudwatch_gets_the_count_of_the_stack_in_the_same_call() {
+    let rule = mock!(aws_sdk_cloudwatch::Client::put_metric_data)
+        .match_requests(|input| {
+            let names = input.metric_data().iter().map(|datum| {
+                let dimensions = datum.dimensions().iter().filter_map(|d| d.name().zip(d.value()));
+                (datum.metric_name(), datum.value(), dimensions.collect::<Vec<_>>())
+            });
+            let (name, value) = (Some("AnomalyCount"), Some(7.0));
+            let of_the_contract = (name, value, vec![("Source", "Detector")]);
+            let of_the_stack = (name, value, vec![("Source", "Detector"), ("Stack", "payments")]);
+            names.eq([of_the_contract, of_the_stack])
+        })
+        .then_output(|| PutMetricDataOutput::builder().build());
+    let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
+    let stack = Some("payments".to_owned());
+    CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned(), stack).add(7).await.unwrap();
+    assert_eq!(rule.num_calls(), 1);
 }
 
 #[tokio::test]
@@ -133,7 +153,7 @@ async fn a_refused_metric_is_an_error() {
     let refusal = || PutMetricDataError::unhandled("no");
     let rule = mock!(aws_sdk_cloudwatch::Client::put_metric_data).match_requests(|_| true).then_error(refusal);
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
-    assert!(CloudWatchSink::new(client, "n".to_owned(), "s".to_owned()).add(7).await.is_err());
+    assert!(CloudWatchSink::new(client, "n".to_owned(), "s".to_owned(), None).add(7).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -177,7 +177,7 @@ async fn a_slow_cloudwatch_gets_a_datum_once() {
         [(Answer::After(3_500, 200), true), (Answer::After(20_000, 200), false), (Answer::Breaks, false)]
     {
         let service = Service::new(&[plan]);
-        let sink = CloudWatchSink::connect(&service.connected(), "n".to_owned(), "s".to_owned());
+        let sink = CloudWatchSink::connect(&service.connected(), "n".to_owned(), "s".to_owned(), None);
         let added = sink.add(7).await;
         assert_eq!((service.calls().len(), added.is_ok()), (1, is_added), "{plan:?}: {added:?}");
     }

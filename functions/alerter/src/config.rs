@@ -4,7 +4,7 @@
 use std::ops::Bound;
 
 use anomaly_core::{Knob, KnobRow, knobs};
-use lambda_kit::{Env, EnvError};
+use lambda_kit::{Env, EnvError, metrics};
 
 const LEDGER_TABLE_NAME: (&str, &str) = ("LEDGER_TABLE_NAME", "the name of the table of the alert ledger");
 const ALERT_TOPIC_ARN: (&str, &str) = ("ALERT_TOPIC_ARN", "the ARN of the topic of alerts");
@@ -64,6 +64,8 @@ pub struct Config {
     pub metric_namespace: String,
     /// Value of AnomalyCount's dimension `Source`.
     pub metric_source: String,
+    /// Value of the metrics' dimension `Stack`.
+    pub stack_name: Option<String>,
     /// What the handler needs.
     pub settings: AlerterSettings,
 }
@@ -92,6 +94,7 @@ pub fn variables() -> Vec<KnobRow> {
     let own = [
         text(METRIC_NAMESPACE, "namespace of AnomalyCount and of the operational metrics"),
         text(METRIC_SOURCE, "value of AnomalyCount's dimension `Source`"),
+        metrics::stack_name_row(),
         MAX_ALERTS_PER_BATCH.row(),
         BATCH_SIZE.row(),
         MAX_MESSAGES_PER_SECOND.row(),
@@ -114,6 +117,7 @@ impl Config {
             alert_topic_arn: env.required(ALERT_TOPIC_ARN.0, ALERT_TOPIC_ARN.1)?,
             metric_namespace: metric_name(METRIC_NAMESPACE)?,
             metric_source: metric_name(METRIC_SOURCE)?,
+            stack_name: metrics::stack_name(env)?,
             settings: AlerterSettings::from_env(env)?,
         })
     }

@@ -19,11 +19,11 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(&env)?;
     let config = Config::from_env(&env).context("the alerter is not configured")?;
     let aws = sdk_config(AwsSettings::from_env(&env)?);
-    let emf = Mutex::new(EmfWriter::new(&config.metric_namespace));
+    let emf = Mutex::new(EmfWriter::new(&config.metric_namespace, config.stack_name.clone()));
     let alerter = Alerter::new(
         DynamoDbLedger::new(aws_sdk_dynamodb::Client::new(&aws), config.ledger_table_name),
         SnsPublisher::connect(&aws, config.alert_topic_arn),
-        CloudWatchSink::connect(&aws, config.metric_namespace, config.metric_source),
+        CloudWatchSink::connect(&aws, config.metric_namespace, config.metric_source, config.stack_name),
         SystemClock,
         config.settings,
     );

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::ops::Bound;
 
 use anomaly_core::{Knob, KnobRow, Rule, RuleSettings, knobs};
-use lambda_kit::{Env, EnvError};
+use lambda_kit::{Env, EnvError, metrics};
 
 const STATE_TABLE_NAME: (&str, &str) = ("STATE_TABLE_NAME", "the name of the table of user state");
 const ANOMALY_QUEUE_URL: (&str, &str) = ("ANOMALY_QUEUE_URL", "the URL of the anomaly queue");
@@ -58,6 +58,8 @@ pub struct Config {
     pub quarantine_queue_url: String,
     /// Namespace of the operational metrics.
     pub metric_namespace: String,
+    /// Value of the metrics' dimension `Stack`.
+    pub stack_name: Option<String>,
     /// What the handler needs.
     pub settings: DetectorSettings,
 }
@@ -93,6 +95,7 @@ pub fn variables() -> Vec<KnobRow> {
         COMMITS_CONCURRENT_MAX.row(),
         PARALLELIZATION_FACTOR.row(),
         KnobRow::text(METRIC_NAMESPACE.0, METRIC_NAMESPACE.1, "a namespace", "namespace of the operational metrics"),
+        metrics::stack_name_row(),
     ];
     required.into_iter().chain(knobs::rows()).chain(own).collect()
 }
@@ -109,6 +112,7 @@ impl Config {
             anomaly_queue_url: required(ANOMALY_QUEUE_URL)?,
             quarantine_queue_url: required(QUARANTINE_QUEUE_URL)?,
             metric_namespace: env.text(METRIC_NAMESPACE.0).unwrap_or(METRIC_NAMESPACE.1).to_owned(),
+            stack_name: metrics::stack_name(env)?,
             settings: DetectorSettings::from_env(env)?,
         })
     }

@@ -27,7 +27,7 @@ async fn main() -> anyhow::Result<()> {
         config.settings,
     )
     .with_ranges(KinesisShardRanges::new(aws_sdk_kinesis::Client::new(&aws)));
-    let emf = Mutex::new(EmfWriter::new(&config.metric_namespace));
+    let emf = Mutex::new(EmfWriter::new(&config.metric_namespace, config.stack_name));
     let (detector, emf) = (&detector, &emf);
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let started_ms = SystemClock.now_ms();

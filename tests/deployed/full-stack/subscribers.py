@@ -1,4 +1,4 @@
-"""The topic's subscribers: an SQS queue and an HTTP endpoint."""
+"""The subscribers: an SQS queue and an HTTP endpoint of the alerts, and an HTTP endpoint of the alarms."""
 
 import http.server
 import json
@@ -39,7 +39,7 @@ class Endpoint:
             self.notifications.append(body)
 
     def alerts(self):
-        """Notifications from the alerter; the others are from alarms, which go to the same topic."""
+        """Notifications from the alerter."""
         return [body for body in self.notifications if body["Subject"] == ALERT_SUBJECT]
 
     def alarms(self):
@@ -53,18 +53,19 @@ class Endpoint:
 
 
 class Subscribers:
-    """Both subscribers of the stack's topic, with confirmed subscriptions."""
+    """The subscribers of the stack's topics, with confirmed subscriptions."""
 
     def __init__(self, stack):
         self.stack, self.from_queue = stack, []
         topic = stack.outputs["TopicArn"]
         self.queue_url = stack.client("sqs").create_queue(QueueName="subscriber")["QueueUrl"]
         queue_arn = self.allow_topic(topic)
-        self.endpoint = Endpoint(stack)
-        sns = stack.client("sns")
+        self.endpoint, self.operations = Endpoint(stack), Endpoint(stack)
+        sns, operations = stack.client("sns"), stack.outputs["OperationsTopicArn"]
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
         sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=self.endpoint.url)
-        until("both subscriptions to be confirmed", 30, lambda: self.confirmed(topic) == 2)
+        sns.subscribe(TopicArn=operations, Protocol="http", Endpoint=self.operations.url)
+        until("all subscriptions to be confirmed", 30, lambda: (self.confirmed(topic), self.confirmed(operations)) == (2, 1))
 
     def allow_topic(self, topic):
         """Lets only the topic send to the queue."""
@@ -102,6 +103,7 @@ class Subscribers:
 
     def stop(self):
         self.endpoint.stop()
+        self.operations.stop()
 
 
 def documents(notifications):

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from local import until
+from stack import NAME
 from transactions import UNUSUAL_AMOUNT, USUAL, bad, usual, with_anomaly
 
 # Seconds. The first batch waits for the cold starts of two functions.
@@ -92,9 +93,15 @@ def test_the_metric_counts_every_alert_once(stack):
     assert until("AnomalyCount", ALERT_SECONDS, stack.anomaly_count) == len(stack.items("LedgerTableName"))
 
 
-def test_anomalies_beyond_the_alarms_threshold_notify_the_topic(stack, subscribers):
+def test_the_metric_of_the_stack_counts_the_same(stack):
+    of_the_stack = [{"Name": "Source", "Value": "Detector"}, {"Name": "Stack", "Value": NAME}]
+    assert stack.anomaly_count(of_the_stack) == stack.anomaly_count()
+
+
+def test_anomalies_beyond_the_alarms_threshold_notify_operations_and_not_the_receivers_of_alerts(stack, subscribers):
     alarm = stack.resources()["AnomalyAlarm"]
-    until(alarm, ALARM_SECONDS, lambda: alarm in subscribers.endpoint.alarms())
+    until(alarm, ALARM_SECONDS, lambda: alarm in subscribers.operations.alarms())
+    assert subscribers.endpoint.alarms() == []
 
 
 def applied(stack, user):

@@ -31,7 +31,7 @@ def calls_outside_of_the_alerter(out):
         "send anomalies": ("sqs", "send_message", {"QueueUrl": out["AnomalyQueueUrl"], "MessageBody": "x"}),
         "take from quarantine": ("sqs", "receive_message", {"QueueUrl": out["QuarantineQueueUrl"]}),
         "subscribe": ("sns", "subscribe", {"TopicArn": out["TopicArn"], "Protocol": "email", "Endpoint": "x@example.com"}),
-        "publish elsewhere": ("sns", "publish", {"TopicArn": out["TopicArn"] + "-other", "Message": "x"}),
+        "publish elsewhere": ("sns", "publish", {"TopicArn": out["OperationsTopicArn"], "Message": "x"}),
         "count in another namespace": ("cloudwatch", "put_metric_data", datum("Other")),
         "read transactions": ("kinesis", "list_shards", {"StreamName": out["StreamName"]}),
         "read the archive": ("s3", "list_objects_v2", {"Bucket": out["ArchiveBucketName"]}),

@@ -21,6 +21,9 @@ NO_VALUE = object()
 # Every way to choose the key; the ARN is arbitrary.
 KEYS = ["create", "aws-managed", "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"]
 
+# A stream that exists already; the ARN is arbitrary.
+STREAM = "arn:aws:kinesis:us-east-1:111122223333:stream/payments"
+
 
 class NoManagedPolicies:
     """The translator resolves names of managed policies through this; the template has none."""
@@ -75,6 +78,8 @@ def resolve(node, parameters):
             return resolve(yes if holds(condition, parameters) else no, parameters)
         case [("Fn::FindInMap", path)]:
             return find_in_map(*(resolve(key, parameters) for key in path))
+        case [("Fn::Select", [index, members])]:
+            return selected(index, resolve(members, parameters))
     members = ((name, resolve(member, parameters)) for name, member in node.items())
     return {name: member for name, member in members if member is not NO_VALUE}
 
@@ -84,15 +89,48 @@ def holds(condition, parameters):
     if isinstance(condition, str):
         return holds(template()["Conditions"][condition], parameters)
     [(function, operands)] = condition.items()
-    if function == "Fn::Not":
-        return not holds(operands[0], parameters)
+    match function:
+        case "Condition":
+            return holds(operands, parameters)
+        case "Fn::Not":
+            return not holds(operands[0], parameters)
+        case "Fn::And":
+            return all(holds(operand, parameters) for operand in operands)
+        case "Fn::Or":
+            return any(holds(operand, parameters) for operand in operands)
+        case "Fn::Contains":
+            return str(resolve(operands[1], parameters)) in operands[0]
+        case "Fn::EachMemberEquals":
+            return all(member == operands[1] for member in listed(resolve(operands[0], parameters)))
     assert function == "Fn::Equals", function
     left, right = (str(resolve(operand, parameters)) for operand in operands)
     return left == right
 
 
-def find_in_map(name, top, second):
-    return template()["Mappings"][name][top][str(second)]
+def broken_rules(**parameters):
+    """The rules that refuse these parameters."""
+    given = values(parameters)
+    return [
+        name
+        for name, rule in template()["Rules"].items()
+        if "RuleCondition" not in rule or holds(rule["RuleCondition"], given)
+        if not all(holds(assertion["Assert"], given) for assertion in rule["Assertions"])
+    ]
+
+
+def listed(value):
+    """The members of a list that is given as CloudFormation takes it: separated by commas."""
+    return value if isinstance(value, list) else value.split(",")
+
+
+def selected(index, members):
+    """A member of a list, if the list is known."""
+    return {"Fn::Select": [index, members]} if isinstance(members, dict) else listed(members)[index]
+
+
+def find_in_map(name, top, second, *otherwise):
+    mapping = template()["Mappings"][name][top]
+    return mapping[str(second)] if str(second) in mapping else otherwise[0]["DefaultValue"]
 
 
 def of_type(document, kind):

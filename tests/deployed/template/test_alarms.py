@@ -53,7 +53,45 @@ def test_every_stream_that_is_read_has_an_alarm_on_its_iterator_age_and_on_its_f
     for name, mapping in mappings("AWS::Kinesis::Stream").items():
         alarm_on("IteratorAge", "FunctionName", mapping["FunctionName"])
         alarm_on("OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", {"Ref": name})
-        assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}  # Without this there is no such metric.
+        # Lambda counts a delivery only if it succeeded. A record whose delivery failed is counted here alone.
+        dropped = alarm_on("DroppedEventCount", "EventSourceMappingUUID", {"Ref": name})
+        assert (dropped["Statistic"], dropped["Threshold"]) == ("Sum", 0)
+        assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}  # Without this there are no such metrics.
+
+
+def test_a_stream_that_nobody_reads_has_an_alarm():
+    assert mappings("AWS::Kinesis::Stream")
+    for name in mappings("AWS::Kinesis::Stream"):
+        alarm = alarm_on("PolledEventCount", "EventSourceMappingUUID", {"Ref": name})
+        # An empty poll is a sample of 0, so there is no sample at all only if nothing polls.
+        assert (alarm["Statistic"], alarm["Threshold"], alarm["ComparisonOperator"]) == ("SampleCount", 1, "LessThanThreshold")
+        assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_every_stream_and_every_table_has_an_alarm_on_its_throttles():
+    [stream] = model.of_type(DEPLOYED, "AWS::Kinesis::Stream")
+    alarm_on("WriteProvisionedThroughputExceeded", "StreamName", {"Ref": stream})
+    for table in model.of_type(DEPLOYED, "AWS::DynamoDB::Table"):
+        alarm_on("WriteThrottleEvents", "TableName", {"Ref": table})
+    # The ledger is only ever updated.
+    alarm_on("ReadThrottleEvents", "TableName", {"Ref": "StateTable"})
+
+
+@pytest.mark.parametrize(("function", "metric"), [
+    ("detector", "UsersFailed"), ("detector", "QuarantineFailed"), ("alerter", "AlertsFailed"),
+])
+def test_a_batch_that_fails_in_part_has_an_alarm(function, metric):
+    assert metric in model.contract()[function]["metrics"]
+    [alarm] = [alarm for alarm in alarms().values() if alarm.get("MetricName") == metric]
+    assert alarm["Namespace"] == model.values({})["MetricNamespace"]
+    assert alarm["Dimensions"] == [
+        {"Name": "Function", "Value": function}, {"Name": model.contract()["stack"], "Value": {"Ref": "AWS::StackName"}},
+    ]
+
+
+def test_alerts_that_do_not_arrive_are_told_to_another_topic():
+    alarm = alarm_on("NumberOfNotificationsFailed", "TopicName", {"Fn::GetAtt": ["AlertTopic", "TopicName"]})
+    assert alarm["AlarmActions"] == [{"Ref": "OperationsTopic"}]
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
@@ -67,10 +105,19 @@ def test_the_archive_has_an_alarm_on_its_age():
     alarm_on("DeliveryToS3.DataFreshness", "DeliveryStreamName", {"Ref": delivery})
 
 
-def test_every_alarm_goes_to_the_topic_and_is_quiet_without_traffic():
+def test_every_alarm_tells_the_operators_that_it_went_off_and_that_it_is_over():
     for name, alarm in alarms().items():
-        assert alarm["AlarmActions"] == [{"Ref": "AlertTopic"}], name
-        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "OperationsTopic"}], name
+
+
+def test_every_alarm_but_that_on_polling_is_quiet_without_traffic():
+    loud = [name for name, alarm in alarms().items() if alarm["TreatMissingData"] != "notBreaching"]
+    assert loud == ["DetectorPollingAlarm"]
+
+
+def test_no_two_alarms_watch_the_same():
+    watched = [(alarm["MetricName"], str(alarm["Dimensions"])) for alarm in alarms().values() if "MetricName" in alarm]
+    assert len(watched) == len(set(watched))
 
 
 def test_the_anomaly_alarm_is_that_of_the_flink_baseline():
@@ -80,14 +127,24 @@ def test_the_anomaly_alarm_is_that_of_the_flink_baseline():
     assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
 
 
-def test_the_band_alarm_watches_the_metric_that_its_detector_is_trained_on():
+def test_the_band_alarm_watches_what_its_detector_is_trained_on():
     [detector] = model.properties(DEPLOYED, "AWS::CloudWatch::AnomalyDetector").values()
     [alarm] = [alarm for alarm in alarms().values() if "ThresholdMetricId" in alarm]
+    trained_on = detector["MetricMathAnomalyDetector"]["MetricDataQueries"]
     [band] = [metric for metric in alarm["Metrics"] if metric["Id"] == alarm["ThresholdMetricId"]]
-    [watched] = [metric["MetricStat"] for metric in alarm["Metrics"] if "MetricStat" in metric]
-    assert {**watched["Metric"], "Stat": watched["Stat"]} == detector
-    assert detector["MetricName"] == "AnomalyCount"
-    assert "ANOMALY_DETECTION_BAND" in band["Expression"]["Fn::Sub"]
+    assert [metric for metric in alarm["Metrics"] if metric != band] == trained_on
+    [shown] = [metric for metric in trained_on if metric["ReturnData"]]
+    assert band["Expression"]["Fn::Sub"] == f"ANOMALY_DETECTION_BAND({shown['Id']}, ${{AnomalyBandWidth}})"
+
+
+def test_the_band_is_that_of_this_stack_and_silence_is_usual():
+    [detector] = model.properties(DEPLOYED, "AWS::CloudWatch::AnomalyDetector").values()
+    watched, filled = detector["MetricMathAnomalyDetector"]["MetricDataQueries"]
+    metric, source, stack = model.contract()["anomaly_count"]
+    assert watched["MetricStat"]["Metric"]["MetricName"] == metric
+    dimensions = {dimension["Name"]: dimension["Value"] for dimension in watched["MetricStat"]["Metric"]["Dimensions"]}
+    assert dimensions == {source: model.values({})["MetricSource"], stack: {"Ref": "AWS::StackName"}}
+    assert filled["Expression"] == f"FILL({watched['Id']}, 0)"
 
 
 def test_a_width_of_zero_leaves_the_band_out():

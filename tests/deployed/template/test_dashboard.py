@@ -7,12 +7,13 @@ import model
 
 NAMESPACE = "TheNamespace"
 SOURCE = "TheSource"
+STACK = "TheStack"
 
 
 def body():
     [dashboard] = model.properties(model.transformed(), "AWS::CloudWatch::Dashboard").values()
     text, variables = dashboard["DashboardBody"]["Fn::Sub"]
-    known = {"MetricNamespace": NAMESPACE, "MetricSource": SOURCE}
+    known = {"MetricNamespace": NAMESPACE, "MetricSource": SOURCE, "AWS::StackName": STACK}
     check_variables(set(re.findall(r"\$\{([\w.:]+)\}", text)), variables)
     return json.loads(re.sub(r"\$\{([\w.:]+)\}", lambda found: known.get(found.group(1), found.group(1)), text))
 
@@ -44,9 +45,9 @@ def emitted():
     """Every metric that the code emits, as CloudWatch names it."""
     for function in model.functions():
         for name in model.contract()[function]["metrics"]:
-            yield (NAMESPACE, name, "Function", function)
-    metric, dimension = model.contract()["anomaly_count"]
-    yield (NAMESPACE, metric, dimension, SOURCE)
+            yield (NAMESPACE, name, "Function", function, model.contract()["stack"], STACK)
+    metric, source, stack = model.contract()["anomaly_count"]
+    yield (NAMESPACE, metric, source, SOURCE, stack, STACK)
 
 
 def test_the_dashboard_shows_exactly_the_metrics_that_the_functions_emit():
@@ -61,7 +62,7 @@ def test_the_functions_of_the_code_are_the_functions_of_the_metrics():
 
 def test_every_metric_names_one_resource():
     for namespace, name, *dimensions in metrics():
-        assert len(dimensions) == 2, (namespace, name)
+        assert len(dimensions) == (4 if namespace == NAMESPACE else 2), (namespace, name)
 
 
 def test_widgets_fill_the_grid_without_overlap():

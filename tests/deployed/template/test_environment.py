@@ -11,6 +11,8 @@ import model
 
 # Left to the rule, which has a default for each kind.
 LEFT_TO_THE_RULE = "MIN_OBSERVATIONS"
+# Known only where there is a stack.
+STACK = "STACK_NAME"
 
 
 @functools.cache
@@ -68,10 +70,17 @@ def test_a_choice_has_the_words_and_the_default_of_the_code(function, row):
 
 def test_a_text_has_the_default_of_the_code():
     texts = {(function, row["name"]): row for function, row in rows(lambda row: not is_number(row) and not row["values"])}
-    assert {name for _, name in texts} == {"METRIC_NAMESPACE", "METRIC_SOURCE"}
+    assert {name for _, name in texts} == {"METRIC_NAMESPACE", "METRIC_SOURCE", STACK}
     for (function, name), row in texts.items():
+        if name == STACK:
+            continue
         value = model.environment(function)[name]
         assert model.template()["Parameters"][value["Ref"]]["Default"] == row["default"]
+
+
+@pytest.mark.parametrize("function", model.functions())
+def test_a_deployed_function_knows_its_stack(function):
+    assert model.environment(function)[STACK] == {"Ref": "AWS::StackName"}
 
 
 @pytest.mark.parametrize(("count", "is_accepted"), [("", True), ("2", False), ("3", True), ("1000", True), ("1001", False)])

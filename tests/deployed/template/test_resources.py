@@ -1,12 +1,22 @@
 """Settings that emulators do not emulate, and mistakes that services would report only when it is too late."""
 
+import re
+
 import pytest
 
 import model
 
 KEY_OF = {"create": {"Fn::GetAtt": ["EncryptionKey", "Arn"]}, "aws-managed": None}
+# What a number counts, or is a multiple of.
+UNITS = re.compile(
+    r"[Ss]econds?\b|[Hh]ours|[Dd]ays|[Mm]illiseconds|MB\b|units/s|[Mm]essages/s|deviation|[Rr]ecords|[Bb]atch|[Ss]hards|[Aa]nomal|[Aa]lerts|"
+    r"[Uu]ser states|writes|[Oo]bservations|[Rr]edeliveries|%"
+)
 TLS_ONLY = {"Bool": {"aws:SecureTransport": "false"}}
 QUEUE_VISIBILITY_SECONDS_MAX = 43_200
+LAMBDA_RECORD_AGE_SECONDS_MAX = 604_800
+# SNS suspends an e-mail subscription above this.
+MAILS_PER_SECOND_MAX = 10
 
 
 def each(kind, **parameters):
@@ -31,17 +41,121 @@ def test_every_parameter_has_a_description_and_is_in_one_group():
     assert all(parameter(name)["Description"] for name in grouped)
 
 
+@pytest.mark.parametrize("name", sorted(model.template()["Parameters"]))
+def test_the_description_of_a_number_says_its_unit(name):
+    described = parameter(name)
+    if described["Type"] == "Number":
+        assert UNITS.search(described["Description"]), described["Description"]
+
+
+# ---- The stream
+
+
+def test_a_stream_has_one_shard_unless_more_are_asked_for():
+    [stream] = each("AWS::Kinesis::Stream")
+    assert (stream["StreamModeDetails"], stream["ShardCount"]) == ({"StreamMode": "PROVISIONED"}, 1)
+    [stream] = each("AWS::Kinesis::Stream", StreamMode="ON_DEMAND")
+    assert "ShardCount" not in stream
+
+
+def test_an_existing_stream_takes_the_place_of_the_created_one_everywhere():
+    without = model.deployed(StreamArn=model.STREAM)
+    assert set(model.deployed()) - set(without) == {"TransactionStream"}
+    assert "TransactionStream" in str(model.deployed())
+    assert "TransactionStream" not in str(without)
+    assert without["DetectorFunctionTransactions"]["Properties"]["EventSourceArn"] == model.STREAM
+    delivery = without["ArchiveDelivery"]["Properties"]["KinesisStreamSourceConfiguration"]
+    assert delivery["KinesisStreamARN"] == model.STREAM
+    for role in ("DetectorRole", "ArchiveRole"):
+        assert statement(without[role], "ReadTransactions")["Resource"] == model.STREAM
+
+
+def test_the_name_of_an_existing_stream_is_the_end_of_its_arn():
+    given = model.values({"StreamArn": model.STREAM})
+    name = {"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::Sub": "${StreamArn}/"}]}]}
+    named = {
+        "output": model.transformed()["Outputs"]["StreamName"]["Value"],
+        "command": model.transformed()["Outputs"]["SendCommand"]["Value"]["Fn::Sub"][1]["Name"],
+        "dashboard": model.transformed()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][1]["StreamName"],
+        "alarm": model.transformed()["Resources"]["StreamThrottlesAlarm"]["Properties"]["Dimensions"][0]["Value"],
+    }
+    for place, value in named.items():
+        assert model.resolve(value, given) == name, place
+    # As CloudFormation resolves it, and as it does without an existing stream, where the index has to exist too.
+    assert (f"{model.STREAM}/".split("/")[1], "/".split("/")[1]) == ("payments", "")
+    assert model.resolve(model.transformed()["Outputs"]["StreamArn"]["Value"], given) == model.STREAM
+
+
+def test_producers_of_other_accounts_may_put_into_a_created_stream_and_encrypt_for_it():
+    accounts = ["111122223333", "444455556666"]
+    [policy] = each("AWS::Kinesis::ResourcePolicy", ProducerAccounts=",".join(accounts))
+    [put] = policy["ResourcePolicy"]["Statement"]
+    assert put["Principal"] == {"AWS": ",".join(accounts)}
+    assert {"kinesis:PutRecord", "kinesis:PutRecords"} <= set(put["Action"])
+    assert put["Resource"] == policy["ResourceArn"] == {"Fn::GetAtt": ["TransactionStream", "Arn"]}
+    [created] = each("AWS::KMS::Key", ProducerAccounts=",".join(accounts))
+    [encrypt] = [s for s in created["KeyPolicy"]["Statement"] if s["Sid"] == "ProducersEncrypt"]
+    assert (encrypt["Principal"], encrypt["Action"]) == (put["Principal"], "kms:GenerateDataKey")
+    assert encrypt["Condition"] == {"StringEquals": {"kms:ViaService": {"Fn::Sub": "kinesis.${AWS::Region}.amazonaws.com"}}}
+    assert not model.of_type(model.deployed(), "AWS::Kinesis::ResourcePolicy")
+
+
+@pytest.mark.parametrize(("parameters", "broken"), [
+    ({}, []),
+    ({"AlerterBatchSize": 11}, ["LargeBatchNeedsWindow"]),
+    ({"AlerterBatchSize": 11, "AlerterBatchingWindowSeconds": 1}, []),
+    ({"AlerterBatchSize": 10_000, "AlerterBatchingWindowSeconds": 0}, ["LargeBatchNeedsWindow"]),
+    ({"StreamKmsKey": "key"}, ["StreamKeyNeedsAStream"]),
+    ({"StreamKmsKey": "key", "StreamArn": model.STREAM}, []),
+    ({"ProducerAccounts": "111122223333"}, []),
+    ({"ProducerAccounts": "111122223333", "StreamArn": model.STREAM}, ["ProducersNeedACreatedStream"]),
+    ({"ProducerAccounts": "111122223333", "KmsKey": "aws-managed"}, ["ProducersNeedACreatedStream"]),
+])
+def test_parameters_that_contradict_each_other_are_refused(parameters, broken):
+    assert model.broken_rules(**parameters) == broken
+
+
+def statement(role, sid):
+    [found] = [s for policy in role["Properties"]["Policies"] for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == sid]
+    return found
+
+
 # ---- Kinesis mapping
 
 
-def test_a_record_reaches_the_failure_bucket_before_the_stream_forgets_it():
-    retention_seconds_min = parameter("StreamRetentionHours")["MinValue"] * 3_600
-    assert parameter("RecordAgeMaxSeconds")["MaxValue"] < retention_seconds_min
-    [mapping] = [m for m in each("AWS::Lambda::EventSourceMapping") if "BisectBatchOnFunctionError" in m]
-    assert mapping["MaximumRecordAgeInSeconds"] == parameter("RecordAgeMaxSeconds")["Default"]
-    assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailureBucket", "Arn"]}}}
-    assert mapping["BisectBatchOnFunctionError"] is True
-    assert mapping["MaximumRetryAttempts"] >= 0
+def kinesis_mapping(**parameters):
+    [mapping] = [m for m in each("AWS::Lambda::EventSourceMapping", **parameters) if "BisectBatchOnFunctionError" in m]
+    return mapping
+
+
+def test_a_record_reaches_the_failure_bucket_shortly_before_the_stream_forgets_it():
+    retention = parameter("StreamRetentionHours")
+    for hours in [*range(retention["MinValue"], 200), retention["MaxValue"]]:
+        age = model.find_in_map("RecordAgeSeconds", "StreamRetentionHours", hours, {"DefaultValue": LAMBDA_RECORD_AGE_SECONDS_MAX})
+        assert age == min(hours * 3_600 - 3_600, LAMBDA_RECORD_AGE_SECONDS_MAX)
+    for hours, age in [(24, 82_800), (72, 255_600), (168, 601_200), (8_760, LAMBDA_RECORD_AGE_SECONDS_MAX)]:
+        assert kinesis_mapping(StreamRetentionHours=hours)["MaximumRecordAgeInSeconds"] == age
+
+
+def test_a_record_is_retried_for_as_long_as_its_age_allows():
+    parameters = model.template()["Parameters"]
+    assert kinesis_mapping()["MaximumRetryAttempts"] == parameters["RetryAttemptsMax"]["Default"] == -1
+    assert kinesis_mapping(RetryAttemptsMax=100)["MaximumRetryAttempts"] == 100
+    assert kinesis_mapping(RecordAgeMaxSeconds=3_600)["MaximumRecordAgeInSeconds"] == 3_600
+    assert parameters["RecordAgeMaxSeconds"]["MaxValue"] == LAMBDA_RECORD_AGE_SECONDS_MAX
+
+
+def test_a_batch_that_fails_is_halved_and_kept_in_the_failure_bucket():
+    assert kinesis_mapping()["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailureBucket", "Arn"]}}}
+    assert kinesis_mapping()["BisectBatchOnFunctionError"] is True
+
+
+def test_mappings_are_written_in_the_template_under_the_names_that_sam_gave_them():
+    # Whatever is referred to is then a resource of the template; and a stack of an earlier version is updated in place.
+    written = model.of_type(model.template(), "AWS::Lambda::EventSourceMapping")
+    assert sorted(written) == ["AlerterFunctionAnomalies", "DetectorFunctionTransactions"]
+    assert written.keys() == model.of_type(model.transformed(), "AWS::Lambda::EventSourceMapping").keys()
+    assert sorted(model.transformed()["Resources"]) == sorted(model.template()["Resources"])
 
 
 def test_every_mapping_reports_failures_one_by_one():
@@ -72,6 +186,28 @@ def test_the_ledger_remembers_longer_than_a_message_can_wait():
     assert parameter("LedgerRetentionDays")["MinValue"] * 86_400 > waiting_seconds
 
 
+def test_the_factor_that_the_detector_is_told_is_the_one_of_its_mapping():
+    [mapping] = [m for m in each("AWS::Lambda::EventSourceMapping", ParallelizationFactor=4) if "ParallelizationFactor" in m]
+    deployed = model.deployed(ParallelizationFactor=4)["DetectorFunction"]["Properties"]["Environment"]["Variables"]
+    assert mapping["ParallelizationFactor"] == deployed["PARALLELIZATION_FACTOR"] == 4
+
+
+def test_the_alerter_knows_the_size_of_a_full_batch():
+    [mapping] = [m for m in each("AWS::Lambda::EventSourceMapping", AlerterBatchSize=7) if "ScalingConfig" in m]
+    variables = model.deployed(AlerterBatchSize=7)["AlerterFunction"]["Properties"]["Environment"]["Variables"]
+    assert mapping["BatchSize"] == variables["BATCH_SIZE"] == 7
+
+
+def test_all_instances_together_stay_below_what_suspends_a_mailbox():
+    a_second = parameter("MaxMessagesPerSecond")["Default"] * parameter("AlerterConcurrencyMax")["Default"]
+    assert a_second < MAILS_PER_SECOND_MAX
+
+
+def test_the_alerter_knows_how_long_the_detector_keeps_a_state():
+    kept = [model.environment(function)["STATE_RETENTION_DAYS"] for function in ("alerter", "detector")]
+    assert kept == [{"Ref": "StateRetentionDays"}] * 2
+
+
 # ---- State
 
 
@@ -81,6 +217,7 @@ def test_every_table_expires_its_items_recovers_and_is_encrypted(choice):
         assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert not {"ProvisionedThroughput", "OnDemandThroughput"} & table.keys()
         assert table["SSESpecification"]["SSEEnabled"] is True
         assert table["SSESpecification"].get("KMSMasterKeyId") == key(choice)
 
@@ -96,11 +233,39 @@ def test_a_table_has_the_key_that_its_adapter_uses(table, attribute, adapter):
     assert "expiresAt" in model.source(adapter)
 
 
-@pytest.mark.parametrize(("retain", "policy"), [("true", "Retain"), ("false", "Delete")])
-def test_resources_with_state_outlive_the_stack_on_request(retain, policy):
-    for name in ("StateTable", "LedgerTable", "ArchiveBucket", "FailureBucket", "EncryptionKey"):
+def test_provisioned_units_scale_at_70_percent_between_their_bounds():
+    bounds = {"StateWriteUnitsMin": 7, "StateWriteUnitsMax": 8, "StateReadUnitsMin": 5, "StateReadUnitsMax": 6}
+    deployed = model.deployed(StateBilling="PROVISIONED", MaxWriteRequestUnits=9, **bounds)
+    table = deployed["StateTable"]["Properties"]
+    assert table["BillingMode"] == "PROVISIONED"
+    assert table["ProvisionedThroughput"] == {"ReadCapacityUnits": 5, "WriteCapacityUnits": 7}
+    assert "OnDemandThroughput" not in table
+    targets = model.properties(deployed, "AWS::ApplicationAutoScaling::ScalableTarget")
+    found = {name: (t["ScalableDimension"], t["MinCapacity"], t["MaxCapacity"]) for name, t in targets.items()}
+    assert found == {
+        "StateWriteScaling": ("dynamodb:table:WriteCapacityUnits", 7, 8),
+        "StateReadScaling": ("dynamodb:table:ReadCapacityUnits", 5, 6),
+    }
+    assert all(target["ResourceId"] == {"Fn::Sub": "table/${StateTable}"} for target in targets.values())
+    for name, policy in model.properties(deployed, "AWS::ApplicationAutoScaling::ScalingPolicy").items():
+        target = policy["ScalingTargetId"]["Ref"]
+        tracked = policy["TargetTrackingScalingPolicyConfiguration"]
+        assert (name, tracked["TargetValue"]) == (f"{target}Policy", 70)
+        metric = targets[target]["ScalableDimension"].split(":")[-1].replace("Units", "Utilization")
+        assert tracked["PredefinedMetricSpecification"] == {"PredefinedMetricType": f"DynamoDB{metric}"}
+
+
+def test_the_bill_of_on_demand_writes_can_be_bounded():
+    table = model.deployed(MaxWriteRequestUnits=200)["StateTable"]["Properties"]
+    assert table["OnDemandThroughput"] == {"MaxWriteRequestUnits": 200}
+    assert not model.of_type(model.deployed(), "AWS::ApplicationAutoScaling::ScalableTarget")
+
+
+@pytest.mark.parametrize(("retain", "policies"), [("true", ("RetainExceptOnCreate", "Retain")), ("false", ("Delete", "Delete"))])
+def test_resources_with_state_outlive_the_stack_on_request(retain, policies):
+    for name in ("StateTable", "LedgerTable", "ArchiveBucket", "FailureBucket"):
         resource = model.deployed(RetainOnDelete=retain)[name]
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (policy, policy), name
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == policies, name
 
 
 # ---- Encryption
@@ -120,9 +285,21 @@ def test_streams_queues_logs_and_functions_are_encrypted(choice):
 
 
 @pytest.mark.parametrize("choice", model.KEYS)
-def test_the_topic_has_a_key_that_alarms_can_use_or_none(choice):
-    [topic] = each("AWS::SNS::Topic", KmsKey=choice)
-    assert topic.get("KmsMasterKeyId") == key(choice)
+def test_a_topic_has_a_key_that_alarms_can_use_or_none(choice):
+    for topic in each("AWS::SNS::Topic", KmsKey=choice):
+        assert topic.get("KmsMasterKeyId") == key(choice)
+
+
+@pytest.mark.parametrize("retain", ["true", "false"])
+def test_a_created_key_outlives_the_stack_and_its_replacement(retain):
+    key = model.deployed(RetainOnDelete=retain)["EncryptionKey"]
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_the_descriptions_say_what_a_key_of_ones_own_needs():
+    needed = parameter("KmsKey")["Description"]
+    for word in ("IAM", "region", "kms:CreateGrant", "cloudwatch.amazonaws.com", "logs.REGION.amazonaws.com"):
+        assert word in needed
 
 
 def test_a_key_is_created_only_on_request():
@@ -142,7 +319,7 @@ def test_a_created_key_may_be_used_by_alarms_and_logs(principal):
 # ---- In transit
 
 
-def test_queues_topic_and_buckets_refuse_plain_http():
+def test_queues_topics_and_buckets_refuse_plain_http():
     deployed = model.deployed()
     policies = [("AWS::SQS::QueuePolicy", "Queues"), ("AWS::SNS::TopicPolicy", "Topics"), ("AWS::S3::BucketPolicy", "Bucket")]
     protected = {name for kind, field in policies for name in names_protected(model.properties(deployed, kind), field)}
@@ -159,11 +336,23 @@ def names_protected(policies, field):
         yield from (reference["Ref"] for reference in attached)
 
 
-def test_alarms_of_this_account_may_publish_to_the_topic():
-    [policy] = each("AWS::SNS::TopicPolicy")
-    [allow] = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+def test_alarms_of_this_account_may_publish_to_the_topic_of_operations_alone():
+    policies = model.properties(model.deployed(), "AWS::SNS::TopicPolicy").values()
+    [(topics, allow)] = [(p["Topics"], s) for p in policies for s in p["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    assert topics == [{"Ref": "OperationsTopic"}]
     assert (allow["Principal"], allow["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
     assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+@pytest.mark.parametrize(("alerts", "operations", "subscribed"), [
+    ("", "", {}),
+    ("a@x.example", "", {"AlertTopic": "a@x.example", "OperationsTopic": "a@x.example"}),
+    ("", "o@x.example", {"OperationsTopic": "o@x.example"}),
+    ("a@x.example", "o@x.example", {"AlertTopic": "a@x.example", "OperationsTopic": "o@x.example"}),
+])
+def test_alarms_are_mailed_to_operations_or_else_to_who_gets_the_alerts(alerts, operations, subscribed):
+    found = model.properties(model.deployed(AlertEmail=alerts, OperationsEmail=operations), "AWS::SNS::Subscription").values()
+    assert {subscription["TopicArn"]["Ref"]: subscription["Endpoint"] for subscription in found} == subscribed
 
 
 # ---- Archive

@@ -1,16 +1,19 @@
-//! AnomalyCount as a CloudWatch metric: namespace, name and dimension are a contract. Each call sends one datum without a time:
-//! CloudWatch then uses the time of arrival, which is never too old.
+//! AnomalyCount as a CloudWatch metric: namespace, name and the dimension `Source` are a contract. If the stack is known, the same call
+//! sends a second datum that also has the dimension `Stack`: two stacks with the same source then keep a metric of their own, and the
+//! call is still one, so neither datum arrives without the other. No datum has a time: CloudWatch then uses the time of arrival, which
+//! is never too old.
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use aws_types::SdkConfig;
+use lambda_kit::metrics::STACK;
 use lambda_kit::retries::{OnlyIfRefused, patient};
 
 use super::{MetricError, MetricSink};
 
 /// The metric's name.
 pub const METRIC: &str = "AnomalyCount";
-/// The name of its one dimension.
+/// The dimension of the contract.
 pub const DIMENSION: &str = "Source";
 
 /// One PutMetricData a call.
@@ -19,32 +22,40 @@ pub struct CloudWatchSink {
     client: Client,
     namespace: String,
     source: String,
+    stack: Option<String>,
 }
 
 impl CloudWatchSink {
     /// The metric in a namespace, on a connection that repeats nothing that CloudWatch may have accepted.
     #[must_use]
-    pub fn connect(aws: &SdkConfig, namespace: String, source: String) -> Self {
+    pub fn connect(aws: &SdkConfig, namespace: String, source: String, stack: Option<String>) -> Self {
         let config = aws_sdk_cloudwatch::config::Builder::from(&patient(aws)).retry_classifier(OnlyIfRefused);
-        Self::new(Client::from_conf(config.build()), namespace, source)
+        Self::new(Client::from_conf(config.build()), namespace, source, stack)
     }
 
-    /// The metric in a namespace, with `source` as the value of its one dimension.
+    /// The metric in a namespace, with the values of its dimensions.
     #[must_use]
-    pub const fn new(client: Client, namespace: String, source: String) -> Self {
-        Self { client, namespace, source }
+    pub const fn new(client: Client, namespace: String, source: String, stack: Option<String>) -> Self {
+        Self { client, namespace, source, stack }
+    }
+
+    /// One datum for each set of dimensions: CloudWatch does not aggregate over dimensions.
+    fn data(&self, anomalies: u32) -> Vec<MetricDatum> {
+        let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
+        let datum = MetricDatum::builder()
+            .metric_name(METRIC)
+            .dimensions(dimension(DIMENSION, &self.source))
+            .unit(StandardUnit::Count)
+            .value(f64::from(anomalies));
+        let of_the_stack = self.stack.as_ref().map(|stack| datum.clone().dimensions(dimension(STACK, stack)).build());
+        [Some(datum.build()), of_the_stack].into_iter().flatten().collect()
     }
 }
 
 impl MetricSink for CloudWatchSink {
     async fn add(&self, anomalies: u32) -> Result<(), MetricError> {
-        let datum = MetricDatum::builder()
-            .metric_name(METRIC)
-            .dimensions(Dimension::builder().name(DIMENSION).value(&self.source).build())
-            .unit(StandardUnit::Count)
-            .value(f64::from(anomalies))
-            .build();
-        let call = self.client.put_metric_data().namespace(&self.namespace).metric_data(datum);
+        let data = Some(self.data(anomalies));
+        let call = self.client.put_metric_data().namespace(&self.namespace).set_metric_data(data);
         call.send().await.map(drop).map_err(|error| MetricError(error.into()))
     }
 }

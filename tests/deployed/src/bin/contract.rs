@@ -5,15 +5,17 @@ use alerter::AlerterSummary;
 use alerter::metric_sink::cloudwatch;
 use anomaly_core::{KnobRow, RejectReason, VerdictCounts};
 use detector::DetectorSummary;
-use lambda_kit::metrics::Counts;
+use lambda_kit::metrics::{Counts, STACK};
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Contract {
     alerter: Function,
     detector: Function,
-    /// Metric and dimension that the alerter puts by an API call.
-    anomaly_count: [&'static str; 2],
+    /// Metric and dimensions that the alerter puts by an API call. Without the last one it is the contract's.
+    anomaly_count: [&'static str; 3],
+    /// The dimension that every metric of a deployed function also has.
+    stack: &'static str,
 }
 
 #[derive(Serialize)]
@@ -28,7 +30,8 @@ fn main() -> Result<(), serde_json::Error> {
     let contract = Contract {
         alerter: function(alerter::config::variables(), &alerter_summary().counts()),
         detector: function(detector::config::variables(), &detector_summary().counts()),
-        anomaly_count: [cloudwatch::METRIC, cloudwatch::DIMENSION],
+        anomaly_count: [cloudwatch::METRIC, cloudwatch::DIMENSION, STACK],
+        stack: STACK,
     };
     println!("{}", serde_json::to_string(&contract)?);
     Ok(())
