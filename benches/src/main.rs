@@ -12,6 +12,7 @@ mod input;
 mod invocation;
 mod latency;
 mod machine;
+mod memory;
 mod process;
 mod replay;
 mod report;
@@ -29,7 +30,7 @@ use report::Report;
 #[derive(Debug, Parser)]
 struct Options {
     /// Parts to measure.
-    #[arg(long, default_value = "abcdefgh")]
+    #[arg(long, default_value = "abcdefghi")]
     parts: String,
     /// Write the tables into docs/performance.md, of the measured parts alone, and the costs into README.md.
     #[arg(long)]
@@ -54,6 +55,7 @@ fn main() -> anyhow::Result<()> {
             'f' => latency::run(&mut report)?,
             'g' => cost::run(&mut report)?,
             'h' => replay::run(&mut report)?,
+            'i' => memory::run(&mut report)?,
             other => anyhow::bail!("there is no part {other}"),
         }
     }

@@ -31,7 +31,7 @@ const MEGABYTES_MAX: f64 = 8.0;
 const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
 /// A program to measure.
-struct Subject {
+pub(crate) struct Subject {
     name: &'static str,
     program: PathBuf,
     arguments: Vec<PathBuf>,
@@ -59,7 +59,13 @@ const LARGEST_BATCH: usize = 10_000;
 const GROWTH: [(usize, &str); 3] = [(1, "9,500 users"), (4, "33,000 users"), (12, "70,000 users")];
 
 /// A child that does not outlive its measurement.
-struct Running(Child);
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -121,7 +127,7 @@ fn memory(report: &mut Report) -> anyhow::Result<()> {
     let mut feed = Feed::new(MANY_USERS)?;
     let subject = detector_with(Vec::new());
     let server = Server::start()?;
-    let log = venv::root().join("target/bench/function.log");
+    let log = function_log();
     let running = subject.start(&server, &log)?;
     let mut calls = 0;
     for (until, users) in GROWTH {
@@ -211,8 +217,13 @@ fn subjects(with_peer: bool) -> anyhow::Result<Vec<Subject>> {
     Ok(subjects)
 }
 
-fn detector_with(events: Vec<String>) -> Subject {
+pub(crate) fn detector_with(events: Vec<String>) -> Subject {
     Subject { name: "detector", program: function("detector"), arguments: Vec::new(), roots: roots(), events }
+}
+
+/// Where a function's output goes.
+pub(crate) fn function_log() -> PathBuf {
+    venv::root().join("target/bench/function.log")
 }
 
 fn roots() -> Option<&'static str> {
@@ -249,7 +260,7 @@ fn anomaly_event(index: usize) -> String {
 }
 
 impl Subject {
-    fn start(&self, server: &Server, log: &Path) -> anyhow::Result<Running> {
+    pub(crate) fn start(&self, server: &Server, log: &Path) -> anyhow::Result<Running> {
         let child = Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -276,7 +287,7 @@ fn load_alone() -> anyhow::Result<f64> {
 
 /// Starts once for INIT, and once for the calls: the cost of INIT is known only when the process has ended.
 fn measure(subject: &Subject) -> anyhow::Result<Costs> {
-    let log = venv::root().join("target/bench/function.log");
+    let log = function_log();
     let before = ended_children_cpu()?;
     let server = Server::start()?;
     let running = subject.start(&server, &log)?;
@@ -327,7 +338,7 @@ fn waiting_cpu_ms(pid: u32) -> anyhow::Result<f64> {
 }
 
 /// Peak resident memory of a process so far, in MB.
-fn resident_megabytes(pid: u32) -> anyhow::Result<f64> {
+pub(crate) fn resident_megabytes(pid: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;

@@ -13,7 +13,7 @@ use crate::spread::Spread;
 const BEGIN: &str = "<!-- begin of what `bench --write-docs` writes -->";
 const END: &str = "<!-- end of what `bench --write-docs` writes -->";
 /// The parts by letter, as titles.
-const PARTS: [(char, &str); 8] = [
+const PARTS: [(char, &str); 9] = [
     ('a', "Decode"),
     ('b', "Step"),
     ('c', "Detector call without the network"),
@@ -22,6 +22,7 @@ const PARTS: [(char, &str); 8] = [
     ('f', "End to end on the embedded store"),
     ('g', "Monthly cost, idle and at 5,000 records a minute"),
     ('h', "Backtest"),
+    ('i', "Memory of the worst events"),
 ];
 
 /// One measurement.

@@ -18,7 +18,7 @@ const EARLY_MS: i64 = 600_000;
 /// How far producers' clocks differ, in ms.
 const PRODUCER_SKEW_MS: (u32, u32) = (0, 20_000);
 /// Share of the schedules that have floods, and of their puts that are one.
-const FLOOD_SHARES: (f64, f64) = (0.06, 0.12);
+const FLOOD_SHARES: (f64, f64) = (0.015, 0.1);
 /// Bad records in a flood: up to as many as go to quarantine one by one.
 const BAD_MAX: u32 = 1_000;
 /// Bad records of which the aggregate goes to quarantine whole.

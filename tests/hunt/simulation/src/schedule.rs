@@ -1,6 +1,7 @@
 //! One seed's schedule: records are put while faults are on; then the faults stop and everything has to drain.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -192,16 +193,20 @@ impl Pipeline {
     /// Puts records as the KPL does. It packs those together that belong into the shard of the first one, as far as it knows the shards.
     /// A record that ends up in the wrong shard, it puts again.
     fn put_packed(&self, payloads: Vec<Payload>) -> Result<(), String> {
-        let Some(first) = payloads.first().map(|payload| hash_key(&payload.key)) else { return Ok(()) };
+        // A flood has ten thousand records and few keys.
+        let keys: BTreeSet<String> = payloads.iter().map(|payload| payload.key.clone()).collect();
+        let hash_keys: BTreeMap<String, u128> = keys.into_iter().map(|key| (key.clone(), hash_key(&key))).collect();
+        let hash_key = |payload: &Payload| hash_keys.get(&payload.key).copied().unwrap_or_default();
+        let Some(first) = payloads.first().map(hash_key) else { return Ok(()) };
         let shard = self.kpl_map.iter().find(|range| range.contains(first)).copied();
-        let is_inside = |payload: &Payload| shard.is_some_and(|shard| shard.contains(hash_key(&payload.key)));
+        let is_inside = |payload: &Payload| shard.is_some_and(|shard| shard.contains(hash_key(payload)));
         let (inside, outside): (Vec<_>, Vec<_>) = payloads.into_iter().partition(is_inside);
         let keyed: Vec<_> = inside.iter().map(|payload| (payload.key.as_str(), payload.bytes.as_slice())).collect();
         let (data, now_ms) = (pack_keyed(&keyed), self.world.clock.now_ms());
         let placed = self.stream.source().put_at(first, "a", data.clone(), now_ms);
         self.note_put(&placed, &inside);
         let range = self.world.ranges.borrow().get(&placed.shard_id).copied();
-        let is_misplaced = |payload: &Payload| range.is_some_and(|range| !range.contains(hash_key(&payload.key)));
+        let is_misplaced = |payload: &Payload| range.is_some_and(|range| !range.contains(hash_key(payload)));
         let again: Vec<Payload> = inside.iter().filter(|payload| is_misplaced(payload)).cloned().collect();
         let payloads = inside.into_iter().map(|payload| (payload.clone(), is_misplaced(&payload))).collect();
         let given = Given { payloads, aggregate: Some(data) };
