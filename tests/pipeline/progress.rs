@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anomaly_core::RejectReason;
+use anomaly_core::{RejectReason, ShardId};
 use detector::message_queue::{MemoryMessageQueue, MessageQueue};
+use detector::shard_ranges::ShardRanges;
 use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use event_source::kinesis::{StreamRecord, event_json};
 use futures_util::{StreamExt, stream};
-use intake::aggregate::pack;
+use intake::aggregate::{HashRange, pack};
 use lambda_kit::{Clock, Env, Invocation};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -19,17 +20,20 @@ use crate::fixtures::{PausedClock, SHARD, START_MS, STREAM, SharedStore, record,
 
 /// Duration of a call to a service that has a bad day.
 const SLOW: Duration = Duration::from_millis(65);
-/// The function's time-out in the template.
+/// The function's time-out in the template, and the shortest that it accepts.
 const TIMEOUT_MS: i64 = 60_000;
+const SHORTEST_TIMEOUT_MS: i64 = 30_000;
+/// Duration of a call at which the promise still holds.
+const SLOWEST: Duration = Duration::from_millis(200);
 
 /// SQS as its adapter uses it: ten messages a call, four calls at once, each of them slow.
-#[derive(Debug, Clone, Default)]
-struct SlowQueue(MemoryMessageQueue);
+#[derive(Debug, Clone)]
+struct SlowQueue(MemoryMessageQueue, Duration);
 
 impl MessageQueue for SlowQueue {
     async fn send(&self, bodies: &[String]) -> Vec<bool> {
         let call = async |chunk: &[String]| {
-            sleep(SLOW).await;
+            sleep(self.1).await;
             self.0.send(chunk).await
         };
         stream::iter(bodies.chunks(10)).map(call).buffered(4).concat().await
@@ -37,20 +41,20 @@ impl MessageQueue for SlowQueue {
 }
 
 /// DynamoDB as its adapter uses it: a hundred keys a call, four calls at once; each write a call.
-#[derive(Debug, Clone, Default)]
-struct SlowStore(SharedStore);
+#[derive(Debug, Clone)]
+struct SlowStore(SharedStore, Duration);
 
 impl WindowStore for SlowStore {
     async fn load(&self, user_ids: &[&str]) -> Vec<Result<Loaded, StoreError>> {
         let call = async |chunk: &[&str]| {
-            sleep(SLOW).await;
+            sleep(self.1).await;
             self.0.load(chunk).await
         };
         stream::iter(user_ids.chunks(100)).map(call).buffered(4).concat().await
     }
 
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
-        sleep(SLOW).await;
+        sleep(self.1).await;
         self.0.commit(user_id, user, replaced).await
     }
 }
@@ -61,6 +65,7 @@ struct Bench {
     anomalies: SlowQueue,
     quarantine: SlowQueue,
     clock: PausedClock,
+    timeout_ms: i64,
     detector: Detector<SlowStore, SlowQueue, SlowQueue, PausedClock>,
 }
 
@@ -74,11 +79,16 @@ struct Delivery {
 
 impl Bench {
     fn new() -> Self {
-        let (store, anomalies, quarantine) = (SlowStore::default(), SlowQueue::default(), SlowQueue::default());
+        Self::with(SLOW, TIMEOUT_MS)
+    }
+
+    fn with(slow: Duration, timeout_ms: i64) -> Self {
+        let queue = || SlowQueue(MemoryMessageQueue::default(), slow);
+        let (store, anomalies, quarantine) = (SlowStore(SharedStore::default(), slow), queue(), queue());
         let clock = PausedClock::start();
         let settings = DetectorSettings::from_env(&Env::default()).unwrap();
         let detector = Detector::new(store.clone(), anomalies.clone(), quarantine.clone(), clock, settings);
-        Self { store, anomalies, quarantine, clock, detector }
+        Self { store, anomalies, quarantine, clock, timeout_ms, detector }
     }
 
     /// Delivers records as Lambda does, from the checkpoint on, until none is left. Every delivery has to end in time, and has to
@@ -86,7 +96,8 @@ impl Bench {
     async fn deliver(&self, mut records: &[StreamRecord]) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         while !records.is_empty() {
-            let invocation = Invocation { request_id: String::new(), deadline_ms: self.clock.now_ms() + TIMEOUT_MS };
+            let invocation =
+                Invocation { request_id: String::new(), deadline_ms: self.clock.now_ms() + self.timeout_ms };
             let outcome = self.detector.handle(&event_json(STREAM, SHARD, records), &invocation).await.unwrap();
             assert!(self.clock.now_ms() < invocation.deadline_ms, "Lambda would have stopped it");
             let failure = outcome.response.batch_item_failures.first().and_then(|f| f.item_identifier.clone());
@@ -225,7 +236,7 @@ async fn after_a_failed_record_no_later_record_of_the_user_is_applied_in_any_par
             .to_string()
     };
     // Three parts: an aggregate fills one of its own.
-    let filler: Vec<String> = (0..12_000).map(|index| of("filler", index)).collect();
+    let filler: Vec<String> = (0..10_100).map(|index| of("filler", index)).collect();
     let records = [record(0, of("a", 0)), record(1, pack("a", &filler)), record(2, of("a", 1)), record(3, of("b", 0))];
     bench.store.0.0.commit_faults.extend([lambda_kit::Fault::Refused]);
     let deliveries = bench.deliver(&records).await;
@@ -237,4 +248,44 @@ async fn after_a_failed_record_no_later_record_of_the_user_is_applied_in_any_par
         other => panic!("{other:?}"),
     };
     assert_eq!((position("b"), sequence(3).is_empty()), (position("b"), false));
+}
+
+/// What is in front of the checkpoint holds it up: it gets its share of the time, whatever comes behind it.
+#[tokio::test(start_paused = true)]
+async fn many_bad_records_before_many_good_ones_end_with_the_slowest_services_and_the_shortest_time_out() {
+    let body = |user: usize| json!({ "userId": format!("u{user}"), "amount": 1, "timestamp": START_MS }).to_string();
+    let mut records = vec![record(0, pack("a", &vec![bad(); 1_000]))];
+    records.extend((1..21).map(|number| {
+        record(number, pack("a", &(1_000 * number..1_000 * (number + 1)).map(body).collect::<Vec<_>>()))
+    }));
+    let deliveries = Bench::with(SLOWEST, SHORTEST_TIMEOUT_MS).deliver(&records).await;
+    assert_eq!(deliveries[0].quarantined.len(), 1_000, "at once");
+    let folded: u64 = deliveries.iter().map(|delivery| delivery.summary.verdicts.warming_up).sum();
+    assert_eq!(folded, 20_000);
+    assert!(deliveries.len() <= 8, "{} deliveries", deliveries.len());
+}
+
+/// A Kinesis that does not answer.
+struct Hanging;
+
+impl ShardRanges for Hanging {
+    async fn range(&self, _stream_arn: &str, _shard: &ShardId) -> Option<HashRange> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kinesis_that_does_not_list_its_shards_holds_up_nobody() {
+    let bench = Bench::with(SLOW, SHORTEST_TIMEOUT_MS);
+    let settings = DetectorSettings::from_env(&Env::default()).unwrap();
+    let (anomalies, quarantine) = (bench.anomalies.clone(), bench.quarantine.clone());
+    let detector =
+        Detector::new(bench.store.clone(), anomalies, quarantine, bench.clock, settings).with_ranges(Hanging);
+    let good = json!({ "userId": "u", "amount": 1, "timestamp": START_MS, "transactionId": "t" }).to_string();
+    let event = event_json(STREAM, SHARD, &[record(0, pack("u", &[good]))]);
+    let started_ms = bench.clock.now_ms();
+    let invocation = Invocation { request_id: String::new(), deadline_ms: started_ms + SHORTEST_TIMEOUT_MS };
+    let outcome = detector.handle(&event, &invocation).await.unwrap();
+    assert_eq!((outcome.response.batch_item_failures.len(), outcome.summary.verdicts.warming_up), (0, 1));
+    assert!(bench.clock.now_ms() - started_ms < 2_000);
 }

@@ -248,6 +248,57 @@ async fn the_largest_batch_makes_progress_on_a_slow_ledger() {
     assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), metric.sum()), (10_000, 10_000, 10_000));
 }
 
+/// A topic that takes a while, and has what it got whether or not anybody waits for its answer.
+#[derive(Debug, Clone)]
+struct Late(Duration, Arc<Mutex<Vec<String>>>);
+
+impl Publisher for Late {
+    async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
+        self.1.lock().unwrap().extend(publications.iter().flat_map(|publication| publication.alert_ids.clone()));
+        sleep(self.0).await;
+        vec![true; publications.len()]
+    }
+}
+
+/// Messages that are received this often go to the dead-letter queue.
+const RECEIVES_MAX: usize = 10;
+
+/// No call is cut off because the pace took the time before it, and singles leave time for the digests.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_takes_several_deliveries_doubles_and_loses_nothing() {
+    for (singles_max, per_second, messages, sns_ms) in
+        [(100, 4, 300, 80), (100, 4, 999, 50), (3, 4, 6_000, 119), (20, 1, 400, 200), (3, 1, 9, 1_900)]
+    {
+        let (clock, published) = (PausedClock::start(), Arc::<Mutex<Vec<String>>>::default());
+        let settings =
+            AlerterSettings { singles_max, batch_size: 10_000, messages_per_second_max: per_second, ..settings() };
+        let topic = Late(Duration::from_millis(sns_ms), Arc::clone(&published));
+        let alerter = Alerter::new(SlowLedger::default(), topic, MemorySink::default(), clock, settings);
+        let mut bodies: Vec<String> = (0..messages).map(|number| anomaly_body(number, 3.0)).collect();
+        let mut deliveries = 0;
+        while !bodies.is_empty() && deliveries < RECEIVES_MAX {
+            let outcome = alerter.handle(&sqs_event(&bodies), &invocation(&clock)).await.unwrap();
+            let failed: BTreeSet<String> =
+                outcome.response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+            let mut index = 0;
+            bodies.retain(|_| {
+                index += 1;
+                failed.contains(&format!("m{}", index - 1))
+            });
+            deliveries += 1;
+            tokio::time::advance(Duration::from_mins(4)).await;
+        }
+        let ids = published.lock().unwrap().clone();
+        let distinct: BTreeSet<&String> = ids.iter().collect();
+        let case = (singles_max, per_second, messages, sns_ms);
+        assert_eq!(
+            (bodies.len(), ids.len(), distinct.len()),
+            (0, messages, messages),
+            "{case:?} in {deliveries} deliveries"
+        );
+    }
+}
+
 /// A topic that notes when it gets a message, in ms.
 #[derive(Debug, Clone)]
 struct Noting(PausedClock, Arc<Mutex<Vec<i64>>>);

@@ -13,6 +13,9 @@ const MD5_BYTES: usize = 16;
 /// cannot be transactions and would only cost memory.
 pub const AGGREGATE_RECORDS_MAX: usize = 26_214;
 
+/// Largest protobuf: the KPL packs at most a mebibyte. In a larger record, two million empty records would fit.
+const AGGREGATE_BYTES_MAX: usize = 1024 * 1024;
+
 /// The protobuf message between magic and MD5.
 #[derive(Clone, PartialEq, Message)]
 struct AggregatedRecord {
@@ -76,6 +79,9 @@ pub enum Payload {
 #[must_use]
 pub fn unpack(payload: &[u8], shard: Option<HashRange>) -> Payload {
     let Some(body) = protobuf_of(payload) else { return Payload::Single };
+    if body.len() > AGGREGATE_BYTES_MAX {
+        return Payload::Corrupt;
+    }
     match AggregatedRecord::decode(Bytes::copy_from_slice(body)) {
         // An aggregate without records would disappear without a trace.
         Ok(aggregate) if !(1..=AGGREGATE_RECORDS_MAX).contains(&aggregate.records.len()) => Payload::Corrupt,
@@ -224,5 +230,6 @@ mod tests {
         assert_eq!(unpack(&seal(&[0x1A, 0xFF]), None), Payload::Corrupt);
         assert_eq!(unpack(&pack("a", &[""; 0]), None), Payload::Corrupt);
         assert_eq!(unpack(&seal(&[0x1A, 0x00].repeat(AGGREGATE_RECORDS_MAX + 1)), None), Payload::Corrupt);
+        assert_eq!(unpack(&pack("a", &["x".repeat(AGGREGATE_BYTES_MAX)]), None), Payload::Corrupt);
     }
 }

@@ -33,7 +33,8 @@ impl Invocation {
         self.left_ms(clock) > reserve_ms
     }
 
-    fn left_ms(&self, clock: &impl Clock) -> i64 {
+    /// Time left, in ms.
+    pub fn left_ms(&self, clock: &impl Clock) -> i64 {
         self.deadline_ms.saturating_sub(clock.now_ms())
     }
 

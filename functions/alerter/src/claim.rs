@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream};
 use lambda_kit::{Clock, telemetry::chain};
 
-use crate::handler::{Alerts, LEDGER_CALLS_CONCURRENT_MAX, PUBLISH_RESERVE_MS, Run, count};
+use crate::handler::{Alerts, BEGIN_RESERVE_MS, LEDGER_CALLS_CONCURRENT_MAX, Run, count};
 use crate::ledger::{Claim, Ledger};
 use crate::metric_sink::MetricSink;
 use crate::publisher::Publisher;
@@ -14,7 +14,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
         let lease = self.lease();
         let alerter = self.alerter;
         let claims = stream::iter(&alerts).map(|(alert, _)| {
-            self.invocation.within(&alerter.clock, PUBLISH_RESERVE_MS, alerter.ledger.claim(&alert.id, lease))
+            self.invocation.within(&alerter.clock, BEGIN_RESERVE_MS, alerter.ledger.claim(&alert.id, lease))
         });
         let claims: Vec<_> = claims.buffered(LEDGER_CALLS_CONCURRENT_MAX).collect().await;
         let (mut fresh, mut published) = (Vec::new(), Vec::new());

@@ -24,8 +24,10 @@ use crate::summary::AlerterSummary;
 const ALERTS_PER_SLICE: usize = 200;
 /// Ledger calls in flight at once.
 pub(crate) const LEDGER_CALLS_CONCURRENT_MAX: usize = 16;
-/// No alert is claimed or published in the last four seconds: published alerts have to be counted and completed.
+/// No call to SNS lasts into the last four seconds: published alerts have to be counted and completed.
 pub(crate) const PUBLISH_RESERVE_MS: i64 = 4_000;
+/// No alert is claimed, and no call to SNS begun, in the last six seconds: a call that is cut off may have published its alerts.
+pub(crate) const BEGIN_RESERVE_MS: i64 = PUBLISH_RESERVE_MS + 2_000;
 /// A lease outlives the invocation by this much, and is far shorter than the queue's visibility time-out.
 const LEASE_MARGIN_MS: i64 = 1_000;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -108,9 +110,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     /// [`HandlerError`] if `event` is not a batch, or if SQS has to redeliver the whole batch.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
         let messages = message::parse(event)?;
-        // A full batch is one of many: people get digests until the backlog is gone.
-        let is_backlog = messages.len() >= self.settings.batch_size;
-        let singles_left = if is_backlog { 0 } else { self.settings.singles_max };
+        let singles_left = self.singles_max(messages.len(), invocation);
         let mut run = Run { alerter: self, invocation, progress: Progress::default(), singles_left };
         run.progress.summary.messages = count(messages.len());
         let mut alerts = read(&messages, &mut run.progress);
@@ -119,6 +119,18 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
         let Progress { summary, failed } = run.progress;
         let failed: Option<Vec<String>> = failed.iter().map(|index| messages.get(*index)?.message_id.clone()).collect();
         Ok(Outcome { response: failures::sqs(failed.ok_or(HandlerError::Unreportable)?), summary })
+    }
+}
+
+impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
+    /// How many alerts of a batch are published alone. A full batch is one of many: people get digests until the backlog is gone. Half of
+    /// the messages that the pace allows are left for digests, or those would wait for the next delivery each time.
+    fn singles_max(&self, messages: usize, invocation: &Invocation) -> usize {
+        if messages >= self.settings.batch_size {
+            return 0;
+        }
+        let in_time = self.pace.messages_in(invocation.left_ms(&self.clock).saturating_sub(BEGIN_RESERVE_MS));
+        self.settings.singles_max.min(in_time / 2)
     }
 }
 

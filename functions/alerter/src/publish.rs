@@ -6,18 +6,16 @@ use std::time::Duration;
 use lambda_kit::Clock;
 use lambda_kit::batch::{Limits, chunks};
 
-use crate::handler::{Alerts, PUBLISH_RESERVE_MS, Run, count};
+use crate::handler::{Alerter, Alerts, BEGIN_RESERVE_MS, PUBLISH_RESERVE_MS, Run, count};
 use crate::ledger::Ledger;
 use crate::message::Alert;
 use crate::metric_sink::MetricSink;
+use crate::pace::MESSAGES_TOGETHER_MAX;
 use crate::publication::{self, MESSAGE_BYTES_MAX, Publication};
 use crate::publisher::Publisher;
 
-/// SNS messages of one PublishBatch. SNS allows ten; with four in a second, two instances of the alerter stay below the ten messages a
-/// second at which SNS suspends an email subscription.
-const ENTRIES_PER_CALL: usize = 4;
 /// Limits of one PublishBatch. Messages that one call confirmed stay confirmed if time runs out in the next.
-const CALL_LIMITS: Limits = Limits { entries_max: ENTRIES_PER_CALL, bytes_max: MESSAGE_BYTES_MAX };
+const CALL_LIMITS: Limits = Limits { entries_max: MESSAGES_TOGETHER_MAX, bytes_max: MESSAGE_BYTES_MAX };
 
 impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
     /// Publishes. Returns the alerts that SNS confirmed.
@@ -40,11 +38,10 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
     async fn publish_each<'p>(&self, publications: &'p [Publication]) -> Vec<&'p Publication> {
         let mut confirmed = Vec::with_capacity(publications.len());
         for call in chunks(publications, CALL_LIMITS, |publication| publication.message().len()) {
-            let publishing = async {
-                let wait_ms = self.alerter.pace.take(self.alerter.clock.now_ms(), call.len());
-                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-                self.alerter.publisher.publish(call).await
-            };
+            if !self.has_its_turn(call.len()).await {
+                break;
+            }
+            let publishing = self.alerter.publisher.publish(call);
             let answers = self.invocation.within(&self.alerter.clock, PUBLISH_RESERVE_MS, publishing).await;
             let Some(answers) = answers else { break };
             debug_assert_eq!(answers.len(), call.len(), "the publisher has to answer for each publication");
@@ -52,5 +49,16 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
             confirmed.extend(of_call.map(|(publication, _)| publication));
         }
         confirmed
+    }
+    /// Waits until messages can be published together. Returns whether there is still time for the call then; if not, nobody waits.
+    async fn has_its_turn(&self, messages: usize) -> bool {
+        let Alerter { clock, pace, .. } = self.alerter;
+        let wait_ms = pace.wait_ms(clock.now_ms(), messages);
+        if !self.invocation.has_left(clock, BEGIN_RESERVE_MS.saturating_add(wait_ms)) {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
+        pace.take(clock.now_ms(), messages);
+        true
     }
 }

@@ -14,6 +14,8 @@ use crate::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowSto
 const COMMIT_ATTEMPTS_MAX: u32 = 5;
 /// No record is committed in the last three seconds: its anomalies have to be sent, and the outbox cleared.
 pub(crate) const COMMIT_RESERVE_MS: i64 = 3_000;
+/// A third of an invocation's time is left to the quarantine if something has to go there.
+const REJECTS_SHARE: i64 = 3;
 
 /// A user whose records are in the stored state, `taken` of those that were pending. The outbox is to be sent.
 pub(crate) struct Committed<'b> {
@@ -76,7 +78,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
             if !fold.is_changed {
                 return Attempt { user, verdicts, conflicts, end };
             }
-            match self.write(user.user_id, fold.user, COMMIT_RESERVE_MS).await {
+            match self.write(user.user_id, fold.user, self.commit_reserve_ms()).await {
                 Ok(stored) => return Attempt { user: user.reloaded(stored), verdicts, conflicts, end },
                 Err(CommitError::Conflict(Loaded::Corrupt(_))) => {
                     return Attempt::stopped(user, conflicts, AttemptEnd::Corrupt);
@@ -91,6 +93,13 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
         }
         let error = StoreError::new("write", format!("{COMMIT_ATTEMPTS_MAX} conflicts in a row"));
         Attempt::stopped(user, conflicts, AttemptEnd::Failed(error))
+    }
+
+    /// How long before the deadline the last record is committed: earlier if rejects wait, since those are next, and what is in front of the
+    /// checkpoint holds it up.
+    pub(crate) fn commit_reserve_ms(&self) -> i64 {
+        let for_rejects = if self.progress.rejects.is_empty() { 0 } else { self.time_ms / REJECTS_SHARE };
+        COMMIT_RESERVE_MS.saturating_add(for_rejects)
     }
 
     /// Writes a user as the next version, until `reserve_ms` before the deadline. Returns the user as it is stored then.

@@ -270,19 +270,28 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// Rejects in the order of the batch. Those of a Kinesis record that has more than [`AGGREGATE_REJECTS_MAX`] become one.
+/// Rejects in the order of the batch. Those of a Kinesis record that has more than [`AGGREGATE_REJECTS_MAX`] become one; misplaced records,
+/// which nobody may put again, one by themselves.
 pub(crate) fn collapse(rejects: &[Rejected]) -> Vec<Rejected> {
     let mut collapsed = Vec::with_capacity(rejects.len().min(SEGMENT_RECORDS_MAX));
     for of_one in rejects.chunk_by(|a, b| a.index == b.index) {
-        let records: u32 = of_one.iter().map(|rejected| rejected.records).sum();
-        match of_one.first() {
-            Some(first) if records > AGGREGATE_REJECTS_MAX => {
-                collapsed.push(Rejected::whole(first.index, most_frequent(of_one), records));
+        if records_of(of_one) <= AGGREGATE_REJECTS_MAX {
+            collapsed.extend(of_one);
+            continue;
+        }
+        let (misplaced, others): (Vec<Rejected>, Vec<Rejected>) =
+            of_one.iter().copied().partition(|rejected| rejected.reason == RejectReason::Misplaced);
+        for alike in [others, misplaced] {
+            if let Some(first) = alike.first() {
+                collapsed.push(Rejected::whole(first.index, most_frequent(&alike), records_of(&alike)));
             }
-            _ => collapsed.extend(of_one),
         }
     }
     collapsed
+}
+
+fn records_of(rejects: &[Rejected]) -> u32 {
+    rejects.iter().map(|rejected| rejected.records).sum()
 }
 
 fn most_frequent(rejects: &[Rejected]) -> RejectReason {

@@ -6,6 +6,7 @@
 //! or fail together from there on. Other users are not affected. ARCHITECTURE.md walks through it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use anomaly_core::ShardId;
 use aws_lambda_events::event::streams::KinesisEventResponse;
@@ -14,7 +15,6 @@ use lambda_kit::{Clock, Invocation, failures};
 
 use crate::cache::Cache;
 use crate::checkpoint::{Unreportable, lowest_failed};
-use crate::commit::COMMIT_RESERVE_MS;
 use crate::config::DetectorSettings;
 use crate::decode::{Batch, Rejected, Shards, UserRecord};
 use crate::envelope::NotKinesis;
@@ -30,6 +30,9 @@ pub(crate) const MESSAGES_PER_SLICE: usize = 40;
 /// Users that are read, committed and settled together: as many as a batch of the default size can have. It bounds what a batch of
 /// a hundred thousand users needs in memory, and, as above, what can be lost when time runs out.
 const USERS_PER_SLICE: usize = 1_000;
+
+/// Ranges of shards are not worth more time: good records wait for the answer.
+const RANGES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a whole batch fails. Bad data is never the reason.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +71,8 @@ pub(crate) struct Run<'r, S, A, Q, C, R> {
     pub(crate) detector: &'r Detector<S, A, Q, C, R>,
     pub(crate) invocation: &'r Invocation,
     pub(crate) batch: &'r Batch<'r>,
+    /// What it had when it began, in ms.
+    pub(crate) time_ms: i64,
     pub(crate) progress: Progress,
 }
 
@@ -111,7 +116,8 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R: ShardRanges>
     /// [`HandlerError`] if `event` is not a batch, or if Lambda has to redeliver the whole batch.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
         let batch = Batch::parse(event)?;
-        let mut run = Run { detector: self, invocation, batch: &batch, progress: Progress::default() };
+        let time_ms = invocation.left_ms(&self.clock);
+        let mut run = Run { detector: self, invocation, batch: &batch, time_ms, progress: Progress::default() };
         run.progress.summary.records = count(batch.len());
         run.apply_segments().await;
         // Last, so that a slow quarantine takes no time from good records.
@@ -131,7 +137,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
         let shards = Shards { lanes: settings.lanes, ranges: self.ranges().await };
         let mut next = 0;
         while next < self.batch.len() {
-            if !self.invocation.has_left(&self.detector.clock, COMMIT_RESERVE_MS) {
+            if !self.invocation.has_left(&self.detector.clock, self.commit_reserve_ms()) {
                 self.progress.failed.insert(next);
                 return;
             }
@@ -150,9 +156,11 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
         R: ShardRanges,
     {
         let mut ranges = HashMap::new();
-        for (shard, stream_arn) in self.batch.shards_of_aggregates() {
+        // With several lanes aggregates are rejected anyway.
+        let shards = if self.detector.settings.lanes > 1 { HashMap::new() } else { self.batch.shards_of_aggregates() };
+        for (shard, stream_arn) in shards {
             let asking = self.detector.ranges.range(stream_arn, shard);
-            if let Some(Some(range)) = self.invocation.within(&self.detector.clock, COMMIT_RESERVE_MS, asking).await {
+            if let Ok(Some(range)) = tokio::time::timeout(RANGES_PATIENCE, asking).await {
                 ranges.insert(shard.clone(), range);
             }
         }

@@ -3,7 +3,6 @@
 use anomaly_core::RejectReason;
 use lambda_kit::{Clock, telemetry::chain};
 
-use crate::commit::COMMIT_RESERVE_MS;
 use crate::decode::Rejected;
 use crate::group::{UserBatch, UserRecords};
 use crate::handler::{Run, count};
@@ -14,7 +13,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
     /// The users with their states. A user whose state cannot be read now is failed; one whose state is corrupt goes to
     /// quarantine.
     pub(crate) async fn load<'b>(&mut self, users: Vec<UserRecords<'b>>) -> Vec<UserBatch<'b>> {
-        if !self.invocation.has_left(&self.detector.clock, COMMIT_RESERVE_MS) {
+        if !self.invocation.has_left(&self.detector.clock, self.commit_reserve_ms()) {
             for user in users {
                 self.progress.fail(user.user_id, &user.records);
             }
@@ -65,7 +64,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
         let user_ids: Vec<&str> = users.iter().map(|user| user.user_id).collect();
         let reading =
             async { if user_ids.is_empty() { Vec::new() } else { self.detector.store.load(&user_ids).await } };
-        let found = self.invocation.within(&self.detector.clock, COMMIT_RESERVE_MS, reading).await;
+        let found = self.invocation.within(&self.detector.clock, self.commit_reserve_ms(), reading).await;
         debug_assert!(
             found.as_ref().is_none_or(|found| found.len() == users.len()),
             "the store has to answer for each user"

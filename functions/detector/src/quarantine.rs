@@ -20,6 +20,8 @@ use crate::window_store::WindowStore;
 
 /// Version of the message.
 const VERSION: u32 = 1;
+/// Largest aggregate that is kept: in base64, and with what is said of it, it still fits SQS's mebibyte.
+const AGGREGATE_BYTES_MAX: usize = 760 * 1024;
 /// Nothing is sent in the last half second: Lambda has to get a response.
 const QUARANTINE_RESERVE_MS: i64 = 500;
 
@@ -70,7 +72,7 @@ impl<'b> Messages<'b> {
     /// The quarantine message of a rejected record.
     pub fn message(&mut self, rejected: &Rejected) -> String {
         let payload = self.payload(rejected);
-        let omitted = payload.len() > RECORD_BYTES_MAX;
+        let omitted = payload.len() > if rejected.records > 1 { AGGREGATE_BYTES_MAX } else { RECORD_BYTES_MAX };
         let record = self.batch.get(rejected.index);
         let envelope = record.and_then(|record| record.as_ref().ok());
         let sequence_number = self.batch.sequence_number(rejected.index);
@@ -139,7 +141,7 @@ struct QuarantineMessage<'a> {
     bad_records: Option<u32>,
     arrival_time_ms: Option<i64>,
     partition_key: Option<String>,
-    /// Base64. Omitted above [`RECORD_BYTES_MAX`]; the stream's archive has it.
+    /// Base64. Omitted above [`RECORD_BYTES_MAX`], or [`AGGREGATE_BYTES_MAX`] of a whole aggregate; the stream's archive has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
     payload_omitted: bool,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anomaly_core::ShardId;
 use aws_sdk_kinesis::Client;
@@ -15,19 +16,24 @@ use super::ShardRanges;
 /// Pages of a list that are read: a hundred thousand shards.
 const PAGES_MAX: usize = 100;
 
+/// How long Kinesis is left alone after it did not respond, or refused.
+const PAUSE: Duration = Duration::from_mins(1);
+
 /// `ListShards`, and what it said. A shard's range never changes.
 #[derive(Debug)]
 pub struct KinesisShardRanges {
     client: Client,
     /// `None`: Kinesis did not list the shard when it was asked.
     known: Mutex<HashMap<String, Option<HashRange>>>,
+    /// Until then it is not asked again.
+    pause_until: Mutex<Option<Instant>>,
 }
 
 impl KinesisShardRanges {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, known: Mutex::default() }
+        Self { client, known: Mutex::default(), pause_until: Mutex::default() }
     }
 
     async fn list(&self, stream_arn: &str) -> Result<Vec<Shard>, BoxError> {
@@ -47,6 +53,16 @@ impl KinesisShardRanges {
         Ok(shards)
     }
 
+    /// Whether Kinesis is to be asked. If it does not respond in time, nobody comes back here, so the pause begins before the call.
+    fn begin_asking(&self) -> bool {
+        let (now, mut pause) = (Instant::now(), self.pause_until.lock().unwrap_or_else(PoisonError::into_inner));
+        if pause.is_some_and(|until| now < until) {
+            return false;
+        }
+        *pause = Some(now + PAUSE);
+        true
+    }
+
     fn locked<T>(&self, action: impl FnOnce(&mut HashMap<String, Option<HashRange>>) -> T) -> T {
         action(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -57,8 +73,12 @@ impl ShardRanges for KinesisShardRanges {
         if let Some(known) = self.locked(|known| known.get(shard.as_str()).copied()) {
             return known;
         }
+        if !self.begin_asking() {
+            return None;
+        }
         match self.list(stream_arn).await {
             Ok(shards) => self.locked(|known| {
+                *self.pause_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 known.extend(shards.iter().map(|shard| (shard.shard_id.clone(), range_of(shard))));
                 *known.entry(shard.as_str().to_owned()).or_default()
             }),
