@@ -18,9 +18,9 @@ const EARLY_MS: i64 = 600_000;
 /// How far producers' clocks differ, in ms.
 const PRODUCER_SKEW_MS: (u32, u32) = (0, 20_000);
 /// Share of the schedules that have floods, and of their puts that are one.
-const FLOOD_SHARES: (f64, f64) = (0.015, 0.1);
+const FLOOD_SHARES: (f64, f64) = (0.015, 0.15);
 /// Bad records in a flood: up to as many as go to quarantine one by one.
-const BAD_MAX: u32 = 1_000;
+const BAD: (u32, u32) = (400, 1_000);
 /// Bad records of which the aggregate goes to quarantine whole.
 const TOO_MANY_BAD: (u32, u32) = (1_001, 1_200);
 /// Empty records: more than a segment of a batch has.
@@ -98,7 +98,7 @@ impl Producer {
         };
         let empty = Payload { key: "user1".to_owned(), bytes: Vec::new(), transaction: None };
         match self.dice.between(0, 9) {
-            0..=3 => (0..self.dice.between(21, BAD_MAX)).map(bad).collect(),
+            0..=3 => (0..self.dice.between(BAD.0, BAD.1)).map(bad).collect(),
             4 => (0..self.dice.between(TOO_MANY_BAD.0, TOO_MANY_BAD.1)).map(bad).collect(),
             5 | 6 => vec![empty; EMPTY],
             _ => (0..self.dice.between(21, GOOD_MAX)).map(|_| self.payload(now_ms)).collect(),

@@ -62,7 +62,7 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
         pipeline.step(STEP_MS).await.map_err(violation)?;
     }
     dice.rest();
-    pipeline.world.slow.set(dice.chance(0.5).then(|| slow(&dice, SLOW_MS_MAX)));
+    pipeline.let_one_service_stay_slow();
     trace.note(pipeline.world.clock, || "from here on nothing fails".to_owned());
     pipeline.drain().await.map_err(violation)?;
     pipeline.check_promises().await.map_err(violation)
@@ -149,6 +149,14 @@ impl Pipeline {
         pipeline.note_shards();
         pipeline.kpl_map = pipeline.open_ranges();
         Ok(pipeline)
+    }
+
+    /// Faults stop, but one service may stay slow: after a flood the quarantine, which has the most to take.
+    fn let_one_service_stay_slow(&self) {
+        let dice = &self.world.dice;
+        let (service, ms) = slow(dice, SLOW_MS_MAX);
+        let service = if self.world.is_flooded.get() && dice.chance(0.7) { Service::Quarantine } else { service };
+        self.world.slow.set(dice.chance(0.5).then_some((service, ms)));
     }
 
     /// Now and then a service is slow for a while.
