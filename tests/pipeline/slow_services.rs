@@ -234,11 +234,7 @@ async fn the_largest_batch_makes_progress_on_a_slow_ledger() {
             outcome.response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
         let done = bodies.len() - failed.len();
         assert!(done >= bodies.len().min(2_000), "{done} of {}", bodies.len());
-        let mut index = 0;
-        bodies.retain(|_| {
-            index += 1;
-            failed.contains(&format!("m{}", index - 1))
-        });
+        retain_failed(&mut bodies, &failed);
         deliveries += 1;
         // The queue's visibility time-out: every lease has run out by then.
         tokio::time::advance(Duration::from_mins(4)).await;
@@ -258,6 +254,15 @@ impl Publisher for Late {
         sleep(self.0).await;
         vec![true; publications.len()]
     }
+}
+
+/// Keeps the messages that SQS redelivers.
+fn retain_failed(bodies: &mut Vec<String>, failed: &BTreeSet<String>) {
+    let mut index = 0;
+    bodies.retain(|_| {
+        index += 1;
+        failed.contains(&format!("m{}", index - 1))
+    });
 }
 
 /// Messages that are received this often go to the dead-letter queue.
@@ -280,11 +285,7 @@ async fn a_batch_that_takes_several_deliveries_doubles_and_loses_nothing() {
             let outcome = alerter.handle(&sqs_event(&bodies), &invocation(&clock)).await.unwrap();
             let failed: BTreeSet<String> =
                 outcome.response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
-            let mut index = 0;
-            bodies.retain(|_| {
-                index += 1;
-                failed.contains(&format!("m{}", index - 1))
-            });
+            retain_failed(&mut bodies, &failed);
             deliveries += 1;
             tokio::time::advance(Duration::from_mins(4)).await;
         }

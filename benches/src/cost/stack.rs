@@ -57,7 +57,7 @@ pub(super) const STATE_BILLING: &str = "StateBilling";
 impl Stack {
     /// # Errors
     ///
-    /// A parameter that should be a number is none.
+    /// A parameter that should be a number is not one.
     pub(super) fn of(template: &Template) -> anyhow::Result<Self> {
         let stream = match template.text("StreamMode") {
             "PROVISIONED" => StreamMode::Provisioned { shards: template.number("ShardCount")? },

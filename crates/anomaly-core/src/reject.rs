@@ -34,7 +34,7 @@ pub enum RejectReason {
     /// A KPL aggregate from a shard that is read in several lanes (`ParallelizationFactor` above 1): it would come in another lane than
     /// lone records of the same users, and what is overtaken would look applied.
     AggregateInLanes,
-    /// A record of a KPL aggregate whose key belongs into another shard, where the KPL has put it again: while a stream is resharded, it
+    /// A record of a KPL aggregate whose key belongs in another shard, where the KPL has put it again: while a stream is resharded, it
     /// packs by the old shards.
     Misplaced,
     /// Lambda's envelope lacks a field that identifies a record: event id, sequence number, arrival time, key or payload.

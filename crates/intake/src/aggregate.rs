@@ -47,7 +47,7 @@ pub struct Packed {
     pub is_misplaced: bool,
 }
 
-/// The hash keys that belong into a shard, first and last included.
+/// The hash keys that belong in a shard, first and last included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashRange {
     /// The least hash key.
@@ -57,7 +57,7 @@ pub struct HashRange {
 }
 
 impl HashRange {
-    /// Whether a hash key belongs into the shard.
+    /// Whether a hash key belongs in the shard.
     #[must_use]
     pub const fn contains(&self, hash_key: u128) -> bool {
         self.first <= hash_key && hash_key <= self.last

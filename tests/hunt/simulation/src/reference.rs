@@ -25,7 +25,7 @@ pub(crate) const WHOLE: u64 = u64::MAX;
 /// A Kinesis record as it was put.
 #[derive(Debug)]
 pub(crate) struct Given {
-    /// Its user records, each with whether it belongs into another shard.
+    /// Its user records, each with whether it belongs in another shard.
     pub(crate) payloads: Vec<(Payload, bool)>,
     /// Its payload, if it is an aggregate.
     pub(crate) aggregate: Option<Vec<u8>>,

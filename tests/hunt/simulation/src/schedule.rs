@@ -198,7 +198,7 @@ impl Pipeline {
         self.reference.borrow_mut().add(given, &placed, now_ms, self.world.lanes)
     }
 
-    /// Puts records as the KPL does. It packs those together that belong into the shard of the first one, as far as it knows the shards.
+    /// Puts records as the KPL does. It packs those together that belong in the shard of the first one, as far as it knows the shards.
     /// A record that ends up in the wrong shard, it puts again.
     fn put_packed(&self, payloads: Vec<Payload>) -> Result<(), String> {
         // A flood has ten thousand records and few keys.
