@@ -33,6 +33,14 @@ class Stack:
         outputs = self.description()["Outputs"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
+    def empty(self, output):
+        """Deletes every version of every object in a bucket, as the README says to do before `sam delete`."""
+        bucket, s3 = self.outputs[output], self.client("s3")
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+        entries = [entry for page in pages for entry in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+        for entry in entries:
+            s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+
     def delete(self):
         """`sam delete` as a user runs it."""
         command = ["sam", "delete", "--stack-name", self.name, "--region", REGION, "--no-prompts"]

@@ -37,8 +37,8 @@ def test_a_stream_that_exists_takes_the_place_of_the_created_one(stack):
 def test_sam_delete_leaves_nothing_behind_but_the_key_and_what_it_did_not_create(stack):
     assert all(remaining(stack).values())
     stack.client("s3").put_object(Bucket=stack.outputs["FailureBucketName"], Key="failed", Body=b"{}")
-    empty(stack, "FailureBucketName")
-    empty(stack, "ArchiveBucketName")
+    stack.empty("FailureBucketName")
+    stack.empty("ArchiveBucketName")
     stack.delete()
     with pytest.raises(ClientError, match="does not exist"):
         stack.description()
@@ -46,15 +46,6 @@ def test_sam_delete_leaves_nothing_behind_but_the_key_and_what_it_did_not_create
     # What it encrypted may still be somewhere: in a backup, or in a copy of the archive.
     key = stack.client("kms").describe_key(KeyId=stack.outputs["KeyArn"])["KeyMetadata"]
     assert key["KeyState"] == "Enabled"
-
-
-def empty(stack, output):
-    """Deletes every version of every object, as the README says."""
-    bucket, s3 = stack.outputs[output], stack.client("s3")
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-    entries = [entry for page in pages for entry in page.get("Versions", []) + page.get("DeleteMarkers", [])]
-    for entry in entries:
-        s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
 
 
 def remaining(stack):

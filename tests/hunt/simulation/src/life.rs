@@ -139,8 +139,8 @@ impl Life {
     pub(crate) async fn until_death<F: Future>(&self, call: F) -> Option<F::Output> {
         let mut call = pin!(call);
         poll_fn(|context| match call.as_mut().poll(context) {
+            _ if self.is_dead.get() => Poll::Ready(None),
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if self.is_dead.get() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         })
         .await
