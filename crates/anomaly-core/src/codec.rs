@@ -22,19 +22,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::moments::is_mean;
 use crate::state::{FINGERPRINT_BYTES, RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState};
-use crate::{EVENT_TIME_MS_MAX, LongTerm, Moments, PANES_KEPT, Position, Run, SequenceNumber, ShardId, Window};
+use crate::window::PANES_PER_SHARED_WINDOW;
+use crate::{
+    EVENT_TIME_MS_MAX, LongTerm, Memory, Moments, PANES_KEPT, Position, Profile, Run, SequenceNumber, ShardId, Window,
+    Windowed,
+};
 
 /// Window, long-term baseline, positions and recent transactions.
 const FORMAT_1: u8 = 1;
 /// The same, followed by run and withheld amount. Written only if there is either, so that code that reads format 1 alone still reads
 /// almost every state after a rollback.
 const FORMAT_2: u8 = 2;
+/// The memory of `profile`, positions and recent transactions.
+const FORMAT_3: u8 = 3;
+/// Format 2 with a window of fewer panes, followed by the memory of `profile`.
+const FORMAT_4: u8 = 4;
 
 /// Why bytes are not a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Written by newer code, or not a state at all.
-    #[error("the state has format {0}; this version reads formats {FORMAT_1} and {FORMAT_2}")]
+    #[error("the state has format {0}; this version reads formats {FORMAT_1} to {FORMAT_4}")]
     UnknownFormat(u8),
     /// No bytes.
     #[error("the state is empty")]
@@ -55,6 +63,14 @@ struct Packed {
     occupied: u32,
     panes: Vec<PackedMoments>,
     long_term: LongTerm,
+    positions: Vec<PackedPosition>,
+    recent: Vec<[u8; FINGERPRINT_BYTES]>,
+}
+
+/// The stored layout of a profile.
+#[derive(Serialize, Deserialize)]
+struct PackedProfile {
+    profile: Profile,
     positions: Vec<PackedPosition>,
     recent: Vec<[u8; FINGERPRINT_BYTES]>,
 }
@@ -89,28 +105,34 @@ enum PackedShard {
     Named(String),
 }
 
-/// The bytes of a state: 889 for a full one (31 panes, four shards, sixteen recent transactions) with Kinesis's 56-digit numbers.
+/// The bytes of a state: 889 for a full one (31 panes, four shards, sixteen recent transactions) with Kinesis's 56-digit numbers; 349 of
+/// `profile`, 590 with its context.
 #[must_use]
 pub fn encode(state: &UserState) -> Vec<u8> {
-    let (occupied, panes) = pack_panes(&state.window);
-    let packed = Packed {
-        window_length_ms: state.window.length_ms(),
-        newest_event_time_ms: state.window.newest_event_time_ms(),
-        occupied,
-        panes,
-        long_term: state.long_term,
-        positions: state.positions.iter().map(pack_position).collect(),
-        recent: state.recent.iter().copied().collect(),
-    };
-    let extra = Extra { run_halves: state.run.halves, withheld: state.withheld };
-    let bytes = if extra == Extra::default() {
-        postcard::to_extend(&packed, vec![FORMAT_1])
-    } else {
-        postcard::to_extend(&packed, vec![FORMAT_2]).and_then(|bytes| postcard::to_extend(&extra, bytes))
+    let bytes = match &state.memory {
+        Memory::Windowed(windowed) => {
+            let extra = Extra::of(windowed);
+            if extra == Extra::default() {
+                postcard::to_extend(&pack(state, windowed), vec![FORMAT_1])
+            } else {
+                extended(&pack(state, windowed), FORMAT_2).and_then(|bytes| postcard::to_extend(&extra, bytes))
+            }
+        }
+        Memory::Profile(profile) => {
+            let (positions, recent) = pack_applied(state);
+            extended(&PackedProfile { profile: (**profile).clone(), positions, recent }, FORMAT_3)
+        }
+        Memory::Both(windowed, profile) => extended(&pack(state, windowed), FORMAT_4)
+            .and_then(|bytes| postcard::to_extend(&Extra::of(windowed), bytes))
+            .and_then(|bytes| postcard::to_extend(&**profile, bytes)),
     };
     // Writing plain values to a growing vector cannot fail. If it did, `decode` would refuse the empty bytes.
     debug_assert!(bytes.is_ok(), "{bytes:?}");
     bytes.unwrap_or_default()
+}
+
+fn extended(packed: &impl Serialize, format: u8) -> postcard::Result<Vec<u8>> {
+    postcard::to_extend(packed, vec![format])
 }
 
 /// The state in `bytes`, equal to the bit to the one that was encoded.
@@ -119,44 +141,108 @@ pub fn encode(state: &UserState) -> Vec<u8> {
 /// [`CodecError`] for anything that [`encode`] did not write. A corrupt state is reported, never repaired or reset.
 pub fn decode(bytes: &[u8]) -> Result<UserState, CodecError> {
     let (format, body) = bytes.split_first().ok_or(CodecError::Empty)?;
-    if ![FORMAT_1, FORMAT_2].contains(format) {
-        return Err(CodecError::UnknownFormat(*format));
-    }
-    let (packed, rest) = postcard::take_from_bytes::<Packed>(body).map_err(|_| CodecError::Layout)?;
-    let (extra, rest) = match *format {
-        FORMAT_1 => (Extra::default(), rest),
-        _ => postcard::take_from_bytes::<Extra>(rest).map_err(|_| CodecError::Layout)?,
-    };
-    if !rest.is_empty() {
-        return Err(CodecError::Layout);
-    }
-    let state = unpack(packed, &extra)?;
+    let (state, rest) = match *format {
+        FORMAT_1 => read::<Packed>(body).and_then(|(packed, rest)| Ok((unpack(packed, &Extra::default())?, rest))),
+        FORMAT_2 => decode_windowed(body),
+        FORMAT_3 => read::<PackedProfile>(body).and_then(|(packed, rest)| Ok((unpack_profile(packed)?, rest))),
+        FORMAT_4 => decode_both(body),
+        unknown => Err(CodecError::UnknownFormat(unknown)),
+    }?;
     // A state has exactly one form. `encode` never pads a varint or writes a numbered shard as a name.
-    if encode(&state) == bytes { Ok(state) } else { Err(CodecError::Layout) }
+    if rest.is_empty() && encode(&state) == bytes { Ok(state) } else { Err(CodecError::Layout) }
+}
+
+/// One part, and the bytes after it.
+fn read<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<(T, &'b [u8]), CodecError> {
+    postcard::take_from_bytes(bytes).map_err(|_| CodecError::Layout)
+}
+
+fn decode_windowed(body: &[u8]) -> Result<(UserState, &[u8]), CodecError> {
+    let (packed, rest) = read::<Packed>(body)?;
+    let (extra, rest) = read::<Extra>(rest)?;
+    Ok((unpack(packed, &extra)?, rest))
+}
+
+fn decode_both(body: &[u8]) -> Result<(UserState, &[u8]), CodecError> {
+    let (packed, rest) = read::<Packed>(body)?;
+    let (extra, rest) = read::<Extra>(rest)?;
+    let (profile, rest) = read::<Profile>(rest)?;
+    let empty = Window::shared(packed.window_length_ms);
+    let windowed = unpack_windowed(&packed, &extra, empty, PANES_PER_SHARED_WINDOW + 1)?;
+    let memory = Memory::Both(windowed, Box::new(sound(profile)?));
+    Ok((unpack_applied(memory, packed.positions, packed.recent)?, rest))
+}
+
+fn pack(state: &UserState, windowed: &Windowed) -> Packed {
+    let (occupied, panes) = pack_panes(&windowed.window);
+    let (positions, recent) = pack_applied(state);
+    Packed {
+        window_length_ms: windowed.window.length_ms(),
+        newest_event_time_ms: windowed.window.newest_event_time_ms(),
+        occupied,
+        panes,
+        long_term: windowed.long_term,
+        positions,
+        recent,
+    }
+}
+
+fn pack_applied(state: &UserState) -> (Vec<PackedPosition>, Vec<[u8; FINGERPRINT_BYTES]>) {
+    (state.positions.iter().map(pack_position).collect(), state.recent.iter().copied().collect())
 }
 
 fn unpack(packed: Packed, extra: &Extra) -> Result<UserState, CodecError> {
-    let times_are_sound = packed.window_length_ms > 0
-        && match packed.newest_event_time_ms {
-            None => packed.occupied == 0,
-            Some(newest) => (0..=EVENT_TIME_MS_MAX).contains(&newest),
-        };
+    let windowed = unpack_windowed(&packed, extra, Window::new(packed.window_length_ms), PANES_KEPT)?;
+    unpack_applied(Memory::Windowed(windowed), packed.positions, packed.recent)
+}
+
+fn unpack_profile(packed: PackedProfile) -> Result<UserState, CodecError> {
+    let memory = Memory::Profile(Box::new(sound(packed.profile)?));
+    unpack_applied(memory, packed.positions, packed.recent)
+}
+
+fn sound(profile: Profile) -> Result<Profile, CodecError> {
+    require(profile.newest_event_time_ms().is_none_or(is_event_time), "time")?;
+    require(profile.is_sound(), "profile")?;
+    Ok(profile)
+}
+
+fn unpack_windowed(packed: &Packed, extra: &Extra, empty: Window, panes_kept: usize) -> Result<Windowed, CodecError> {
+    let times_are_sound =
+        packed.window_length_ms > 0 && packed.newest_event_time_ms.map_or(packed.occupied == 0, is_event_time);
     require(times_are_sound, "time")?;
     require(packed.long_term.is_sound(), "long-term baseline")?;
-    require(packed.positions.len() <= SHARDS_PER_USER_MAX, "number of positions")?;
-    require(packed.recent.len() <= RECENT_TRANSACTIONS_MAX, "number of recent transactions")?;
     let run = Run { halves: extra.run_halves };
     require(run.is_possible(), "run")?;
     require(extra.withheld.is_none_or(is_mean), "withheld amount")?;
-    let panes = unpack_panes(packed.occupied, &packed.panes)?;
-    Ok(UserState {
-        window: Window::restore(packed.window_length_ms, packed.newest_event_time_ms, &panes),
+    let panes = unpack_panes(packed.occupied, &packed.panes, panes_kept)?;
+    Ok(Windowed {
+        window: empty.restored(packed.newest_event_time_ms, &panes),
         long_term: packed.long_term,
         run,
         withheld: extra.withheld,
-        positions: packed.positions.into_iter().map(unpack_position).collect::<Result<_, _>>()?,
-        recent: packed.recent.into(),
     })
+}
+
+fn unpack_applied(
+    memory: Memory,
+    positions: Vec<PackedPosition>,
+    recent: Vec<[u8; FINGERPRINT_BYTES]>,
+) -> Result<UserState, CodecError> {
+    require(positions.len() <= SHARDS_PER_USER_MAX, "number of positions")?;
+    require(recent.len() <= RECENT_TRANSACTIONS_MAX, "number of recent transactions")?;
+    let positions = positions.into_iter().map(unpack_position).collect::<Result<_, _>>()?;
+    Ok(UserState { memory, positions, recent: recent.into() })
+}
+
+fn is_event_time(time_ms: i64) -> bool {
+    (0..=EVENT_TIME_MS_MAX).contains(&time_ms)
+}
+
+impl Extra {
+    const fn of(windowed: &Windowed) -> Self {
+        Self { run_halves: windowed.run.halves, withheld: windowed.withheld }
+    }
 }
 
 fn require(holds: bool, what: &'static str) -> Result<(), CodecError> {
@@ -183,14 +269,14 @@ const fn unpack_moments(packed: &PackedMoments) -> Moments {
     Moments { count, mean, mean_low: i16::from_le_bytes(mean_low), sum_squares }
 }
 
-fn unpack_panes(occupied: u32, packed: &[PackedMoments]) -> Result<[Moments; PANES_KEPT], CodecError> {
-    let mut panes = [Moments::default(); PANES_KEPT];
+fn unpack_panes(occupied: u32, packed: &[PackedMoments], kept: usize) -> Result<Vec<Moments>, CodecError> {
+    let mut panes = vec![Moments::default(); kept];
     let mut rest = packed.iter();
     for (_, pane) in panes.iter_mut().enumerate().filter(|(bit, _)| occupied >> bit & 1 == 1) {
         *pane = unpack_moments(rest.next().ok_or(CodecError::Layout)?);
         require(pane.count > 0 && pane.is_sound(), "pane")?;
     }
-    require(rest.next().is_none() && occupied >> PANES_KEPT == 0, "number of panes")?;
+    require(rest.next().is_none() && u64::from(occupied) >> kept == 0, "number of panes")?;
     Ok(panes)
 }
 

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::{Direction, RuleKind};
+use crate::{Direction, ModelMode, RuleKind};
 
 /// Which rule judges.
 pub const RULE: Choice<RuleKind> = Choice {
@@ -56,6 +56,33 @@ pub const STDDEV_FLOOR_RATIO: Knob<f64> = Knob {
     meaning: "least standard deviation, as a share of the mean",
 };
 
+/// A cent, where amounts are in units of a currency that has cents.
+pub const AMOUNT_UNIT: Knob<f64> = Knob {
+    name: "AMOUNT_UNIT",
+    default: 0.01,
+    min: Bound::Included(1e-6),
+    max: Bound::Included(1e6),
+    meaning: "smallest amount that means something to `profile`: a smaller one counts as this",
+};
+
+/// Which rule gives a second opinion.
+pub const SECOND_OPINION: Choice<bool> = Choice {
+    name: "SECOND_OPINION",
+    default: false,
+    values: &[false, true],
+    name_of: |is_asked| if is_asked { "profile" } else { "none" },
+    meaning: "which rule's score goes with the anomalies of `adaptive` or `plain`, at its own default sigmas",
+};
+
+/// See [`ModelMode`].
+pub const MODEL_MODE: Choice<ModelMode> = Choice {
+    name: "MODEL_MODE",
+    default: ModelMode::Annotate,
+    values: &ModelMode::ALL,
+    name_of: ModelMode::as_str,
+    meaning: "what the model does: nothing, give its opinion on the anomalies of `profile`, or also alert by itself",
+};
+
 /// Which side of the baseline alerts.
 pub const DIRECTION: Choice<Direction> = Choice {
     name: "DIRECTION",
@@ -88,14 +115,19 @@ pub const STREAM_RETENTION_HOURS: Knob<u32> = Knob {
 pub fn rows() -> Vec<KnobRow> {
     let plain = RuleKind::Plain;
     let observations =
-        format!("{}, or {} for `{}`", MIN_OBSERVATIONS.default, plain.observations_min(), plain.as_str());
+        format!("{}, or {} for `plain` and `profile`", MIN_OBSERVATIONS.default, plain.observations_min());
+    let profile = RuleKind::Profile;
+    let sigmas = format!("{}, or {} for `{}`", SIGMAS.default, profile.sigmas(), profile.as_str());
     vec![
         RULE.row(),
-        SIGMAS.row(),
+        KnobRow { default: Some(sigmas), ..SIGMAS.row() },
         WINDOW_SECONDS.row(),
         KnobRow { default: Some(observations), ..MIN_OBSERVATIONS.row() },
         STDDEV_FLOOR_RATIO.row(),
         DIRECTION.row(),
+        AMOUNT_UNIT.row(),
+        SECOND_OPINION.row(),
+        MODEL_MODE.row(),
     ]
 }
 
@@ -303,6 +335,8 @@ mod tests {
         assert!(SIGMAS.contains(&SIGMAS.default) && WINDOW_SECONDS.contains(&WINDOW_SECONDS.default));
         assert!(STDDEV_FLOOR_RATIO.contains(&STDDEV_FLOOR_RATIO.default));
         assert!(RuleKind::ALL.iter().all(|kind| MIN_OBSERVATIONS.contains(&kind.observations_min())));
-        assert_eq!(rows().len(), 6);
+        assert!(RuleKind::ALL.iter().all(|kind| SIGMAS.contains(&kind.sigmas())));
+        assert!(AMOUNT_UNIT.contains(&AMOUNT_UNIT.default));
+        assert_eq!(rows().len(), 9);
     }
 }

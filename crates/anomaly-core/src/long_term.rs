@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Weighted;
 use crate::moments::{is_mean, is_variance};
 
 /// Exponentially weighted mean and variance of all amounts of a user.
@@ -19,14 +20,12 @@ impl LongTerm {
     /// From this many amounts on, each new one weighs 1/200: a memory of about 200 transactions.
     pub const MEMORY: u32 = 200;
 
-    /// Adds one amount with α = max(1/n, 1/200): the plain mean and population variance up to n = 200, a weighted one from
-    /// then on. T. Finch, "Incremental calculation of weighted mean and variance" (2009), section 9.
+    /// Adds one amount with α = max(1/n, 1/200): the plain mean and population variance up to n = 200, a weighted one from then on.
     pub fn push(&mut self, x: f64) {
         self.count = self.count.saturating_add(1);
-        let alpha = 1.0 / f64::from(self.count.min(Self::MEMORY));
-        let before = x - self.mean;
-        self.mean += alpha * before;
-        self.variance = (1.0 - alpha) * (self.variance + alpha * before * before);
+        let mut weighted = Weighted { mean: self.mean, variance: self.variance };
+        weighted.push(x, 1.0 / f64::from(self.count.min(Self::MEMORY)));
+        (self.mean, self.variance) = (weighted.mean, weighted.variance);
     }
 
     /// Whether amounts can have produced these numbers. Checked when they are read from storage.

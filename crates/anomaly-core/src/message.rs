@@ -1,16 +1,17 @@
 //! The anomaly message, version 1: what the detector sends.
 //!
-//! JSON, camelCase. A reader ignores fields it does not know, so fields may be added within a version. A field with a new meaning,
-//! a new severity or a new rule takes a new version. A reader refuses versions it does not know: the message then goes to the
-//! dead-letter queue, from which it can be redriven once the reader is updated. Deploy readers first.
+//! JSON, camelCase. A reader ignores fields it does not know, so fields may be added within a version. A field with a new meaning or
+//! a new severity takes a new version. A reader refuses versions and rules it does not know: the message then goes to the dead-letter
+//! queue, from which it can be redriven once the reader is updated. Deploy readers first, and switch to a new rule after that.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::profile::{Feature, Opinion};
 use crate::transaction::printable;
-use crate::{Assessment, Position, RuleKind, Severity, ShardId, Transaction};
+use crate::{Assessment, Explanation, Position, RuleKind, SecondOpinion, Severity, ShardId, Transaction};
 
 /// The version that this code writes and reads.
 pub const MESSAGE_VERSION: u32 = 1;
@@ -98,7 +99,7 @@ pub struct AnomalyMessage {
     pub stddev: f64,
     /// The threshold that was crossed.
     pub threshold: f64,
-    /// (amount − mean) / stddev.
+    /// (amount − mean) / stddev; under `profile`, the sum of the parts in `explanation`.
     pub score: f64,
     /// Observations in the baseline.
     pub count: u32,
@@ -112,6 +113,93 @@ pub struct AnomalyMessage {
     pub sequence_number: String,
     /// Index within a KPL aggregate.
     pub sub_sequence: u32,
+    /// What the score is made of, under `profile`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub explanation: Option<ExplanationFields>,
+    /// What the other rule says, if it is asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub second_opinion: Option<SecondOpinionFields>,
+}
+
+/// The parts of a score under `profile`, which add up to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplanationFields {
+    /// The amount on the user's own scale, in sigmas.
+    pub own: f64,
+    /// What a habit of large amounts takes back: 0 or negative.
+    pub habit: f64,
+    /// What recent unusual amounts add.
+    pub heat: f64,
+    /// What being large for everybody adds.
+    pub population: f64,
+    /// Whether with this transaction the user is taken to be at a new level.
+    pub new_level: bool,
+    /// The opinion of the trained model, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<ModelFields>,
+}
+
+/// The opinion of a trained model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelFields {
+    /// Log-odds that the transaction is fraud.
+    pub log_odds: f64,
+    /// Log-odds above which the model calls it an anomaly.
+    pub threshold: f64,
+    /// Up to three features that moved it most, the strongest first.
+    pub parts: Vec<PartFields>,
+}
+
+/// What one feature adds to the log-odds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartFields {
+    /// The feature.
+    pub feature: Feature,
+    /// Log-odds that it adds.
+    pub log_odds: f64,
+}
+
+/// What the other rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecondOpinionFields {
+    /// The other rule.
+    pub rule: RuleKind,
+    /// Its score.
+    pub score: f64,
+    /// Its threshold.
+    pub threshold: f64,
+    /// How it would have alerted; left out if it would not have.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub severity: Option<Severity>,
+}
+
+impl From<&Explanation> for ExplanationFields {
+    fn from(explanation: &Explanation) -> Self {
+        let Explanation { own, habit, heat, population, is_new_level, ref model } = *explanation;
+        Self { own, habit, heat, population, new_level: is_new_level, model: model.as_ref().map(ModelFields::from) }
+    }
+}
+
+impl From<&Opinion> for ModelFields {
+    fn from(opinion: &Opinion) -> Self {
+        let parts = opinion
+            .parts
+            .iter()
+            .flatten()
+            .map(|(feature, log_odds)| PartFields { feature: *feature, log_odds: *log_odds });
+        Self { log_odds: opinion.log_odds, threshold: opinion.threshold, parts: parts.collect() }
+    }
+}
+
+impl From<&SecondOpinion> for SecondOpinionFields {
+    fn from(second: &SecondOpinion) -> Self {
+        let SecondOpinion { score, threshold, severity } = *second;
+        Self { rule: RuleKind::Profile, score, threshold, severity }
+    }
 }
 
 impl AnomalyMessage {
@@ -141,6 +229,8 @@ impl AnomalyMessage {
             shard_id: origin.shard.as_str().to_owned(),
             sequence_number: origin.position.sequence_number.to_string(),
             sub_sequence: origin.position.sub_sequence,
+            explanation: assessment.explanation.as_ref().map(ExplanationFields::from),
+            second_opinion: assessment.second.as_ref().map(SecondOpinionFields::from),
         }
     }
 

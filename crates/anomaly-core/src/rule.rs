@@ -1,20 +1,29 @@
 //! The test itself: from what was usual to a threshold. `docs/rule.md` has the derivation and the evidence.
 
+mod explanation;
 mod multipliers;
 mod settings;
 
+pub use explanation::{Explanation, SecondOpinion};
 use multipliers::Multipliers;
 use serde::{Deserialize, Serialize};
-pub use settings::{Direction, RuleKind, RuleSettings};
+pub use settings::{Direction, ModelMode, RuleKind, RuleSettings};
+
+use std::sync::Arc;
 
 use crate::knobs::{self, KnobError};
-use crate::{LongTerm, Moments};
+use crate::profile::{Model, Population, ProfileSettings};
+use crate::{LongTerm, Moments, Window};
 
 /// A score is finite even where the standard deviation is 0: JSON has no infinity.
 const SCORE_ABSOLUTE_MAX: f64 = 1e9;
 /// Scores from which an anomaly is high, and critical.
 const SCORE_HIGH: f64 = 5.0;
 const SCORE_CRITICAL: f64 = 10.0;
+/// The score of `profile` grows with the logarithm of an amount, not with the amount.
+const SCORE_CRITICAL_PROFILE: f64 = 8.0;
+/// No threshold that is told is beyond it, a thousand times the largest amount.
+const THRESHOLD_MAX: f64 = 1e15;
 /// Observations from which an amount is clamped before it is judged.
 const TAMED_FROM: u32 = 3;
 /// Most pseudo-observations that the long-term baseline lends to the window.
@@ -28,7 +37,7 @@ pub enum Severity {
     Warning,
     /// At least 5 s from the mean.
     High,
-    /// At least 10 s from the mean.
+    /// At least 10 s from the mean; under `profile`, from a score of 8 on.
     Critical,
 }
 
@@ -43,11 +52,12 @@ impl Severity {
         }
     }
 
-    /// The severity of an anomaly with this score.
+    /// The severity of an anomaly with this score under this rule.
     #[must_use]
-    pub fn of(score: f64) -> Self {
+    pub fn of(score: f64, rule: RuleKind) -> Self {
+        let critical = if rule == RuleKind::Profile { SCORE_CRITICAL_PROFILE } else { SCORE_CRITICAL };
         match score.abs() {
-            s if s >= SCORE_CRITICAL => Self::Critical,
+            s if s >= critical => Self::Critical,
             s if s >= SCORE_HIGH => Self::High,
             _ => Self::Warning,
         }
@@ -72,8 +82,12 @@ pub struct Assessment {
     pub baseline: Baseline,
     /// Beyond this amount the transaction is an anomaly.
     pub threshold: f64,
-    /// (amount − mean) / stddev, within ±1e9.
+    /// (amount − mean) / stddev, within ±1e9; under `profile`, the sum of the parts in [`Explanation`].
     pub score: f64,
+    /// What the score is made of, under `profile`.
+    pub explanation: Option<Explanation>,
+    /// What the other rule says, if one is asked.
+    pub second: Option<SecondOpinion>,
 }
 
 /// Validated settings with their table of k(n).
@@ -82,6 +96,8 @@ pub struct Rule {
     settings: RuleSettings,
     observations_min: u32,
     multipliers: Multipliers,
+    profile: ProfileSettings,
+    second_opinion: Option<Box<Rule>>,
 }
 
 impl Rule {
@@ -95,7 +111,71 @@ impl Rule {
         knobs::WINDOW_SECONDS.check(settings.window_seconds)?;
         knobs::MIN_OBSERVATIONS.check(observations_min)?;
         knobs::STDDEV_FLOOR_RATIO.check(settings.stddev_floor_ratio)?;
-        Ok(Self { settings, observations_min, multipliers: Multipliers::new(settings.sigmas) })
+        knobs::AMOUNT_UNIT.check(settings.amount_unit)?;
+        let profile = ProfileSettings {
+            sigmas: settings.sigmas,
+            direction: settings.direction,
+            observations_min,
+            spread_ratio_min: settings.stddev_floor_ratio,
+            unit: settings.amount_unit,
+            population: None,
+            model: None,
+            model_alerts: false,
+            keeps_context: false,
+        };
+        let multipliers = Multipliers::new(settings.sigmas);
+        Ok(Self { settings, observations_min, multipliers, profile, second_opinion: None })
+    }
+
+    /// The rule with a table of what is loud for everybody. Only `profile` reads it.
+    #[must_use]
+    pub fn with_population(mut self, population: Population) -> Self {
+        self.profile.population = Some(Arc::new(population));
+        self
+    }
+
+    /// The rule with a trained second opinion. Only `profile` asks it; from now on a user's state holds the context that it needs.
+    #[must_use]
+    pub fn with_model(mut self, model: Model, mode: ModelMode) -> Self {
+        let is_on = mode != ModelMode::Off;
+        self.profile.model = is_on.then(|| Arc::new(model));
+        self.profile.model_alerts = mode == ModelMode::Alert;
+        self.profile.keeps_context = is_on;
+        self
+    }
+
+    /// The rule, which keeps its verdicts, with the score of `second` beside each of its own. `second` has to be `profile`; a rule that
+    /// is `profile` itself asks nobody.
+    #[must_use]
+    pub fn with_second_opinion(mut self, second: Self) -> Self {
+        let is_asked = self.settings.kind != RuleKind::Profile && second.settings.kind == RuleKind::Profile;
+        self.second_opinion = is_asked.then(|| Box::new(second));
+        self
+    }
+
+    /// The rule that is asked beside this one.
+    #[must_use]
+    pub fn second_opinion(&self) -> Option<&Self> {
+        self.second_opinion.as_deref()
+    }
+
+    /// What the rule `profile` is set to.
+    #[must_use]
+    pub const fn profile_settings(&self) -> &ProfileSettings {
+        &self.profile
+    }
+
+    /// The severity of an anomaly with this score.
+    #[must_use]
+    pub fn severity(&self, score: f64) -> Severity {
+        Severity::of(score, self.settings.kind)
+    }
+
+    /// An empty window as the rule wants it.
+    #[must_use]
+    pub fn new_window(&self) -> Window {
+        let length_ms = self.window_length_ms();
+        if self.second_opinion.is_some() { Window::shared(length_ms) } else { Window::new(length_ms) }
     }
 
     /// The settings this rule was made from.
@@ -138,7 +218,8 @@ impl Rule {
         let is_anomaly = if is_below { deviation < -reach } else { deviation > reach };
         let score = score(deviation, baseline.stddev);
         let threshold = if is_below { baseline.mean - reach } else { baseline.mean + reach };
-        Some((Assessment { baseline, threshold, score }, is_anomaly.then(|| Severity::of(score))))
+        let assessment = Assessment { baseline, threshold, score, explanation: None, second: None };
+        Some((assessment, is_anomaly.then(|| self.severity(score))))
     }
 
     /// The amount that is folded into the state after it was judged. `adaptive` clamps it to within the threshold of the mean, on both
@@ -150,7 +231,7 @@ impl Rule {
             RuleKind::Adaptive => {
                 clamped(amount, assessment.baseline.mean, assessment.threshold - assessment.baseline.mean)
             }
-            RuleKind::Plain => amount,
+            RuleKind::Plain | RuleKind::Profile => amount,
         }
     }
 
@@ -176,7 +257,7 @@ impl Rule {
     fn baseline(&self, window: Moments, long_term: &LongTerm) -> Option<Baseline> {
         let pooled = match self.settings.kind {
             RuleKind::Adaptive => pool(window, long_term),
-            RuleKind::Plain => window,
+            RuleKind::Plain | RuleKind::Profile => window,
         };
         if pooled.count < self.observations_min {
             return None;
@@ -193,7 +274,7 @@ impl Rule {
     fn multiplier(&self, count: u32) -> f64 {
         match self.settings.kind {
             RuleKind::Adaptive => self.multipliers.at(count),
-            RuleKind::Plain => self.settings.sigmas,
+            RuleKind::Plain | RuleKind::Profile => self.settings.sigmas,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Assessment, LongTerm, Moments, Position, Rule, RuleKind, Run, Severity, ShardId, Transaction, Window};
+use crate::{Assessment, Memory, Position, Rule, Severity, ShardId, Transaction};
 
 /// Shards whose last applied position is remembered. A user's key lives in one shard; after a split or merge in another one,
 /// while the old one may still be redelivered. Four outlast three reshardings within the stream's retention.
@@ -34,15 +34,8 @@ pub enum Verdict {
 /// Everything remembered about one user. Its size is bounded, whatever the user does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserState {
-    /// The rolling window.
-    pub window: Window,
-    /// The slow baseline.
-    pub long_term: LongTerm,
-    /// Anomalies in a row, which may be a new level.
-    pub run: Run,
-    /// While the user is warming up under `adaptive`: the largest amount, which is not folded in yet. One large first purchase would
-    /// otherwise define what is usual for weeks.
-    pub(crate) withheld: Option<f64>,
+    /// What the rule remembers of the amounts.
+    pub(crate) memory: Memory,
     /// Last applied position per shard, least recently used first; at most [`SHARDS_PER_USER_MAX`].
     pub(crate) positions: VecDeque<(ShardId, Position)>,
     /// Hashes of recent transactions, oldest first; at most [`RECENT_TRANSACTIONS_MAX`].
@@ -53,20 +46,13 @@ impl UserState {
     /// The state of a user who has no transactions yet.
     #[must_use]
     pub fn new(rule: &Rule) -> Self {
-        Self {
-            window: Window::new(rule.window_length_ms()),
-            long_term: LongTerm::default(),
-            run: Run::default(),
-            withheld: None,
-            positions: VecDeque::new(),
-            recent: VecDeque::new(),
-        }
+        Self { memory: Memory::new(rule), positions: VecDeque::new(), recent: VecDeque::new() }
     }
 
-    /// The amount that is not folded in yet, because the user is warming up and it is the largest so far.
+    /// What the rule remembers of the amounts.
     #[must_use]
-    pub const fn withheld(&self) -> Option<f64> {
-        self.withheld
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Applies one transaction, read at `position` of `shard`. Never fails, and depends on its arguments alone.
@@ -74,7 +60,8 @@ impl UserState {
     /// A record is decided once. Whatever the verdict, its position is remembered, so that a redelivery is a duplicate even
     /// when what decided the first delivery (the recent transactions, the newest event time, the configuration) has changed.
     ///
-    /// If the window's length is not the rule's, the window starts empty and the rest of the state stays.
+    /// A state that another rule wrote is taken over as far as it says anything: see [`Memory`]. If the window's length is not the
+    /// rule's, the window starts empty and the rest of the state stays.
     ///
     /// ```
     /// use anomaly_core::{Position, Rule, RuleSettings, Severity, ShardId, Transaction, UserState, Verdict};
@@ -113,83 +100,16 @@ impl UserState {
         if fingerprint.is_some_and(|hash| self.recent.contains(&hash)) {
             return Verdict::Duplicate;
         }
-        if self.window.length_ms() != rule.window_length_ms() {
-            self.window = Window::new(rule.window_length_ms());
-        }
-        if self.window.is_late(transaction.event_time_ms) {
+        self.memory.fit(rule);
+        if self.memory.is_late(transaction.event_time_ms, rule.window_length_ms()) {
             return Verdict::Late;
         }
         self.remember(fingerprint);
-        self.judge_and_fold(transaction, rule)
-    }
-
-    fn judge_and_fold(&mut self, transaction: &Transaction<'_>, rule: &Rule) -> Verdict {
-        let (amount, event_time_ms) = (transaction.amount, transaction.event_time_ms);
-        self.window.advance(event_time_ms);
-        let before = self.window.before(event_time_ms);
-        let judged = rule.assess(amount, before, &self.long_term);
-        match (rule.settings().kind, &judged) {
-            (RuleKind::Plain, _) => {
-                self.window.push(event_time_ms, amount);
-                self.long_term.push(rule.tame(amount, Moments::default(), &self.long_term));
-            }
-            (RuleKind::Adaptive, None) => self.warm_up(amount, event_time_ms, rule),
-            (RuleKind::Adaptive, Some((assessment, severity))) => {
-                if self.is_new_level(amount, assessment, severity.is_some()) {
-                    self.start_over(event_time_ms, rule);
-                    self.warm_up(amount, event_time_ms, rule);
-                } else {
-                    self.fold(event_time_ms, rule.winsorise(amount, assessment));
-                }
-            }
-        }
-        match judged {
+        match self.memory.step(transaction, rule) {
             None => Verdict::WarmingUp,
             Some((assessment, None)) => Verdict::Normal(assessment),
             Some((assessment, Some(severity))) => Verdict::Anomaly(assessment, severity),
         }
-    }
-
-    fn fold(&mut self, event_time_ms: i64, amount: f64) {
-        self.window.push(event_time_ms, amount);
-        self.long_term.push(amount);
-    }
-
-    /// Folds an amount that cannot be judged yet. The largest so far is withheld, the other one is folded in clamped. The last amount
-    /// before the first judgement brings the withheld one in, clamped by all others.
-    fn warm_up(&mut self, amount: f64, event_time_ms: i64, rule: &Rule) {
-        let (smaller, larger) = match self.withheld {
-            None => (None, amount),
-            Some(withheld) if withheld.abs() > amount.abs() => (Some(amount), withheld),
-            Some(withheld) => (Some(withheld), amount),
-        };
-        if let Some(smaller) = smaller {
-            self.fold(event_time_ms, rule.tame(smaller, self.window.before(event_time_ms), &self.long_term));
-        }
-        let folded = self.window.before(event_time_ms);
-        let is_last = rule.observations(folded, &self.long_term) + 1 >= rule.observations_min();
-        self.withheld = (!is_last).then_some(larger);
-        if is_last {
-            self.fold(event_time_ms, rule.tame(larger, folded, &self.long_term));
-        }
-    }
-
-    /// Counts a judged amount in the run of anomalies. Returns whether the run is a new level.
-    fn is_new_level(&mut self, amount: f64, assessment: &Assessment, is_anomaly: bool) -> bool {
-        if !is_anomaly {
-            self.run.add_usual();
-            return false;
-        }
-        self.run.add_anomaly(amount > assessment.baseline.mean)
-    }
-
-    /// Forgets what was usual; positions and recent transactions stay.
-    fn start_over(&mut self, event_time_ms: i64, rule: &Rule) {
-        self.window = Window::new(rule.window_length_ms());
-        self.window.advance(event_time_ms);
-        self.long_term = LongTerm::default();
-        self.run = Run::default();
-        self.withheld = None;
     }
 
     fn is_applied(&self, shard: &ShardId, position: Position) -> bool {

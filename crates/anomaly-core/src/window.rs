@@ -1,4 +1,4 @@
-//! The rolling window of one user: 31 panes of window/30 each, by event time.
+//! The rolling window of one user: 31 panes of window/30 each, by event time; or 20 of window/19, where a second memory needs the room.
 //!
 //! A transaction at event time t is compared with the 30 panes that end with its own, which approximates (t − window, t] to
 //! one pane. One more pane is kept, so that every transaction that is not late still finds its pane. The number of panes, and so
@@ -13,19 +13,24 @@ pub const PANES_PER_WINDOW: usize = 30;
 /// Panes kept: a window, plus the pane that the newest transaction has only partly filled.
 pub const PANES_KEPT: usize = PANES_PER_WINDOW + 1;
 
+/// Panes that make one window beside a second memory.
+pub(crate) const PANES_PER_SHARED_WINDOW: usize = 19;
+
 const PANES_PER_WINDOW_I64: i64 = 30;
-const PANES_KEPT_I64: i64 = 31;
+const PANES_PER_SHARED_WINDOW_I64: i64 = 19;
 
 /// Rolling moments over the last `length_ms` of event time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     length_ms: i64,
+    /// Panes that make one window; one more is kept.
+    panes_per_window: i64,
     newest_event_time_ms: Option<i64>,
     /// Number of the pane that holds the newest event time: derived.
     newest_pane: Option<i64>,
-    /// Indexed by [`slot`]. Boxed: a state is moved often, and this is most of it.
+    /// Indexed by [`Self::slot`]. Boxed: a state is moved often, and this is most of it.
     panes: Box<[Moments; PANES_KEPT]>,
-    /// The 29 panes before the newest, merged: derived. With it a typical transaction costs one merge instead of 30.
+    /// The window's panes before the newest, merged: derived. With it a typical transaction costs one merge instead of 30.
     closed: Moments,
 }
 
@@ -33,8 +38,23 @@ impl Window {
     /// An empty window of `length_ms` (at least one ms a pane).
     #[must_use]
     pub fn new(length_ms: i64) -> Self {
+        Self::made_of(length_ms, PANES_PER_WINDOW_I64)
+    }
+
+    /// An empty window of fewer panes, which leaves room for a second memory.
+    pub(crate) fn shared(length_ms: i64) -> Self {
+        Self::made_of(length_ms, PANES_PER_SHARED_WINDOW_I64)
+    }
+
+    /// Whether both windows have the same length and panes.
+    pub(crate) const fn is_made_like(&self, other: &Self) -> bool {
+        self.length_ms == other.length_ms && self.panes_per_window == other.panes_per_window
+    }
+
+    fn made_of(length_ms: i64, panes_per_window: i64) -> Self {
         Self {
             length_ms: length_ms.max(PANES_PER_WINDOW_I64),
+            panes_per_window,
             newest_event_time_ms: None,
             newest_pane: None,
             panes: Box::new([Moments::default(); PANES_KEPT]),
@@ -67,7 +87,7 @@ impl Window {
         if Some(pane) == self.newest_pane {
             return self.closed.merge(self.pane(pane));
         }
-        self.merged(pane - PANES_PER_WINDOW_I64 + 1, pane)
+        self.merged(pane - self.panes_per_window + 1, pane)
     }
 
     /// Advances the window to end at `event_time_ms`, if that is later than anything seen. Earlier panes do not change. Call it
@@ -82,8 +102,9 @@ impl Window {
         if to == from {
             return;
         }
-        for pane in from.max(to - PANES_KEPT_I64) + 1..=to {
-            if let Some(moments) = self.panes.get_mut(slot(pane)) {
+        for pane in from.max(to - self.panes_kept()) + 1..=to {
+            let slot = self.slot(pane);
+            if let Some(moments) = self.panes.get_mut(slot) {
                 *moments = Moments::default();
             }
         }
@@ -97,7 +118,8 @@ impl Window {
         }
         self.advance(event_time_ms);
         let pane = self.pane_at(event_time_ms);
-        if let Some(moments) = self.panes.get_mut(slot(pane)) {
+        let slot = self.slot(pane);
+        if let Some(moments) = self.panes.get_mut(slot) {
             moments.push(amount);
         }
         if Some(pane) != self.newest_pane {
@@ -107,7 +129,7 @@ impl Window {
 
     fn pool_closed(&mut self) {
         if let Some(newest) = self.newest_pane {
-            self.closed = self.merged(newest - PANES_PER_WINDOW_I64 + 1, newest - 1);
+            self.closed = self.merged(newest - self.panes_per_window + 1, newest - 1);
         }
     }
 
@@ -116,7 +138,7 @@ impl Window {
         let Some(newest) = self.newest_pane else {
             return Moments::default();
         };
-        let (from, to) = (from.max(newest - PANES_KEPT_I64 + 1), to.min(newest));
+        let (from, to) = (from.max(newest - self.panes_kept() + 1), to.min(newest));
         let Ok(length) = usize::try_from(to - from + 1) else {
             return Moments::default();
         };
@@ -124,46 +146,56 @@ impl Window {
     }
 
     fn pane(&self, pane: i64) -> Moments {
-        self.panes.get(slot(pane)).copied().unwrap_or_default()
+        self.panes.get(self.slot(pane)).copied().unwrap_or_default()
     }
 
     /// The kept panes in order, starting with this one.
     fn kept_from(&self, pane: i64) -> impl Iterator<Item = &Moments> + Clone {
         // A slot is always in range, so the split never fails.
-        let (before, after) = self.panes.split_at_checked(slot(pane)).unwrap_or_default();
+        let (before, after) = self.panes.split_at_checked(self.slot(pane)).unwrap_or_default();
+        let after = after.get(..self.slots() - before.len()).unwrap_or(after);
         after.iter().chain(before)
     }
 
-    /// Number of the pane that holds an event time: ⌊t · 30 / length⌋, exact for every length.
+    /// Number of the pane that holds an event time: ⌊t · panes / length⌋, exact for every length.
     fn pane_at(&self, event_time_ms: i64) -> i64 {
-        event_time_ms.saturating_mul(PANES_PER_WINDOW_I64).div_euclid(self.length_ms)
+        event_time_ms.saturating_mul(self.panes_per_window).div_euclid(self.length_ms)
+    }
+
+    const fn panes_kept(&self) -> i64 {
+        self.panes_per_window + 1
+    }
+
+    fn slots(&self) -> usize {
+        usize::try_from(self.panes_kept()).unwrap_or(PANES_KEPT)
+    }
+
+    /// Index of a pane's slot: its number modulo the panes kept.
+    fn slot(&self, pane: i64) -> usize {
+        let slot = usize::try_from(pane.rem_euclid(self.panes_kept())).unwrap_or(usize::MAX);
+        debug_assert!(slot < PANES_KEPT, "pane {pane} has slot {slot}");
+        slot
     }
 
     /// The kept panes, oldest first.
     pub(crate) fn panes(&self) -> impl Iterator<Item = &Moments> {
-        self.kept_from(self.newest_pane.unwrap_or_default() - PANES_KEPT_I64 + 1)
+        self.kept_from(self.newest_pane.unwrap_or_default() - self.panes_kept() + 1)
     }
 
-    /// The inverse of the accessors above; `panes` oldest first.
-    pub(crate) fn restore(length_ms: i64, newest_event_time_ms: Option<i64>, panes: &[Moments; PANES_KEPT]) -> Self {
-        let mut window = Self { newest_event_time_ms, ..Self::new(length_ms) };
-        window.newest_pane = newest_event_time_ms.map(|newest| window.pane_at(newest));
-        let newest = window.newest_pane.unwrap_or_default();
-        for (pane, moments) in (newest - PANES_KEPT_I64 + 1..=newest).zip(panes) {
-            if let Some(kept) = window.panes.get_mut(slot(pane)) {
+    /// This empty window with what the accessors above told; `panes` oldest first.
+    pub(crate) fn restored(mut self, newest_event_time_ms: Option<i64>, panes: &[Moments]) -> Self {
+        self.newest_event_time_ms = newest_event_time_ms;
+        self.newest_pane = newest_event_time_ms.map(|newest| self.pane_at(newest));
+        let newest = self.newest_pane.unwrap_or_default();
+        for (pane, moments) in (newest - self.panes_kept() + 1..=newest).zip(panes) {
+            let slot = self.slot(pane);
+            if let Some(kept) = self.panes.get_mut(slot) {
                 *kept = *moments;
             }
         }
-        window.pool_closed();
-        window
+        self.pool_closed();
+        self
     }
-}
-
-/// Index of a pane's slot: its number modulo [`PANES_KEPT`].
-fn slot(pane: i64) -> usize {
-    let slot = usize::try_from(pane.rem_euclid(PANES_KEPT_I64)).unwrap_or(usize::MAX);
-    debug_assert!(slot < PANES_KEPT, "pane {pane} has slot {slot}");
-    slot
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::knobs;
 
 /// Which rule judges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleKind {
     /// Pools the window with the long-term baseline, holds the same false-alarm rate at every count, and clamps outliers
@@ -13,6 +13,8 @@ pub enum RuleKind {
     Adaptive,
     /// mean + SIGMAS · s of the prior window.
     Plain,
+    /// The user's own scale, whatever the distribution of the amounts: [`crate::profile`].
+    Profile,
 }
 
 /// Which side of the baseline alerts.
@@ -27,7 +29,7 @@ pub enum Direction {
 
 impl RuleKind {
     /// Every rule.
-    pub const ALL: [Self; 2] = [Self::Adaptive, Self::Plain];
+    pub const ALL: [Self; 3] = [Self::Adaptive, Self::Profile, Self::Plain];
 
     /// The name in messages and configuration.
     #[must_use]
@@ -35,6 +37,7 @@ impl RuleKind {
         match self {
             Self::Adaptive => "adaptive",
             Self::Plain => "plain",
+            Self::Profile => "profile",
         }
     }
 
@@ -43,7 +46,17 @@ impl RuleKind {
     pub const fn observations_min(self) -> u32 {
         match self {
             Self::Adaptive => 9,
-            Self::Plain => 3,
+            Self::Plain | Self::Profile => 3,
+        }
+    }
+
+    /// How many sigmas make an anomaly, unless `SIGMAS` is set: 2.5, and 3.25 of `profile`, whose false-alarm rate per sigma is the same
+    /// for any distribution and whose parts add up.
+    #[must_use]
+    pub const fn sigmas(self) -> f64 {
+        match self {
+            Self::Adaptive | Self::Plain => 2.5,
+            Self::Profile => 3.25,
         }
     }
 }
@@ -58,6 +71,33 @@ impl Direction {
         match self {
             Self::Up => "up",
             Self::Both => "both",
+        }
+    }
+}
+
+/// Whether a trained model is asked, and whether it may alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelMode {
+    /// Not asked.
+    Off,
+    /// Its opinion goes with the rule's anomalies.
+    Annotate,
+    /// Its opinion alone makes an anomaly too.
+    Alert,
+}
+
+impl ModelMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Annotate, Self::Alert];
+
+    /// The name in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Annotate => "annotate",
+            Self::Alert => "alert",
         }
     }
 }
@@ -77,6 +117,16 @@ pub struct RuleSettings {
     pub stddev_floor_ratio: f64,
     /// [`knobs::DIRECTION`].
     pub direction: Direction,
+    /// [`knobs::AMOUNT_UNIT`].
+    pub amount_unit: f64,
+}
+
+impl RuleSettings {
+    /// The defaults of a rule.
+    #[must_use]
+    pub fn of(kind: RuleKind) -> Self {
+        Self { kind, sigmas: kind.sigmas(), ..Self::default() }
+    }
 }
 
 impl Default for RuleSettings {
@@ -88,6 +138,7 @@ impl Default for RuleSettings {
             observations_min: None,
             stddev_floor_ratio: knobs::STDDEV_FLOOR_RATIO.default,
             direction: knobs::DIRECTION.default,
+            amount_unit: knobs::AMOUNT_UNIT.default,
         }
     }
 }

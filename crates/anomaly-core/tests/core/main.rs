@@ -10,6 +10,7 @@
 )]
 
 mod parity;
+mod profile_parity;
 mod properties;
 mod recorded;
 mod state;

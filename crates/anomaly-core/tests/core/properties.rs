@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use anomaly_core::{
-    AMOUNT_ABSOLUTE_MAX, LongTerm, Moments, PANES_PER_WINDOW, Position, Rule, RuleKind, RuleSettings, ShardId,
-    Transaction, UserState, Verdict, codec,
+    AMOUNT_ABSOLUTE_MAX, LongTerm, ModelMode, Moments, PANES_PER_WINDOW, Position, Rule, RuleKind, RuleSettings,
+    ShardId, Transaction, UserState, Verdict, codec,
 };
 use proptest::prelude::*;
 
@@ -42,12 +42,36 @@ fn sketches(length: usize) -> impl Strategy<Value = Vec<Sketch>> {
     proptest::collection::vec(sketch(), 0..length)
 }
 
-fn rules() -> impl Strategy<Value = RuleKind> {
-    prop_oneof![Just(RuleKind::Adaptive), Just(RuleKind::Plain)]
+/// The rules, and two that keep more: `adaptive` with a second opinion, `profile` with a context.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Alone(RuleKind),
+    WithSecondOpinion,
+    WithContext,
 }
 
-fn rule(kind: RuleKind) -> Rule {
-    Rule::new(RuleSettings { kind, ..RuleSettings::default() }).unwrap()
+const RULES: [Kind; 5] = [
+    Kind::Alone(RuleKind::Adaptive),
+    Kind::Alone(RuleKind::Plain),
+    Kind::Alone(RuleKind::Profile),
+    Kind::WithSecondOpinion,
+    Kind::WithContext,
+];
+
+fn rules() -> impl Strategy<Value = Kind> {
+    proptest::sample::select(&RULES[..])
+}
+
+fn rule(kind: Kind) -> Rule {
+    let alone = |kind| Rule::new(RuleSettings::of(kind)).unwrap();
+    match kind {
+        Kind::Alone(kind) => alone(kind),
+        Kind::WithSecondOpinion => alone(RuleKind::Adaptive).with_second_opinion(alone(RuleKind::Profile)),
+        Kind::WithContext => {
+            let model = include_str!("../../../../tests/data/parity/profile/model.json");
+            alone(RuleKind::Profile).with_model(serde_json::from_str(model).unwrap(), ModelMode::Alert)
+        }
+    }
 }
 
 type Delivered = (ShardId, Position, Transaction<'static>);
@@ -63,7 +87,7 @@ fn deliver(sketches: &[Sketch]) -> Vec<Delivered> {
             amount: sketch.amount,
             event_time_ms,
             transaction_id: sketch.transaction_id.map(|id| Cow::Owned(format!("txn_{id}"))),
-            merchant_id: None,
+            merchant_id: sketch.transaction_id.map(|id| Cow::Owned(format!("merchant_{}", id / 2))),
         };
         let shard = format!("shardId-{:012}", sketch.shard).parse().unwrap();
         (shard, Position { sequence_number: sequence.parse().unwrap(), sub_sequence: 0 }, transaction)
@@ -184,7 +208,7 @@ proptest! {
 
     #[test]
     fn damaged_bytes_are_an_error_or_another_sound_state(sketches in sketches(40), at in 0.0..1.0_f64, byte: u8) {
-        let rule = rule(RuleKind::Adaptive);
+        let rule = rule(Kind::Alone(RuleKind::Adaptive));
         let mut state = UserState::new(&rule);
         fold(&mut state, &deliver(&sketches), &rule);
         let mut bytes = codec::encode(&state);
@@ -205,7 +229,7 @@ proptest! {
                 prop_assert!([a.baseline.mean, a.baseline.stddev, a.threshold, a.score].iter().all(|x| x.is_finite()));
             }
         }
-        prop_assert!(state.long_term.is_sound());
+        prop_assert!(codec::decode(&codec::encode(&state)).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use anomaly_core::{Position, Rule, RuleKind, RuleSettings, ShardId, Transaction, UserState, Verdict};
+use anomaly_core::{Position, Rule, RuleKind, RuleSettings, ShardId, Transaction, UserState, Verdict, Windowed};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -36,6 +36,10 @@ impl User {
             self.step("shardId-000000000000", i, 100.0 + (i % 7) as f64, 1_000_000 + i as i64 * 1_000, None);
         }
     }
+}
+
+fn windowed(state: &UserState) -> &Windowed {
+    state.memory().windowed().unwrap()
 }
 
 const SHARD: &str = "shardId-000000000000";
@@ -139,7 +143,7 @@ fn a_late_transaction_is_not_folded_in_and_is_late_only_once() {
     user.warm();
     let before = user.state.clone();
     assert_eq!(user.step(SHARD, 50, 9_000.0, 1_019_000 - 300_000, None), Verdict::Late);
-    assert_eq!((&user.state.window, user.state.long_term), (&before.window, before.long_term));
+    assert_eq!(user.state.memory(), before.memory());
     assert_eq!(user.step(SHARD, 50, 9_000.0, 1_019_000 - 300_000, None), Verdict::Duplicate);
 }
 
@@ -156,11 +160,11 @@ fn a_backfill_in_order_is_not_late() {
 fn another_window_length_restarts_the_window_and_keeps_the_rest() {
     let mut user = User::new();
     user.warm();
-    let long_term = user.state.long_term;
+    let long_term = windowed(&user.state).long_term;
     user.rule = Rule::new(RuleSettings { window_seconds: 3_600, ..RuleSettings::default() }).unwrap();
     assert!(matches!(user.step(SHARD, 20, 101.0, 1_020_000, None), Verdict::Normal(_)));
-    assert_eq!(user.state.window.before(1_020_000).count, 1);
-    assert_eq!(user.state.long_term.count, long_term.count + 1);
+    assert_eq!(windowed(&user.state).window.before(1_020_000).count, 1);
+    assert_eq!(windowed(&user.state).long_term.count, long_term.count + 1);
     assert_eq!(user.step(SHARD, 20, 101.0, 1_020_000, None), Verdict::Duplicate);
 }
 
