@@ -11,7 +11,7 @@ mod states;
 
 use std::collections::BTreeMap;
 
-use anomaly_core::RejectReason;
+use anomaly_core::{RejectReason, Windowed};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use detector::DetectorSummary;
@@ -94,7 +94,11 @@ impl Run {
                 panic!("{name}: no state of {user_id:?}")
             };
             // The first amount of a user is withheld until others say what is usual.
-            assert_eq!(user.state.withheld().map(f64::to_bits), Some(amount.to_bits()), "{name}");
+            assert_eq!(
+                user.state.memory().windowed().and_then(Windowed::withheld).map(f64::to_bits),
+                Some(amount.to_bits()),
+                "{name}"
+            );
         }
     }
 }

@@ -244,7 +244,7 @@ async fn after_a_failed_record_no_later_record_of_the_user_is_applied_in_any_par
     assert_eq!(deliveries[0].summary.users_failed, 2, "once in each part that it is in");
     assert_eq!(deliveries[1].summary.verdicts.warming_up, 2, "both records of the user, in their order");
     let position = |user: &str| match bench.store.0.0.get(user) {
-        Loaded::Present(stored) => stored.state.long_term.count,
+        Loaded::Present(stored) => stored.state.memory().windowed().unwrap().long_term.count,
         other => panic!("{other:?}"),
     };
     assert_eq!((position("b"), sequence(3).is_empty()), (position("b"), false));

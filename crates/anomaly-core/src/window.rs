@@ -24,7 +24,7 @@ const PANES_PER_SHARED_WINDOW_I64: i64 = 19;
 pub struct Window {
     length_ms: i64,
     /// Panes that make one window; one more is kept.
-    panes_per_window: i64,
+    panes_counted: i64,
     newest_event_time_ms: Option<i64>,
     /// Number of the pane that holds the newest event time: derived.
     newest_pane: Option<i64>,
@@ -48,13 +48,13 @@ impl Window {
 
     /// Whether both windows have the same length and panes.
     pub(crate) const fn is_made_like(&self, other: &Self) -> bool {
-        self.length_ms == other.length_ms && self.panes_per_window == other.panes_per_window
+        self.length_ms == other.length_ms && self.panes_counted == other.panes_counted
     }
 
-    fn made_of(length_ms: i64, panes_per_window: i64) -> Self {
+    fn made_of(length_ms: i64, panes_counted: i64) -> Self {
         Self {
             length_ms: length_ms.max(PANES_PER_WINDOW_I64),
-            panes_per_window,
+            panes_counted,
             newest_event_time_ms: None,
             newest_pane: None,
             panes: Box::new([Moments::default(); PANES_KEPT]),
@@ -87,7 +87,7 @@ impl Window {
         if Some(pane) == self.newest_pane {
             return self.closed.merge(self.pane(pane));
         }
-        self.merged(pane - self.panes_per_window + 1, pane)
+        self.merged(pane - self.panes_counted + 1, pane)
     }
 
     /// Advances the window to end at `event_time_ms`, if that is later than anything seen. Earlier panes do not change. Call it
@@ -129,7 +129,7 @@ impl Window {
 
     fn pool_closed(&mut self) {
         if let Some(newest) = self.newest_pane {
-            self.closed = self.merged(newest - self.panes_per_window + 1, newest - 1);
+            self.closed = self.merged(newest - self.panes_counted + 1, newest - 1);
         }
     }
 
@@ -159,11 +159,11 @@ impl Window {
 
     /// Number of the pane that holds an event time: ⌊t · panes / length⌋, exact for every length.
     fn pane_at(&self, event_time_ms: i64) -> i64 {
-        event_time_ms.saturating_mul(self.panes_per_window).div_euclid(self.length_ms)
+        event_time_ms.saturating_mul(self.panes_counted).div_euclid(self.length_ms)
     }
 
     const fn panes_kept(&self) -> i64 {
-        self.panes_per_window + 1
+        self.panes_counted + 1
     }
 
     fn slots(&self) -> usize {

@@ -22,7 +22,7 @@ pub(crate) struct Flagged {
 impl Flagged {
     /// The flag with its strings, as it is written.
     pub(crate) fn named(&self, user_id: &str, rule: Option<&str>) -> Flag {
-        let Assessment { baseline, threshold, score } = self.assessment;
+        let Assessment { baseline, threshold, score, .. } = self.assessment;
         Flag {
             index: self.index,
             user_id: user_id.to_owned(),

@@ -1,9 +1,10 @@
 //! Which rules run: every combination of rule and sigmas, within the ranges of the detector's own knobs.
 
+use anomaly_core::profile::{Model, Population};
 use anomaly_core::{Direction, KnobError, Rule, RuleKind, RuleSettings, knobs};
 
 use super::summary::{Knobs, RuleName};
-use super::track::Spec;
+use super::track::{Aids, Spec};
 
 /// The sigmas of a sweep.
 const SWEEP: [f64; 9] = [1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0];
@@ -15,7 +16,7 @@ const SHOWN_MAX: usize = 16;
 pub struct RuleChoices {
     /// The rules.
     pub rules: Vec<RuleName>,
-    /// [`knobs::SIGMAS`].
+    /// [`knobs::SIGMAS`]; empty takes each rule's own.
     pub sigmas: Vec<f64>,
     /// [`knobs::WINDOW_SECONDS`].
     pub window_seconds: u32,
@@ -27,20 +28,29 @@ pub struct RuleChoices {
     pub direction: Direction,
     /// [`knobs::STATE_RETENTION_DAYS`].
     pub state_retention_days: u32,
+    /// [`knobs::AMOUNT_UNIT`].
+    pub amount_unit: f64,
+    /// What is loud for everybody, for `profile`.
+    pub population: Option<Population>,
+    /// A trained model that alerts beside `profile`.
+    pub model: Option<Model>,
 }
 
-/// The detector's defaults.
+/// The detector's two rules, each with its own sigmas, and its defaults.
 impl Default for RuleChoices {
     fn default() -> Self {
         let RuleSettings { window_seconds, stddev_floor_ratio, direction, .. } = RuleSettings::default();
         Self {
-            rules: vec![RuleName::Adaptive],
-            sigmas: vec![knobs::SIGMAS.default],
+            rules: vec![RuleName::Adaptive, RuleName::Profile],
+            sigmas: Vec::new(),
             window_seconds,
             min_observations: None,
             stddev_floor_ratio,
             direction,
             state_retention_days: knobs::STATE_RETENTION_DAYS.default,
+            amount_unit: knobs::AMOUNT_UNIT.default,
+            population: None,
+            model: None,
         }
     }
 }
@@ -74,19 +84,24 @@ impl RuleChoices {
     pub fn plan(&self, is_swept: bool) -> Result<Plan, PlanError> {
         knobs::STATE_RETENTION_DAYS.check(self.state_retention_days)?;
         let mut specs = Vec::new();
-        self.add_distinct(&self.sigmas, &mut specs)?;
+        if self.sigmas.is_empty() {
+            for rule in &self.rules {
+                self.add_distinct(&[*rule], &[rule.sigmas()], &mut specs)?;
+            }
+        }
+        self.add_distinct(&self.rules, &self.sigmas, &mut specs)?;
         let shown = specs.len();
         if shown > SHOWN_MAX {
             return Err(PlanError::TooMany(shown));
         }
         if is_swept {
-            self.add_distinct(&SWEEP, &mut specs)?;
+            self.add_distinct(&self.rules, &SWEEP, &mut specs)?;
         }
         Ok(Plan { specs, shown, is_swept })
     }
 
-    fn add_distinct(&self, sigmas: &[f64], specs: &mut Vec<Spec>) -> Result<(), KnobError> {
-        for (rule, sigmas) in self.rules.iter().flat_map(|rule| sigmas.iter().map(move |sigmas| (*rule, *sigmas))) {
+    fn add_distinct(&self, rules: &[RuleName], sigmas: &[f64], specs: &mut Vec<Spec>) -> Result<(), KnobError> {
+        for (rule, sigmas) in rules.iter().flat_map(|rule| sigmas.iter().map(move |sigmas| (*rule, *sigmas))) {
             let spec = self.spec(rule, sigmas)?;
             if !specs.contains(&spec) {
                 specs.push(spec);
@@ -104,6 +119,7 @@ impl RuleChoices {
             observations_min: self.min_observations,
             stddev_floor_ratio: self.stddev_floor_ratio,
             direction: self.direction,
+            amount_unit: self.amount_unit,
         })?;
         let knobs = Knobs {
             sigmas,
@@ -111,11 +127,18 @@ impl RuleChoices {
             min_observations: rule.observations_min(),
             stddev_floor_ratio: if name == RuleName::Tumbling { 0.0 } else { self.stddev_floor_ratio },
             direction: self.direction,
+            amount_unit: self.amount_unit,
         };
         let hours = knobs::STREAM_RETENTION_HOURS.default;
         let retention_seconds = rule.state_retention_seconds(self.state_retention_days, hours);
         let state_retention_ms = i64::from(retention_seconds) * 1_000;
-        Ok(Spec { label: format!("{} {sigmas}σ", name.as_str()), rule: name, knobs, state_retention_ms })
+        let aids = if name == RuleName::Profile { self.aids() } else { Aids::default() };
+        let label = format!("{} {sigmas}σ{}", name.as_str(), aids.label());
+        Ok(Spec { label, rule: name, knobs, state_retention_ms, aids })
+    }
+
+    fn aids(&self) -> Aids {
+        Aids { population: self.population.clone(), model: self.model.clone() }
     }
 }
 
@@ -137,8 +160,15 @@ impl RuleName {
         match self {
             Self::Adaptive => Some(RuleKind::Adaptive),
             Self::Plain => Some(RuleKind::Plain),
+            Self::Profile => Some(RuleKind::Profile),
             Self::Tumbling => None,
         }
+    }
+
+    /// The sigmas that it has unless they are chosen.
+    #[must_use]
+    pub fn sigmas(self) -> f64 {
+        self.kind().unwrap_or(RuleKind::Plain).sigmas()
     }
 }
 
@@ -146,10 +176,11 @@ impl Spec {
     /// The detector's rule; `None` for `tumbling`.
     pub(crate) fn rule(&self) -> Result<Option<Rule>, KnobError> {
         let Some(kind) = self.rule.kind() else { return Ok(None) };
-        let Knobs { sigmas, window_seconds, min_observations, stddev_floor_ratio, direction } = self.knobs;
+        let Knobs { sigmas, window_seconds, min_observations, stddev_floor_ratio, direction, amount_unit } = self.knobs;
         let observations_min = Some(min_observations);
-        Rule::new(RuleSettings { kind, sigmas, window_seconds, observations_min, stddev_floor_ratio, direction })
-            .map(Some)
+        let settings =
+            RuleSettings { kind, sigmas, window_seconds, observations_min, stddev_floor_ratio, direction, amount_unit };
+        Ok(Some(self.aids.clone().help(Rule::new(settings)?)))
     }
 }
 
@@ -172,8 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn without_sigmas_every_rule_has_its_own() {
+        let plan = RuleChoices { rules: RuleName::ALL.to_vec(), ..RuleChoices::default() }.plan(false).unwrap();
+        let labels: Vec<_> = plan.specs.iter().map(|spec| spec.label.as_str()).collect();
+        assert_eq!(labels, ["adaptive 2.5σ", "profile 3.25σ", "plain 2.5σ", "tumbling 2.5σ"]);
+    }
+
+    #[test]
     fn a_sweep_adds_other_sigmas_and_shows_none_of_them() {
-        let plan = RuleChoices { sigmas: vec![2.7], ..RuleChoices::default() }.plan(true).unwrap();
+        let plan = RuleChoices { rules: vec![RuleName::Adaptive], sigmas: vec![2.7], ..RuleChoices::default() };
+        let plan = plan.plan(true).unwrap();
         assert_eq!((plan.shown, plan.specs.len()), (1, 1 + SWEEP.len()));
         assert_eq!(plan.only_rule().unwrap().0.settings().sigmas, 2.7);
     }

@@ -8,7 +8,7 @@ mod samples;
 
 use std::collections::BTreeMap;
 
-use anomaly_core::{Direction, RejectReason, VerdictCounts};
+use anomaly_core::{Direction, RejectReason, VerdictCounts, knobs};
 pub use quality::{Delay, Detection, Quality, ScoreHistogram, SweepPoint};
 pub use samples::{Flag, Point, UserCount, UserSeries};
 use serde::{Deserialize, Serialize};
@@ -159,6 +159,8 @@ impl RuleSummary {
 pub enum RuleName {
     /// The detector's default.
     Adaptive,
+    /// The user's own scale, whatever the distribution of the amounts.
+    Profile,
     /// mean + σ·s of the prior window.
     Plain,
     /// The tumbling window that the detector replaces, faults included. Not in the detector.
@@ -167,13 +169,14 @@ pub enum RuleName {
 
 impl RuleName {
     /// Every rule.
-    pub const ALL: [Self; 3] = [Self::Adaptive, Self::Plain, Self::Tumbling];
+    pub const ALL: [Self; 4] = [Self::Adaptive, Self::Profile, Self::Plain, Self::Tumbling];
 
     /// The name on the command line and in the summary.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Adaptive => "adaptive",
+            Self::Profile => "profile",
             Self::Plain => "plain",
             Self::Tumbling => "tumbling",
         }
@@ -193,4 +196,12 @@ pub struct Knobs {
     pub stddev_floor_ratio: f64,
     /// `DIRECTION`.
     pub direction: Direction,
+    /// `AMOUNT_UNIT`.
+    #[serde(default = "amount_unit")]
+    pub amount_unit: f64,
+}
+
+/// Of a summary that was written before there was a choice.
+const fn amount_unit() -> f64 {
+    knobs::AMOUNT_UNIT.default
 }

@@ -1,6 +1,7 @@
 //! A track: one rule's pass over the input, with a state of its own for every user.
 
-use anomaly_core::{Position, Rule, SequenceNumber, ShardId, UserState, Verdict, VerdictCounts};
+use anomaly_core::profile::{Model, Population};
+use anomaly_core::{ModelMode, Position, Rule, SequenceNumber, ShardId, UserState, Verdict, VerdictCounts};
 
 use super::detail::Detail;
 use super::flagged::Flagged;
@@ -22,6 +23,35 @@ pub(crate) struct Spec {
     pub(crate) knobs: Knobs,
     /// How long the state of a silent user is kept, in ms of event time.
     pub(crate) state_retention_ms: i64,
+    /// What helps it.
+    pub(crate) aids: Aids,
+}
+
+/// What can help the rule `profile`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Aids {
+    /// What is loud for everybody.
+    pub(crate) population: Option<Population>,
+    /// A trained model, which alerts too.
+    pub(crate) model: Option<Model>,
+}
+
+impl Aids {
+    /// What they add to the name of a rule.
+    pub(crate) const fn label(&self) -> &'static str {
+        match (self.population.is_some(), self.model.is_some()) {
+            (false, false) => "",
+            (true, false) => " + population",
+            (false, true) => " + model",
+            (true, true) => " + population + model",
+        }
+    }
+
+    /// The rule with what helps it.
+    pub(crate) fn help(self, rule: Rule) -> Rule {
+        let rule = self.population.into_iter().fold(rule, Rule::with_population);
+        self.model.into_iter().fold(rule, |rule, model| rule.with_model(model, ModelMode::Alert))
+    }
 }
 
 /// A rule, its states and its findings.

@@ -9,7 +9,7 @@
 //! Flink ends windows by the watermark of the whole stream. Here a user's window ends when the user's next one begins or the input
 //! ends, and a transaction of an earlier window is late.
 
-use anomaly_core::{Assessment, Baseline, Moments, Severity};
+use anomaly_core::{Assessment, Baseline, Moments, RuleKind, Severity};
 
 use super::flagged::Flagged;
 use super::seen::Seen;
@@ -122,8 +122,8 @@ impl Tumbling {
             count: moments.count,
             is_judged,
             largest,
-            assessment: Assessment { baseline, threshold, score },
-            severity: is_anomaly.then(|| Severity::of(score)),
+            assessment: Assessment { baseline, threshold, score, explanation: None, second: None },
+            severity: is_anomaly.then(|| Severity::of(score, RuleKind::Plain)),
             window: (start_ms, start_ms + self.length_ms()),
         }
     }

@@ -178,7 +178,7 @@ fn usage(message: impl std::fmt::Display) -> anyhow::Error {
 
 /// Runs the backtest and writes flags and rejects.
 async fn replay(options: &Options) -> anyhow::Result<BacktestSummary> {
-    let plan = options.rules.choices().plan(options.is_swept()).map_err(usage)?;
+    let plan = options.rules.choices()?.plan(options.is_swept()).map_err(usage)?;
     let handlers = options.handlers(&plan).await?;
     let files = Files::create(options)?;
     let keeps_flags = files.flags.is_some() || handlers.is_some();

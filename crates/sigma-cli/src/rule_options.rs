@@ -1,25 +1,30 @@
 //! The flags of the rules: the names, ranges and defaults of the detector's knobs.
 
+use std::path::PathBuf;
+
 use anomaly_core::{Direction, RuleKind, knobs};
 use backtest::{RuleChoices, RuleName};
 use clap::Args;
 use clap::builder::TypedValueParser;
 
 use crate::choice::{one_of, within};
+use crate::files;
 
 /// The rules to compare.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleOptions {
     /// The rule that judges; repeat the flag to compare rules side by side.
-    #[arg(long, value_parser = rule_name(), default_value = "adaptive")]
+    #[arg(long, value_parser = rule_name(), default_values = ["adaptive", "profile"])]
     pub rule: Vec<RuleName>,
     /// Sigmas.
     #[arg(
         long,
         value_parser = within(knobs::SIGMAS),
-        default_values_t = [knobs::SIGMAS.default],
-        help = format!("{}; repeat the flag to compare several", knobs::SIGMAS.help())
+        help = format!(
+            "{}; repeat the flag to compare several [default: 2.5, or 3.25 for profile]",
+            knobs::SIGMAS.help()
+        )
     )]
     pub sigmas: Vec<f64>,
     /// Window length.
@@ -34,7 +39,7 @@ pub struct RuleOptions {
     #[arg(
         long,
         value_parser = within(knobs::MIN_OBSERVATIONS),
-        help = format!("{} [default: 9, or 3 for plain and tumbling]", knobs::MIN_OBSERVATIONS.help())
+        help = format!("{} [default: 9, or 3 for profile, plain and tumbling]", knobs::MIN_OBSERVATIONS.help())
     )]
     pub min_observations: Option<u32>,
     /// Floor of the standard deviation.
@@ -56,13 +61,29 @@ pub struct RuleOptions {
         help = knobs::STATE_RETENTION_DAYS.help()
     )]
     pub state_retention_days: u32,
+    /// Unit.
+    #[arg(
+        long,
+        value_parser = within(knobs::AMOUNT_UNIT),
+        default_value_t = knobs::AMOUNT_UNIT.default,
+        help = knobs::AMOUNT_UNIT.help()
+    )]
+    pub amount_unit: f64,
+    /// For profile: what is large for everybody, as `sigma calibrate` writes it.
+    #[arg(long, value_name = "FILE.json")]
+    pub population: Option<PathBuf>,
+    /// For profile: a model that alerts too, as `sigma train` writes it.
+    #[arg(long, value_name = "FILE.json")]
+    pub model: Option<PathBuf>,
 }
 
 impl RuleOptions {
     /// What the flags choose.
-    #[must_use]
-    pub fn choices(&self) -> RuleChoices {
-        RuleChoices {
+    ///
+    /// # Errors
+    /// If a file cannot be read, or is not what it should be.
+    pub fn choices(&self) -> anyhow::Result<RuleChoices> {
+        Ok(RuleChoices {
             rules: self.rule.clone(),
             sigmas: self.sigmas.clone(),
             window_seconds: self.window_seconds,
@@ -70,13 +91,17 @@ impl RuleOptions {
             stddev_floor_ratio: self.stddev_floor_ratio,
             direction: self.direction,
             state_retention_days: self.state_retention_days,
-        }
+            amount_unit: self.amount_unit,
+            population: self.population.as_deref().map(files::read_json).transpose()?,
+            model: self.model.as_deref().map(files::read_json).transpose()?,
+        })
     }
 }
 
 fn rule_name() -> impl TypedValueParser<Value = RuleName> {
     let help = |rule| match rule {
         RuleName::Adaptive => "Window and long-term baseline together; the detector's default",
+        RuleName::Profile => "The user's own scale, whatever the distribution of the amounts",
         RuleName::Plain => "mean + σ·s of the prior window",
         RuleName::Tumbling => "The tumbling windows of the Flink baseline, faults included; not in the detector",
     };
@@ -87,6 +112,7 @@ fn rule_name() -> impl TypedValueParser<Value = RuleName> {
 pub(crate) fn rule_kind() -> impl TypedValueParser<Value = RuleKind> {
     let help = |rule| match rule {
         RuleKind::Adaptive => "Window and long-term baseline together",
+        RuleKind::Profile => "The user's own scale, whatever the distribution of the amounts",
         RuleKind::Plain => "mean + σ·s of the prior window",
     };
     one_of(RuleKind::ALL.map(|rule| (rule, rule.as_str(), help(rule))))
@@ -114,7 +140,7 @@ mod tests {
 
     #[test]
     fn without_flags_the_choices_are_the_detectors() {
-        assert_eq!(Cli::parse_from(["replay"]).rules.choices(), RuleChoices::default());
+        assert_eq!(Cli::parse_from(["replay"]).rules.choices().unwrap(), RuleChoices::default());
     }
 
     #[test]

@@ -143,14 +143,18 @@ impl DetectorSettings {
 }
 
 fn rule_settings(env: &Env) -> Result<RuleSettings, EnvError> {
+    let kind = env.choice(&knobs::RULE)?;
     let is_observations_set = env.text(knobs::MIN_OBSERVATIONS.name).is_some();
     Ok(RuleSettings {
-        kind: env.choice(&knobs::RULE)?,
-        sigmas: env.knob(&knobs::SIGMAS)?,
+        kind,
+        sigmas: env.parsed_with(knobs::SIGMAS.name, knobs::SIGMAS.accepts(), kind.sigmas(), |text| {
+            knobs::SIGMAS.parse(text)
+        })?,
         window_seconds: env.knob(&knobs::WINDOW_SECONDS)?,
         observations_min: is_observations_set.then(|| env.knob(&knobs::MIN_OBSERVATIONS)).transpose()?,
         stddev_floor_ratio: env.knob(&knobs::STDDEV_FLOOR_RATIO)?,
         direction: env.choice(&knobs::DIRECTION)?,
+        amount_unit: env.knob(&knobs::AMOUNT_UNIT)?,
     })
 }
 

@@ -228,8 +228,9 @@ fn fingerprint(merchant_id: &str) -> [u8; 2] {
     let hash = merchant_id
         .bytes()
         .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
-    let [a, b, c, d, e, f, g, h] = hash.to_be_bytes();
-    [a ^ c ^ e ^ g, b ^ d ^ f ^ h]
+    let halves = hash ^ hash >> 32;
+    let [.., high, low] = (halves ^ halves >> 16).to_be_bytes();
+    [high, low]
 }
 
 #[cfg(test)]
@@ -238,12 +239,12 @@ mod tests {
 
     #[test]
     fn a_time_belongs_to_the_two_eighths_around_it() {
-        let at = |hour: f64| HourBins::at((hour * 3_600_000.0) as i64);
-        let HourBins { first, second, share } = at(1.5);
+        let at = |minutes: i64| HourBins::at(minutes * 60_000);
+        let HourBins { first, second, share } = at(90);
         assert_eq!((first, second, share), (0, 1, 0.0));
-        let HourBins { first, second, share } = at(0.0);
+        let HourBins { first, second, share } = at(0);
         assert_eq!((first, second, share), (7, 0, 0.5));
-        let HourBins { first, second, .. } = at(23.9);
+        let HourBins { first, second, .. } = at(24 * 60 - 1);
         assert_eq!((first, second), (7, 0));
     }
 

@@ -32,7 +32,7 @@ impl Heat {
 
     /// Adds a judged transaction.
     pub(super) fn add(&mut self, score: f64) {
-        self.0 += (score - HEATS_FROM).max(0.0).min(HEATS_MAX);
+        self.0 += (score - HEATS_FROM).clamp(0.0, HEATS_MAX);
     }
 
     /// Whether transactions can have produced it.

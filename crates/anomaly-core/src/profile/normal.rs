@@ -26,7 +26,7 @@ pub(super) fn tail_quantile_at_most(share: f64, at_most: f64) -> f64 {
         let density = libm::exp(-0.5 * z * z) / libm::sqrt(2.0 * PI);
         let next = z + (libm::log(tail) - logarithm) * tail / density;
         // NaN ends it too.
-        if !(next < z) {
+        if next >= z || next.is_nan() {
             break;
         }
         z = next;

@@ -1,6 +1,7 @@
 //! The mathematics and the state machine, from outside the crate.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::as_conversions,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

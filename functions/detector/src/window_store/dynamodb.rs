@@ -1,13 +1,13 @@
 //! User state in DynamoDB: one item a user, at most one write unit (1,024 bytes) while its outbox is empty.
 //!
 //! Attributes: `userId` (key), `state` (binary, see [`anomaly_core::codec`]), `version`, `expiresAt` (TTL, seconds), `outbox`
-//! (JSON list of anomaly messages, only while there are any), and for human eyes `count`, `mean`, `stddev` of the window and
-//! `updatedAt` (ms). Readers ignore attributes they do not know.
+//! (JSON list of anomaly messages, only while there are any), and for human eyes `count`, `mean`, `stddev` of the window (or
+//! of the profile) and `updatedAt` (ms). Readers ignore attributes they do not know.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anomaly_core::{AnomalyMessage, Moments, UserState, codec};
+use anomaly_core::{AnomalyMessage, codec};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -143,15 +143,15 @@ fn number(value: impl std::fmt::Display) -> AttributeValue {
 /// The item of a user.
 fn to_item(user_id: &str, user: &StoredUser) -> Result<Item, StoreError> {
     debug_assert!(user.version.is_some(), "a user is written as a version");
-    let window = newest_window(&user.state);
-    let stddev = (window.sum_squares / f64::from(window.count.saturating_sub(1).max(1))).sqrt();
+    let usual = user.state.memory().usual();
+    let stddev = (usual.sum_squares / f64::from(usual.count.saturating_sub(1).max(1))).sqrt();
     let mut item = key(user_id);
     let mut put = |name: &str, value| item.insert(name.to_owned(), value);
     put(STATE, AttributeValue::B(Blob::new(codec::encode(&user.state))));
     put(VERSION, number(user.version.unwrap_or_default()));
     put(EXPIRES_AT, number(user.expires_at_seconds));
-    put(COUNT, number(window.count));
-    put(MEAN, number(format!("{:.2}", window.mean)));
+    put(COUNT, number(usual.count));
+    put(MEAN, number(format!("{:.2}", usual.mean)));
     put(STDDEV, number(format!("{stddev:.2}")));
     put(UPDATED_AT, number(user.updated_at_ms));
     if !user.outbox.is_empty() {
@@ -159,10 +159,6 @@ fn to_item(user_id: &str, user: &StoredUser) -> Result<Item, StoreError> {
         put(OUTBOX, AttributeValue::S(json));
     }
     Ok(item)
-}
-
-fn newest_window(state: &UserState) -> Moments {
-    state.window.newest_event_time_ms().map(|newest| state.window.before(newest)).unwrap_or_default()
 }
 
 /// The user of an item; the inverse of [`to_item`].

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anomaly_core::UserState;
+use anomaly_core::{Memory, UserState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -45,11 +45,11 @@ pub(crate) fn check(world: &World, expected: &Expected, discarded: &Discarded) -
 
 /// I1, and with it I4: the state depends on the order of a user's transactions.
 fn check_states(world: &World, expected: &Expected) -> Result<(), String> {
-    let statistics = |state: &UserState| (state.window.clone(), state.long_term);
+    let statistics = |state: &UserState| state.memory().clone();
     for (user_id, state) in &expected.users {
         let stored = world.stored(user_id).map(|stored| stored.state);
         if stored.as_ref().map(statistics) != Some(statistics(state)) {
-            let (stored, folded) = (stored.map_or(0, |state| state.long_term.count), state.long_term.count);
+            let (stored, folded) = (stored.as_ref().map_or(0, transactions_in), transactions_in(state));
             return Err(format!(
                 "I1: the state of {user_id} differs from the plain fold: it holds {stored} transactions, the fold {folded}"
             ));
@@ -58,6 +58,14 @@ fn check_states(world: &World, expected: &Expected) -> Result<(), String> {
     match world.users.borrow().keys().find(|user_id| !expected.users.contains_key(*user_id)) {
         Some(user_id) => Err(format!("I1: {user_id} has a state but no transaction")),
         None => Ok(()),
+    }
+}
+
+/// How many transactions a state holds.
+fn transactions_in(state: &UserState) -> u32 {
+    match state.memory() {
+        Memory::Windowed(windowed) | Memory::Both(windowed, _) => windowed.long_term.count,
+        Memory::Profile(profile) => profile.count(),
     }
 }
 

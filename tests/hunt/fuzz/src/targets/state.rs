@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use anomaly_core::{
-    AMOUNT_ABSOLUTE_MAX, Position, Rule, RuleKind, RuleSettings, ShardId, Transaction, UserState, Verdict, codec,
+    AMOUNT_ABSOLUTE_MAX, ModelMode, Position, Rule, RuleKind, RuleSettings, ShardId, Transaction, UserState, Verdict,
+    codec,
 };
 
 use super::ARRIVAL_MS;
@@ -19,14 +20,19 @@ pub(super) fn run(input: &[u8]) {
 
 fn rules() -> &'static [Rule] {
     static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
-    let rule = |kind| Rule::new(RuleSettings { kind, ..RuleSettings::default() }).unwrap();
-    RULES.get_or_init(|| vec![rule(RuleKind::Adaptive), rule(RuleKind::Plain)])
+    let rule = |kind| Rule::new(RuleSettings::of(kind)).unwrap();
+    let model = || serde_json::from_str(include_str!("../../../../data/parity/profile/model.json")).unwrap();
+    RULES.get_or_init(|| {
+        let second = rule(RuleKind::Adaptive).with_second_opinion(rule(RuleKind::Profile));
+        let trained = rule(RuleKind::Profile).with_model(model(), ModelMode::Alert);
+        RuleKind::ALL.map(rule).into_iter().chain([second, trained]).collect()
+    })
 }
 
 /// Steps through transactions near the newest one of the state, and far from it.
 fn assert_finite(mut state: UserState, rule: &Rule) {
     let shard: ShardId = "shardId-000000000042".parse().unwrap();
-    let newest = state.window.newest_event_time_ms().unwrap_or(ARRIVAL_MS);
+    let newest = state.memory().newest_event_time_ms().unwrap_or(ARRIVAL_MS);
     let times = [newest, newest - 299_999, newest + 1, newest + 10_000, newest + 299_999, newest + 1_000_000, 0];
     let amounts = [100.0, AMOUNT_ABSOLUTE_MAX, -AMOUNT_ABSOLUTE_MAX, 0.0, f64::MIN_POSITIVE];
     for (number, (time, amount)) in times.into_iter().flat_map(|time| amounts.map(|amount| (time, amount))).enumerate()
