@@ -37,6 +37,7 @@ fn rule(label: &str) -> RuleSummary {
         min_observations: 9,
         stddev_floor_ratio: 0.05,
         direction: Direction::Up,
+        amount_unit: 0.01,
     };
     let flag = Flag {
         index: 7,

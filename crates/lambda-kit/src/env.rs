@@ -27,6 +27,14 @@ pub enum EnvError {
         /// What it accepts.
         form: String,
     },
+    /// A variable names a document that cannot be used.
+    #[error("{name} cannot be used: {reason}")]
+    Unusable {
+        /// The variable.
+        name: &'static str,
+        /// Which part of the document is wrong, and how.
+        reason: String,
+    },
 }
 
 /// A knob that is out of range is a malformed variable of the same name.

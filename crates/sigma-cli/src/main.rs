@@ -24,7 +24,7 @@ enum Command {
     /// Generate labelled transactions of a scenario.
     Generate(generate::Options),
     /// Backtest rules on recorded transactions: what would they have alerted?
-    Replay(replay::Options),
+    Replay(Box<replay::Options>),
     /// Put transactions from a file into a Kinesis stream.
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping does, for emulators whose own mapping is not faithful.

@@ -1,10 +1,12 @@
 //! The detector's configuration: each environment variable is declared once, with its range and default. `template.yaml` sets the
 //! same names; `variables` lists them for docs and tests.
 
+mod rule;
+
 use std::num::NonZeroUsize;
 use std::ops::Bound;
 
-use anomaly_core::{Knob, KnobRow, Rule, RuleSettings, knobs};
+use anomaly_core::{Knob, KnobRow, Rule, knobs};
 use lambda_kit::{Env, EnvError, metrics};
 
 const STATE_TABLE_NAME: (&str, &str) = ("STATE_TABLE_NAME", "the name of the table of user state");
@@ -97,7 +99,7 @@ pub fn variables() -> Vec<KnobRow> {
         KnobRow::text(METRIC_NAMESPACE.0, METRIC_NAMESPACE.1, "a namespace", "namespace of the operational metrics"),
         metrics::stack_name_row(),
     ];
-    required.into_iter().chain(knobs::rows()).chain(own).collect()
+    required.into_iter().chain(knobs::rows()).chain(rule::documents()).chain(own).collect()
 }
 
 impl Config {
@@ -124,7 +126,7 @@ impl DetectorSettings {
     /// # Errors
     /// [`EnvError`] names the variable and what it accepts.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
-        let rule = Rule::new(rule_settings(env)?)?;
+        let rule = rule::from_env(env)?;
         let days = env.knob(&knobs::STATE_RETENTION_DAYS)?;
         let hours = env.knob(&knobs::STREAM_RETENTION_HOURS)?;
         let skew_ms = i64::from(env.knob(&MAX_CLOCK_SKEW_SECONDS)?) * 1_000;
@@ -142,24 +144,10 @@ impl DetectorSettings {
     }
 }
 
-fn rule_settings(env: &Env) -> Result<RuleSettings, EnvError> {
-    let kind = env.choice(&knobs::RULE)?;
-    let is_observations_set = env.text(knobs::MIN_OBSERVATIONS.name).is_some();
-    Ok(RuleSettings {
-        kind,
-        sigmas: env.parsed_with(knobs::SIGMAS.name, knobs::SIGMAS.accepts(), kind.sigmas(), |text| {
-            knobs::SIGMAS.parse(text)
-        })?,
-        window_seconds: env.knob(&knobs::WINDOW_SECONDS)?,
-        observations_min: is_observations_set.then(|| env.knob(&knobs::MIN_OBSERVATIONS)).transpose()?,
-        stddev_floor_ratio: env.knob(&knobs::STDDEV_FLOOR_RATIO)?,
-        direction: env.choice(&knobs::DIRECTION)?,
-        amount_unit: env.knob(&knobs::AMOUNT_UNIT)?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use anomaly_core::RuleSettings;
+
     use super::*;
 
     fn env(extra: &[(&str, &str)]) -> Env {

@@ -10,7 +10,9 @@ import pytest
 import model
 
 # Left to the rule, which has a default for each kind.
-LEFT_TO_THE_RULE = "MIN_OBSERVATIONS"
+LEFT_TO_THE_RULE = {"MIN_OBSERVATIONS": (3, 1000), "SIGMAS": (0, 6)}
+# Files of the folder model/, by the parameter that names one.
+DOCUMENTS = {"POPULATION": "Population", "MODEL": "Model"}
 # Known only where there is a stack.
 STACK = "STACK_NAME"
 
@@ -32,7 +34,7 @@ def rows(condition):
         (function, row)
         for function, named in variables().items()
         for row in named.values()
-        if row["default"] is not None and row["name"] != LEFT_TO_THE_RULE and condition(row)
+        if row["default"] is not None and row["name"] not in LEFT_TO_THE_RULE and condition(row)
     ]
 
 
@@ -70,9 +72,9 @@ def test_a_choice_has_the_words_and_the_default_of_the_code(function, row):
 
 def test_a_text_has_the_default_of_the_code():
     texts = {(function, row["name"]): row for function, row in rows(lambda row: not is_number(row) and not row["values"])}
-    assert {name for _, name in texts} == {"METRIC_NAMESPACE", "METRIC_SOURCE", STACK}
+    assert {name for _, name in texts} == {"METRIC_NAMESPACE", "METRIC_SOURCE", STACK} | set(DOCUMENTS)
     for (function, name), row in texts.items():
-        if name == STACK:
+        if name == STACK or name in DOCUMENTS:
             continue
         value = model.environment(function)[name]
         assert model.template()["Parameters"][value["Ref"]]["Default"] == row["default"]
@@ -83,12 +85,38 @@ def test_a_deployed_function_knows_its_stack(function):
     assert model.environment(function)[STACK] == {"Ref": "AWS::StackName"}
 
 
-@pytest.mark.parametrize(("count", "is_accepted"), [("", True), ("2", False), ("3", True), ("1000", True), ("1001", False)])
-def test_the_minimum_of_observations_may_be_left_to_the_rule(count, is_accepted):
-    row = variables()["detector"][LEFT_TO_THE_RULE]
-    assert (row["min"], row["max"]) == (3, 1000)
-    pattern = parameter_of("detector", LEFT_TO_THE_RULE)["AllowedPattern"]
-    assert bool(re.fullmatch(pattern, count)) == is_accepted
+@pytest.mark.parametrize(("name", "value", "is_accepted"), [
+    *(("MIN_OBSERVATIONS", value, True) for value in ("", "3", "1000")),
+    *(("MIN_OBSERVATIONS", value, False) for value in ("2", "1001", "3.5")),
+    *(("SIGMAS", value, True) for value in ("", "0.01", "0.5", "2.5", "3.25", "3", "6", "6.0")),
+    *(("SIGMAS", value, False) for value in ("0", "0.0", "0.001", "6.1", "7", "-1", "2.", "x")),
+])
+def test_what_is_left_to_the_rule_may_be_empty(name, value, is_accepted):
+    row = variables()["detector"][name]
+    assert (row["min"], row["max"]) == LEFT_TO_THE_RULE[name]
+    parameter = parameter_of("detector", name)
+    assert parameter["Default"] == ""
+    assert bool(re.fullmatch(parameter["AllowedPattern"], value)) == is_accepted
+
+
+@pytest.mark.parametrize(("variable", "name"), DOCUMENTS.items())
+def test_a_document_is_a_file_of_the_layer(variable, name):
+    condition, path, nothing = model.environment("detector")[variable]["Fn::If"]
+    assert (path, nothing) == ({"Fn::Sub": f"/opt/${{{name}}}"}, "")
+    assert model.template()["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
+    pattern = model.template()["Parameters"][name]["AllowedPattern"]
+    accepted = {value: bool(re.fullmatch(pattern, value)) for value in ("", "model.json", "a-1_b.json", "../x.json", "model")}
+    assert accepted == {"": True, "model.json": True, "a-1_b.json": True, "../x.json": False, "model": False}
+
+
+def test_the_layer_exists_only_if_a_document_is_named():
+    layer = model.template()["Resources"]["ModelLayer"]
+    assert layer["Properties"]["ContentUri"] == "model"
+    assert model.template()["Conditions"][layer["Condition"]] == {
+        "Fn::Or": [{"Condition": "HasPopulation"}, {"Condition": "HasModel"}]
+    }
+    layers = model.template()["Resources"]["DetectorFunction"]["Properties"]["Layers"]
+    assert layers["Fn::If"] == [layer["Condition"], [{"Ref": "ModelLayer"}], {"Ref": "AWS::NoValue"}]
 
 
 def test_a_variable_that_is_not_set_by_a_parameter_has_no_default():
@@ -99,7 +127,7 @@ def test_a_variable_that_is_not_set_by_a_parameter_has_no_default():
         name
         for function in model.functions()
         for name, value in model.environment(function).items()
-        if value.get("Ref") in model.template()["Parameters"]
+        if isinstance(value, dict) and value.get("Ref") in model.template()["Parameters"]
     }
     assert required.isdisjoint(by_parameter)
 
