@@ -87,10 +87,11 @@ impl Backtest {
         self.reader.bytes_read()
     }
 
-    /// The first rule's verdicts so far.
+    /// Label and verdicts so far of a shown rule.
     #[must_use]
-    pub fn verdicts(&self) -> VerdictCounts {
-        self.engine.tracks.first().map(|track| track.counts.verdicts).unwrap_or_default()
+    pub fn verdicts(&self, place: usize) -> (&str, VerdictCounts) {
+        let track = self.engine.tracks.get(place);
+        track.map(|track| (track.spec.label.as_str(), track.counts.verdicts)).unwrap_or_default()
     }
 
     /// Rejected records so far, by reason.

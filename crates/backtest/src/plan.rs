@@ -143,13 +143,14 @@ impl RuleChoices {
 }
 
 impl Plan {
-    /// The detector's rule, and how long it keeps a silent user's state, in seconds. `None` unless the plan shows exactly one rule
-    /// and the detector has it.
+    /// The shown rules, and how long each keeps a silent user's state, in seconds. `None` unless the detector has them all.
     #[must_use]
-    pub fn only_rule(&self) -> Option<(Rule, u32)> {
-        let [spec] = self.specs.get(..self.shown)? else { return None };
-        let retention_seconds = u32::try_from(spec.state_retention_ms / 1_000).ok()?;
-        Some((spec.rule().ok()??, retention_seconds))
+    pub fn detector_rules(&self) -> Option<Vec<(Rule, u32)>> {
+        let rule = |spec: &Spec| {
+            let retention_seconds = u32::try_from(spec.state_retention_ms / 1_000).ok()?;
+            Some((spec.rule().ok()??, retention_seconds))
+        };
+        self.specs.iter().take(self.shown).map(rule).collect()
     }
 }
 
@@ -199,7 +200,7 @@ mod tests {
         let labels: Vec<_> = plan.specs.iter().map(|spec| spec.label.as_str()).collect();
         assert_eq!(labels, ["adaptive 2.5σ", "adaptive 3σ", "tumbling 2.5σ", "tumbling 3σ"]);
         assert_eq!(plan.specs.iter().map(|spec| spec.knobs.min_observations).collect::<Vec<_>>(), [9, 9, 3, 3]);
-        assert!(plan.only_rule().is_none());
+        assert!(plan.detector_rules().is_none());
     }
 
     #[test]
@@ -214,7 +215,7 @@ mod tests {
         let plan = RuleChoices { rules: vec![RuleName::Adaptive], sigmas: vec![2.7], ..RuleChoices::default() };
         let plan = plan.plan(true).unwrap();
         assert_eq!((plan.shown, plan.specs.len()), (1, 1 + SWEEP.len()));
-        assert_eq!(plan.only_rule().unwrap().0.settings().sigmas, 2.7);
+        assert_eq!(plan.detector_rules().unwrap()[0].0.settings().sigmas, 2.7);
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub struct Options {
     /// The rules.
     #[command(flatten)]
     pub rules: RuleOptions,
-    /// Also run every record through the detector as it is deployed, on an embedded DynamoDB, and fail if a verdict differs. Takes one
-    /// rule of the detector; slower.
+    /// Also run every record through the detector as it is deployed, on an embedded DynamoDB, once for each rule, and fail if a verdict
+    /// differs. Takes rules of the detector; slower.
     #[arg(long)]
     pub through_handlers: bool,
     /// Skip the threshold sweep; saves nine states per user and rule.
@@ -159,16 +159,18 @@ impl Options {
         }
     }
 
-    async fn handlers(&self, plan: &Plan) -> anyhow::Result<Option<Handlers>> {
+    /// One detector for each rule, in the order of the plan; none if they are not asked for.
+    async fn handlers(&self, plan: &Plan) -> anyhow::Result<Vec<Handlers>> {
+        let mut handlers = Vec::new();
         if !self.through_handlers {
-            return Ok(None);
+            return Ok(handlers);
         }
-        let Some((rule, retention_seconds)) = plan.only_rule() else {
-            return Err(usage(
-                "--through-handlers takes one rule of the detector (adaptive or plain) and one --sigmas",
-            ));
-        };
-        Ok(Some(Handlers::start(rule, retention_seconds).await?))
+        let rules = plan.detector_rules();
+        let rules = rules.ok_or_else(|| usage("--through-handlers takes rules of the detector: tumbling is not"))?;
+        for (rule, retention_seconds) in rules {
+            handlers.push(Handlers::start(rule, retention_seconds).await?);
+        }
+        Ok(handlers)
     }
 }
 
@@ -181,13 +183,13 @@ async fn replay(options: &Options) -> anyhow::Result<BacktestSummary> {
     let plan = options.rules.choices()?.plan(options.is_swept()).map_err(usage)?;
     let handlers = options.handlers(&plan).await?;
     let files = Files::create(options)?;
-    let keeps_flags = files.flags.is_some() || handlers.is_some();
+    let keeps_flags = files.flags.is_some() || !handlers.is_empty();
     let backtest = Backtest::open(&options.input, options.reader(), &plan, keeps_flags)?;
     let mut pass = Pass { backtest, handlers, files, flags: Vec::new() };
     pass.read(options.output.quiet).await?;
     let Pass { backtest, handlers, files, flags } = pass;
-    if let Some(handlers) = handlers {
-        handlers.compare(&backtest, &flags)?;
+    for (place, handlers) in handlers.into_iter().enumerate() {
+        handlers.compare(&backtest, place, &flags)?;
     }
     files.finish()?;
     backtest.summary()
@@ -196,7 +198,7 @@ async fn replay(options: &Options) -> anyhow::Result<BacktestSummary> {
 /// The backtest with everything that happens along the way.
 struct Pass {
     backtest: Backtest,
-    handlers: Option<Handlers>,
+    handlers: Vec<Handlers>,
     files: Files,
     /// All flags, if they are compared with the handlers'.
     flags: Vec<Flag>,
@@ -208,7 +210,7 @@ impl Pass {
         let (mut records, mut bytes_shown) = (0_u64, 0);
         while self.read_one()? {
             records += 1;
-            if let Some(handlers) = &mut self.handlers {
+            for handlers in &mut self.handlers {
                 handlers.poll(false).await?;
             }
             if records.is_multiple_of(RECORDS_PER_UPDATE) {
@@ -223,7 +225,7 @@ impl Pass {
             progress.advance(self.backtest.bytes_read() - bytes_shown);
             progress.finish();
         }
-        if let Some(handlers) = &mut self.handlers {
+        for handlers in &mut self.handlers {
             handlers.poll(true).await?;
         }
         self.backtest.finish();
@@ -233,9 +235,7 @@ impl Pass {
     fn read_one(&mut self) -> anyhow::Result<bool> {
         let Self { backtest, handlers, files, .. } = self;
         backtest.advance(|index, record| {
-            if let Some(handlers) = handlers {
-                handlers.put(index, record);
-            }
+            handlers.iter_mut().for_each(|handlers| handlers.put(index, record));
             files.reject(index, record)
         })
     }
@@ -243,7 +243,7 @@ impl Pass {
     fn take_flags(&mut self) -> anyhow::Result<()> {
         for flag in self.backtest.take_flags() {
             self.files.flag(&flag)?;
-            if self.handlers.is_some() {
+            if !self.handlers.is_empty() {
                 self.flags.push(flag);
             }
         }
@@ -292,28 +292,38 @@ mod tests {
         options: Options,
     }
 
+    fn file(name: &str) -> String {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name).to_str().unwrap().to_owned()
+    }
+
     fn options(input: &str, arguments: &[&str]) -> Options {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(input);
-        let given = ["replay", "--quiet", "--input", data.to_str().unwrap()];
+        let data = file(input);
+        let given = ["replay", "--quiet", "--input", &data];
         Cli::parse_from(given.iter().chain(arguments)).options
     }
 
     #[tokio::test]
     async fn flags_that_do_not_fit_together_are_a_wrong_call() {
-        for arguments in [["--rule", "tumbling"], ["--sigmas", "2.5"]] {
-            let more = ["--sigmas", "3", "--sigmas", "3.5", "--through-handlers"];
-            let error = run(&options("replay/mixed.jsonl", &[arguments, [more[0], more[1]]].concat())).await.err();
-            assert!(error.is_none(), "{arguments:?} alone are fine");
-            let error = run(&options("replay/mixed.jsonl", &[&arguments[..], &more].concat())).await.unwrap_err();
-            assert_eq!(error.downcast::<clap::Error>().unwrap().exit_code(), 2, "{arguments:?}");
+        for arguments in [&["--rule", "tumbling"][..], &["--rule", "adaptive", "--rule", "tumbling"]] {
+            run(&options("replay/mixed.jsonl", arguments)).await.unwrap();
+            let error = run(&options("replay/mixed.jsonl", &[arguments, &["--through-handlers"]].concat())).await;
+            assert_eq!(error.unwrap_err().downcast::<clap::Error>().unwrap().exit_code(), 2, "{arguments:?}");
         }
     }
 
     #[tokio::test]
     async fn the_handlers_on_the_embedded_store_agree_with_the_core() {
-        for rule in ["adaptive", "plain"] {
-            run(&options("replay/mixed.jsonl", &["--rule", rule, "--through-handlers"])).await.unwrap();
-            run(&options("replay/archive", &["--rule", rule, "--through-handlers"])).await.unwrap();
+        let parity = "parity/profile";
+        let (population, model) = (file(&format!("{parity}/population.json")), file(&format!("{parity}/model.json")));
+        for rules in [
+            &[][..],
+            &["--rule", "plain"],
+            &["--rule", "profile", "--sigmas", "2.5", "--sigmas", "3"],
+            &["--rule", "profile", "--population", &population, "--model", &model],
+        ] {
+            let arguments = [rules, &["--through-handlers"]].concat();
+            run(&options("replay/mixed.jsonl", &arguments)).await.unwrap();
+            run(&options("replay/archive", &arguments)).await.unwrap();
         }
         let columns = ["--time-format", "%d/%m/%Y %H:%M:%S", "--user-column", "Card number", "--time-column"];
         let arguments = [&columns[..], &["Date of purchase", "--through-handlers"]].concat();
@@ -350,7 +360,7 @@ mod tests {
         run(&options("replay/mixed.jsonl", &["--summary", path.to_str().unwrap()])).await.unwrap();
         let summary: BacktestSummary = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!((summary.input.transactions, summary.rules.len()), (16, 1));
+        assert_eq!((summary.input.transactions, summary.rules.len()), (16, 2));
         assert_eq!(summary.rules[0].sweep.len(), 9, "a summary shows the sweep");
     }
 }

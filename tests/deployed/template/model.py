@@ -45,6 +45,8 @@ def transformed():
     del document["Transform"]
     for function in of_type(document, "AWS::Serverless::Function").values():
         function["Properties"]["CodeUri"] = "s3://bucket/key"  # As sam package would leave it.
+    for layer in of_type(document, "AWS::Serverless::LayerVersion").values():
+        layer["Properties"]["ContentUri"] = "s3://bucket/key"
     return transform(document, {}, NoManagedPolicies())
 
 

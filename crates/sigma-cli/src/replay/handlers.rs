@@ -119,23 +119,26 @@ impl Handlers {
         })
     }
 
-    /// Compares everything with the core's results.
+    /// Compares everything with the core's results for the rule at `place` of the plan.
     ///
     /// # Errors
     /// If a verdict, a reject or a number differs.
-    pub(super) fn compare(mut self, backtest: &Backtest, flags: &[Flag]) -> anyhow::Result<()> {
+    pub(super) fn compare(mut self, backtest: &Backtest, place: usize, flags: &[Flag]) -> anyhow::Result<()> {
         let totals = self.detector.totals();
-        let (ours, theirs) = (totals.summary.verdicts, backtest.verdicts());
-        anyhow::ensure!(ours == theirs, "the handlers' verdicts differ: {ours:?}, the core's are {theirs:?}");
+        let (label, theirs) = backtest.verdicts(place);
+        let ours = totals.summary.verdicts;
+        anyhow::ensure!(ours == theirs, "{label}: the handlers' verdicts differ: {ours:?}, the core's are {theirs:?}");
         let mut rejected = totals.summary.rejected.clone();
         rejected.append(&mut self.rejected_rows);
         let theirs = backtest.rejected();
         anyhow::ensure!(rejected == *theirs, "the handlers reject {rejected:?}, the core {theirs:?}");
         self.flags.sort_by_key(|flag| flag.index);
-        let theirs = flags.iter().map(|flag| Flag { label: None, ..flag.clone() });
-        let differing = self.flags.iter().zip(theirs).find(|(ours, theirs)| *ours != theirs);
-        anyhow::ensure!(differing.is_none(), "a flag differs, handlers and core: {differing:?}");
-        anyhow::ensure!(self.flags.len() == flags.len(), "{} flags, the core has {}", self.flags.len(), flags.len());
+        let of_rule = flags.iter().filter(|flag| flag.rule.as_deref().is_none_or(|rule| rule == label));
+        let theirs: Vec<Flag> = of_rule.map(|flag| Flag { label: None, rule: None, ..flag.clone() }).collect();
+        let differing = self.flags.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs);
+        anyhow::ensure!(differing.is_none(), "{label}: a flag differs, handlers and core: {differing:?}");
+        let (ours, theirs) = (self.flags.len(), theirs.len());
+        anyhow::ensure!(ours == theirs, "{label}: {ours} flags, the core has {theirs}");
         Ok(())
     }
 }
@@ -143,7 +146,7 @@ impl Handlers {
 fn json_of(transaction: &Transaction<'_>) -> Vec<u8> {
     let record = json!({
         "userId": transaction.user_id, "amount": transaction.amount, "timestamp": transaction.event_time_ms,
-        "transactionId": transaction.transaction_id,
+        "transactionId": transaction.transaction_id, "merchantId": transaction.merchant_id,
     });
     record.to_string().into_bytes()
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::clock::SimulatedClock;
 use super::life::Life;
 use super::ports::{Anomalies, Quarantine, Reach};
-use super::world::{World, settings};
+use super::world::World;
 
 /// Containers that are kept warm.
 const WARM_MAX: usize = 3;
@@ -43,7 +43,7 @@ impl Function for Detector<Reach, Anomalies, Quarantine, SimulatedClock, Reach> 
     const MAY_WAIT: bool = false;
 
     fn start(reach: Reach, clock: SimulatedClock) -> Result<Self, String> {
-        let settings = DetectorSettings { lanes: reach.0.world.lanes, ..settings()?.clone() };
+        let settings = DetectorSettings { lanes: reach.0.world.lanes, ..reach.0.world.settings.clone() };
         let (anomalies, quarantine) = (Anomalies(Rc::clone(&reach.0)), Quarantine(Rc::clone(&reach.0)));
         let detector = Detector::new(reach.clone(), anomalies, quarantine, clock, settings);
         Ok(detector.with_ranges(reach))

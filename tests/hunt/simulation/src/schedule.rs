@@ -24,7 +24,7 @@ use super::producer::{Payload, Producer, Put};
 use super::promises::{Discarded, check};
 use super::reference::{Given, Reference};
 use super::trace::Trace;
-use super::world::{Service, VISIBILITY_TIMEOUT_MS, World, settings};
+use super::world::{Service, VISIBILITY_TIMEOUT_MS, World};
 use super::{Report, Violation};
 
 const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:000000000000:anomalies";
@@ -130,11 +130,11 @@ impl Pipeline {
         overlaps: bool,
     ) -> Result<Self, String> {
         let lanes = u32::try_from(mapping.parallelization_factor).unwrap_or(u32::MAX);
-        let world = World::new(dice, trace, lanes);
+        let world = World::new(dice, trace, lanes)?;
         let detector = Deployed::new(world.clone(), overlaps);
         let alerter = Deployed::new(world.clone(), true);
         let (anomalies, reference) = (Rc::clone(&world.anomalies), Rc::<RefCell<Reference>>::default());
-        let rule = &settings()?.rule;
+        let rule = &world.settings.rule;
         let destination =
             Destination { world: world.clone(), reference: Rc::clone(&reference), discarded: RefCell::default(), rule };
         let mut pipeline = Self {

@@ -21,12 +21,16 @@ use super::trace::Trace;
 /// Visibility time-out of a received message, longer than any lease.
 pub(crate) const VISIBILITY_TIMEOUT_MS: i64 = 180_000;
 
-/// The detector's default settings. One value for the process, so that its table of multipliers is computed once.
-pub(crate) fn settings() -> Result<&'static DetectorSettings, String> {
-    static SETTINGS: OnceLock<Result<DetectorSettings, String>> = OnceLock::new();
-    let settings =
-        SETTINGS.get_or_init(|| DetectorSettings::from_env(&Env::default()).map_err(|error| error.to_string()));
-    settings.as_ref().map_err(Clone::clone)
+/// The settings beside the defaults: as a stack has them without any, and two that keep another memory.
+const SETTINGS: [&[(&str, &str)]; 3] = [&[], &[("RULE", "profile")], &[("SECOND_OPINION", "profile")]];
+
+/// Settings of the detector. The same for the whole process, so that a table of multipliers is computed once.
+fn settings(dice: &Dice) -> Result<&'static DetectorSettings, String> {
+    static READ: OnceLock<Result<Vec<DetectorSettings>, String>> = OnceLock::new();
+    let read = |pairs: &&[(&str, &str)]| DetectorSettings::from_env(&Env::from_pairs(pairs.iter().copied()));
+    let read_all = || SETTINGS.iter().map(read).collect::<Result<_, _>>().map_err(|error| error.to_string());
+    let all = READ.get_or_init(read_all).as_ref().map_err(Clone::clone)?;
+    all.get(dice.index(all.len())).ok_or_else(|| "there are no settings".to_owned())
 }
 
 /// Time-outs of the functions, in ms: the template's, and the shortest that it allows.
@@ -92,6 +96,8 @@ pub(crate) struct Inner {
     pub(crate) slow: Cell<Option<(Service, u32)>>,
     /// Whether more was put at once than one call of a function may have time for.
     pub(crate) is_flooded: Cell<bool>,
+    /// Of the detector.
+    pub(crate) settings: &'static DetectorSettings,
     /// The function's time-out in ms.
     pub(crate) timeout_ms: u32,
     /// Lanes of a shard.
@@ -113,9 +119,10 @@ impl Deref for World {
 }
 
 impl World {
-    pub(crate) fn new(dice: Dice, trace: Trace, lanes: u32) -> Self {
+    pub(crate) fn new(dice: Dice, trace: Trace, lanes: u32) -> Result<Self, String> {
+        let settings = settings(&dice)?;
         let timeout_ms = TIMEOUTS_MS.get(dice.index(TIMEOUTS_MS.len())).copied().unwrap_or_default();
-        Self(Rc::new(Inner {
+        Ok(Self(Rc::new(Inner {
             dice,
             clock: SimulatedClock::start(),
             trace,
@@ -132,12 +139,13 @@ impl World {
             advances: Cell::default(),
             slow: Cell::default(),
             is_flooded: Cell::default(),
+            settings,
             timeout_ms,
             lanes,
             ranges: RefCell::default(),
             calls_made: Cell::default(),
             broken: RefCell::default(),
-        }))
+        })))
     }
 
     pub(crate) fn note(&self, what: impl FnOnce() -> String) {
