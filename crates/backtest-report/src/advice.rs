@@ -68,25 +68,55 @@ fn is_quieter(rule: &RuleSummary, point: &SweepPoint) -> bool {
     point.sigmas > rule.knobs.sigmas && point.alerts_per_1000 <= rule.alerts_per_1000 * QUIETER
 }
 
+/// Which rule is better for this input, by how much, and how sure that is.
 fn best_rule(rules: &[RuleSummary]) -> Option<Markup> {
-    let with_f1 = || rules.iter().filter_map(|rule| Some((rule, rule.detection.as_ref()?.quality)));
-    let f1 = |quality: &Quality| quality.f1.unwrap_or(0.0);
-    let (rule, quality) = with_f1().max_by(|a, b| f1(&a.1).total_cmp(&f1(&b.1)))?;
-    let quality_text = html! {
+    let with_quality = || rules.iter().filter_map(|rule| Some((rule, rule.detection.as_ref()?.quality)));
+    let (best, quality) = with_quality().max_by(|a, b| f1(&a.1).total_cmp(&f1(&b.1)))?;
+    if with_quality().count() == 1 {
+        return Some(
+            html! { "Compared with the labels, " strong { (best.label) } " has " (quality_text(&quality)) "." },
+        );
+    }
+    // The first rule is what the others are compared with.
+    let other = if best.f1_difference.is_some() {
+        rules.first()
+    } else {
+        rules.iter().filter(|rule| rule.f1_difference.is_some()).max_by(|a, b| difference(a).total_cmp(&difference(b)))
+    }?;
+    let other_quality = other.detection.as_ref()?.quality;
+    let interval = best.f1_difference.or(other.f1_difference)?;
+    Some(html! {
+        "For this file " strong { (best.label) } " is the better rule: F1 " (decimal(f1(&quality))) " (" (quality_text(&quality)) ") against "
+        (decimal(f1(&other_quality))) " (" (quality_text(&other_quality)) ") of " (other.label)
+        @if interval.is_sure() { "." }
+        @else { ". The difference is within noise: drawn again from its users, the file gives " (signed(interval.low)) " to " (signed(interval.high)) "." }
+    })
+}
+
+fn f1(quality: &Quality) -> f64 {
+    quality.f1.unwrap_or(0.0)
+}
+
+fn difference(rule: &RuleSummary) -> f64 {
+    rule.f1_difference.map_or(f64::NEG_INFINITY, |difference| difference.observed)
+}
+
+/// A small difference, with its sign.
+fn signed(difference: f64) -> String {
+    format!("{difference:+.3}")
+}
+
+fn quality_text(quality: &Quality) -> Markup {
+    html! {
         "precision " (percent_or_dash(quality.precision)) ", recall " (percent_or_dash(quality.recall))
         ", " (decimal(quality.false_alerts_per_1000)) " false alerts per 1,000"
-    };
-    Some(html! {
-        @if with_f1().count() > 1 { "Of these rules, " strong { (rule.label) } " agrees best with the labels: " (quality_text) "." }
-        @else { "Compared with the labels, " strong { (rule.label) } " has " (quality_text) "." }
-    })
+    }
 }
 
 /// The point of the sweep with the best F1, if it is worth mentioning.
 fn best_sigmas(rule: &RuleSummary) -> Option<Markup> {
     let own = rule.detection.as_ref()?.quality.f1.unwrap_or(0.0);
     let with_f1 = rule.sweep.iter().filter_map(|point| Some((point, point.quality?)));
-    let f1 = |quality: &Quality| quality.f1.unwrap_or(0.0);
     let (point, quality) = with_f1.max_by(|a, b| f1(&a.1).total_cmp(&f1(&b.1)))?;
     (f1(&quality) > own + F1_GAIN).then(|| {
         html! {
@@ -111,7 +141,7 @@ fn heavy_tails(rule: &RuleSummary) -> Option<Markup> {
             "The amounts here have heavier tails than a normal distribution. If they were normal, σ = "
             (decimal(rule.knobs.sigmas)) " would flag " (percent(promised)) " of usual amounts, but "
             strong { (percent(measured)) } " of the judged transactions were flagged"
-            @if rule.detection.is_some() { " without being labelled" } ". This is the data, not a fault; only a higher σ helps."
+            @if rule.detection.is_some() { " without being labelled" } ". This is the data, not a fault: the rule profile judges each user on the user's own scale, and a higher σ raises fewer alerts."
         }
     })
 }

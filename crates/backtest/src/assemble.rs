@@ -1,8 +1,10 @@
 //! Assembles the summary from the engine's counts.
 
+use super::bootstrap::{Pair, Tally, f1_difference};
 use super::engine::{ALERTS_FROM, Engine, LABELLED, TRANSACTIONS};
 use super::summary::{
-    Detection, Flag, InputSummary, Quality, RuleSummary, SweepPoint, Timeline, UserCount, UserSeries,
+    Detection, Difference, Flag, InputSummary, Quality, RuleName, RuleSummary, SweepPoint, Timeline, UserCount,
+    UserSeries,
 };
 use super::track::{Counts, Track};
 
@@ -65,10 +67,14 @@ impl Engine {
             alerts_per_day: base.per_day(alerts),
             alerts_per_1000: base.per_1000(alerts),
             alerts_per_user: ratio(alerts, base.users),
+            alerts_per_day_merged: base.per_day(track.counts.merged),
+            alerts_per_user_day_merged: base.per_day(track.counts.merged) / float(base.users.max(1)),
+            at_equal_alerts: self.at_equal_alerts(track, base),
+            f1_difference: base.labelled.filter(|_| place > 0).map(|_| self.f1_difference(track)),
             users_alerted,
             users_alerted_share: ratio(users_alerted, base.users),
             warming_up_share: ratio(verdicts.warming_up, base.transactions),
-            detection: base.quality(&track.counts).map(|quality| Detection { quality, delay }),
+            detection: base.quality_of(&track.counts).map(|quality| Detection { quality, delay }),
             scores,
             alerts_over_time: self.bins.series(ALERTS_FROM + place),
             sweep: if is_swept { self.sweep(track, base) } else { Vec::new() },
@@ -78,9 +84,34 @@ impl Engine {
         }
     }
 
+    /// What a track would find with as many alerts as the first one raises.
+    fn at_equal_alerts(&self, track: &Track, base: Base) -> Option<Quality> {
+        let detail = track.detail.as_ref().filter(|_| track.spec.rule != RuleName::Tumbling)?;
+        let (alerts, true_alerts) = detail.ranking.top(self.tracks.first()?.counts.verdicts.anomalies());
+        base.quality(alerts, true_alerts)
+    }
+
+    /// F1 of a track less that of the first one.
+    fn f1_difference(&self, track: &Track) -> Difference {
+        let tally = |counts: Option<&Counts>, user: usize| {
+            let of_user = counts.and_then(|counts| counts.of_users.get(user)).copied().unwrap_or_default();
+            Tally { alerts: of_user.alerts.into(), true_alerts: of_user.true_alerts.into() }
+        };
+        let first = self.tracks.first().map(|track| &track.counts);
+        let pair = |user: usize| Pair {
+            labelled: self.users.get(user).map_or(0, |user| user.labelled),
+            first: tally(first, user),
+            second: tally(Some(&track.counts), user),
+        };
+        let matters = |pair: &Pair| pair.labelled + pair.first.alerts + pair.second.alerts > 0;
+        let pairs: Vec<Pair> = (0..self.users.len()).map(pair).filter(matters).collect();
+        f1_difference(&pairs)
+    }
+
     /// This track and those that differ from it only in their sigmas, in ascending order of sigmas.
     fn sweep(&self, shown: &Track, base: Base) -> Vec<SweepPoint> {
-        let mut points: Vec<_> = self.tracks.iter().filter(|track| track.spec.rule == shown.spec.rule).collect();
+        let is_same = |track: &&Track| (track.spec.rule, &track.spec.aids) == (shown.spec.rule, &shown.spec.aids);
+        let mut points: Vec<_> = self.tracks.iter().filter(is_same).collect();
         points.sort_by(|a, b| a.spec.knobs.sigmas.total_cmp(&b.spec.knobs.sigmas));
         let point = |track: &Track| {
             let alerts = track.counts.verdicts.anomalies();
@@ -90,15 +121,21 @@ impl Engine {
                 alerts_per_1000: base.per_1000(alerts),
                 alerts_per_day: base.per_day(alerts),
                 users_alerted: track.counts.users_alerted(),
-                quality: base.quality(&track.counts),
+                quality: base.quality_of(&track.counts),
             }
         };
         points.into_iter().map(point).collect()
     }
 
     fn noisiest_users(&self, track: &Track, ids: &[&str]) -> Vec<UserCount> {
-        let mut noisiest: Vec<(usize, u32)> =
-            track.counts.alerts.iter().copied().enumerate().filter(|(_, alerts)| *alerts > 0).collect();
+        let mut noisiest: Vec<(usize, u32)> = track
+            .counts
+            .of_users
+            .iter()
+            .map(|user| user.alerts)
+            .enumerate()
+            .filter(|(_, alerts)| *alerts > 0)
+            .collect();
         noisiest.sort_by_key(|(user, alerts)| (std::cmp::Reverse(*alerts), *user));
         noisiest.truncate(RuleSummary::NOISIEST_USERS_MAX);
         let named = |(user, alerts): (usize, u32)| UserCount {
@@ -114,7 +151,7 @@ impl Engine {
         let mut busiest: Vec<usize> = detail.series.users().collect();
         busiest.sort_by_key(|user| (std::cmp::Reverse(self.transactions_of(*user)), *user));
         busiest.truncate(RuleSummary::SERIES_MAX);
-        let alerts = |user: usize| track.counts.alerts.get(user).copied().map_or(0, u64::from);
+        let alerts = |user: usize| track.counts.of_users.get(user).map_or(0, |user| u64::from(user.alerts));
         let series = busiest.into_iter().filter_map(|user| {
             detail.series.of(user, ids.get(user).copied()?, self.transactions_of(user), alerts(user))
         });
@@ -133,7 +170,7 @@ fn top_flags(track: &Track, ids: &[&str]) -> Vec<Flag> {
 
 impl Counts {
     fn users_alerted(&self) -> u64 {
-        count(self.alerts.iter().filter(|alerts| **alerts > 0).count())
+        count(self.of_users.iter().filter(|user| user.alerts > 0).count())
     }
 }
 
@@ -152,8 +189,12 @@ impl Base {
         1_000.0 * ratio(alerts, self.transactions)
     }
 
-    fn quality(&self, counts: &Counts) -> Option<Quality> {
-        let (labelled, alerts, true_alerts) = (self.labelled?, counts.verdicts.anomalies(), counts.true_alerts);
+    fn quality_of(&self, counts: &Counts) -> Option<Quality> {
+        self.quality(counts.verdicts.anomalies(), counts.true_alerts)
+    }
+
+    fn quality(&self, alerts: u64, true_alerts: u64) -> Option<Quality> {
+        let labelled = self.labelled?;
         let false_alerts = alerts.saturating_sub(true_alerts);
         let missed = labelled.saturating_sub(true_alerts);
         let share = |part: u64, whole: u64| (whole > 0).then(|| ratio(part, whole));
@@ -185,15 +226,12 @@ fn count(length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use anomaly_core::VerdictCounts;
-
     use super::*;
 
     #[test]
     fn quality_is_counted_by_transactions() {
         let base = Base { transactions: 1_000, users: 10, days: 2.0, labelled: Some(8) };
-        let verdicts = VerdictCounts { warning: 3, high: 2, critical: 1, ..VerdictCounts::default() };
-        let quality = base.quality(&Counts { verdicts, alerts: Vec::new(), true_alerts: 4 }).unwrap();
+        let quality = base.quality(6, 4).unwrap();
         assert_eq!((quality.true_alerts, quality.false_alerts, quality.missed), (4, 2, 4));
         assert_eq!((quality.precision, quality.recall), (Some(4.0 / 6.0), Some(0.5)));
         // 2PR / (P + R) = 2 · 2/3 · 1/2 / (7/6) = 4/7.
@@ -204,8 +242,8 @@ mod tests {
     #[test]
     fn rates_that_would_divide_by_zero_are_left_out() {
         let base = Base { transactions: 5, users: 1, days: 1.0, labelled: Some(0) };
-        let quality = base.quality(&Counts::default()).unwrap();
+        let quality = base.quality(0, 0).unwrap();
         assert_eq!((quality.precision, quality.recall, quality.f1), (None, None, None));
-        assert_eq!(Base { labelled: None, ..base }.quality(&Counts::default()), None);
+        assert_eq!(Base { labelled: None, ..base }.quality(0, 0), None);
     }
 }

@@ -7,6 +7,7 @@ use anomaly_core::{Assessment, Severity};
 use hdrhistogram::Histogram;
 
 use super::flagged::Flagged;
+use super::ranking::Ranking;
 use super::seen::Seen;
 use super::series::Series;
 use super::summary::{Delay, RuleSummary, ScoreHistogram};
@@ -20,6 +21,7 @@ const SCORES_BINS: usize = 80;
 #[derive(Debug)]
 pub(crate) struct Detail {
     pub(crate) scores: ScoreHistogram,
+    pub(crate) ranking: Ranking,
     pub(crate) top: Top,
     pub(crate) delays: Delays,
     pub(crate) series: Series,
@@ -35,12 +37,25 @@ impl Detail {
             flagged: bins(),
             labelled: bins(),
         };
-        Ok(Self { scores, top: Top::default(), delays: Delays::new()?, series: Series::default() })
+        Ok(Self {
+            scores,
+            ranking: Ranking::default(),
+            top: Top::default(),
+            delays: Delays::new()?,
+            series: Series::default(),
+        })
     }
 
-    /// Counts the score of a judged transaction.
-    pub(crate) fn judge(&mut self, label: Option<bool>, assessment: Option<&Assessment>, severity: Option<Severity>) {
+    /// Counts the score of a transaction that was judged by a rule with these sigmas.
+    pub(crate) fn judge(
+        &mut self,
+        label: Option<bool>,
+        assessment: Option<&Assessment>,
+        severity: Option<Severity>,
+        sigmas: f64,
+    ) {
         let Some(assessment) = assessment else { return };
+        self.ranking.add(assessment, sigmas, label == Some(true));
         let bin = bin(assessment.score);
         let count = |counts: &mut Vec<u64>, counts_it: bool| {
             if let Some(count) = counts.get_mut(bin).filter(|_| counts_it) {

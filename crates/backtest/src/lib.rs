@@ -10,11 +10,13 @@
 
 mod assemble;
 mod backtest;
+mod bootstrap;
 mod detail;
 mod engine;
 mod flagged;
 pub mod input;
 mod plan;
+mod ranking;
 mod seen;
 mod series;
 pub mod summary;

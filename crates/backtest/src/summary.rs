@@ -9,7 +9,7 @@ mod samples;
 use std::collections::BTreeMap;
 
 use anomaly_core::{Direction, RejectReason, VerdictCounts, knobs};
-pub use quality::{Delay, Detection, Quality, ScoreHistogram, SweepPoint};
+pub use quality::{Delay, Detection, Difference, Quality, ScoreHistogram, SweepPoint};
 pub use samples::{Flag, Point, UserCount, UserSeries};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,12 @@ pub struct RuleSummary {
     pub alerts_per_1000: f64,
     /// Alerts per user of the input.
     pub alerts_per_user: f64,
+    /// Alerts per day if those of one user within 24 hours of the first of them are one.
+    #[serde(default)]
+    pub alerts_per_day_merged: f64,
+    /// The same for each user.
+    #[serde(default)]
+    pub alerts_per_user_day_merged: f64,
     /// Users with at least one alert.
     pub users_alerted: u64,
     /// `users_alerted` as a share of all users, 0 to 1.
@@ -129,6 +135,13 @@ pub struct RuleSummary {
     pub warming_up_share: f64,
     /// How well alerts and labels agree; `None` without a label.
     pub detection: Option<Detection>,
+    /// What the rule would find with as many alerts as the first one of the summary raises, at sigmas that give them; `None` without a
+    /// label, and for `tumbling`.
+    #[serde(default)]
+    pub at_equal_alerts: Option<Quality>,
+    /// F1 less that of the first rule of the summary; `None` without a label, and for the first.
+    #[serde(default)]
+    pub f1_difference: Option<Difference>,
     /// Distribution of the scores of judged transactions.
     pub scores: ScoreHistogram,
     /// Alerts in each bin of the timeline.

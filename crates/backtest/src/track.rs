@@ -74,10 +74,24 @@ enum Judge {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counts {
     pub(crate) verdicts: VerdictCounts,
-    /// Alerts by user.
-    pub(crate) alerts: Vec<u32>,
+    /// By user.
+    pub(crate) of_users: Vec<OfUser>,
     pub(crate) true_alerts: u64,
+    /// Alerts if those of one user within [`MERGED_MS`] of the first of them are one.
+    pub(crate) merged: u64,
 }
+
+/// The alerts of one user.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OfUser {
+    pub(crate) alerts: u32,
+    pub(crate) true_alerts: u32,
+    /// Later alerts before this time are merged with an earlier one.
+    merged_until_ms: Option<i64>,
+}
+
+/// How long alerts of one user are merged: a day.
+const MERGED_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Track {
     pub(crate) fn new(spec: Spec, rule: Option<Rule>, detail: Option<Box<Detail>>) -> anyhow::Result<Self> {
@@ -119,7 +133,7 @@ impl Track {
             Verdict::WarmingUp | Verdict::Duplicate | Verdict::Late => (None, None),
         };
         if let Some(detail) = &mut self.detail {
-            detail.judge(seen.label, assessment, severity);
+            detail.judge(seen.label, assessment, severity, self.spec.knobs.sigmas);
             detail.record(seen, assessment, severity);
         }
         let flagged = Flagged {
@@ -141,7 +155,7 @@ impl Track {
         let largest = &window.largest;
         let flagged = window.flagged();
         if let Some(detail) = self.detail.as_mut().filter(|_| window.is_judged) {
-            detail.judge(largest.label, Some(&window.assessment), window.severity);
+            detail.judge(largest.label, Some(&window.assessment), window.severity, self.spec.knobs.sigmas);
             if let Some(flagged) = &flagged {
                 detail.series.record_window(recorder, flagged);
             }
@@ -169,13 +183,19 @@ impl Counts {
     }
 
     fn flag(&mut self, flagged: &Flagged) {
-        if self.alerts.len() <= flagged.user {
-            self.alerts.resize(flagged.user + 1, 0);
+        if self.of_users.len() <= flagged.user {
+            self.of_users.resize(flagged.user + 1, OfUser::default());
         }
-        if let Some(alerts) = self.alerts.get_mut(flagged.user) {
-            *alerts += 1;
+        let is_true = flagged.label == Some(true);
+        self.true_alerts += u64::from(is_true);
+        let Some(user) = self.of_users.get_mut(flagged.user) else { return };
+        user.alerts += 1;
+        user.true_alerts += u32::from(is_true);
+        let known_ms = flagged.known_ms();
+        if user.merged_until_ms.is_none_or(|until_ms| known_ms >= until_ms) {
+            user.merged_until_ms = Some(known_ms.saturating_add(MERGED_MS));
+            self.merged += 1;
         }
-        self.true_alerts += u64::from(flagged.label == Some(true));
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Users {
 #[derive(Debug, Default)]
 pub(crate) struct User {
     pub(crate) transactions: u64,
+    pub(crate) labelled: u64,
     pub(crate) newest_event_time_ms: i64,
     /// Index of the recorder of the user's transactions, if they are recorded.
     pub(crate) recorder: Option<usize>,
@@ -86,6 +87,7 @@ impl Users {
         let mut user = User::default();
         let user = self.known.get_mut(number).unwrap_or(&mut user);
         user.transactions += 1;
+        user.labelled += u64::from(label == Some(true));
         let silence_ms = event_time_ms - user.newest_event_time_ms;
         user.newest_event_time_ms = user.newest_event_time_ms.max(event_time_ms);
         let begins_episode = label.is_some_and(|label| user.continue_episode(event_time_ms, label));

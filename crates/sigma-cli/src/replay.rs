@@ -235,7 +235,9 @@ impl Pass {
     fn read_one(&mut self) -> anyhow::Result<bool> {
         let Self { backtest, handlers, files, .. } = self;
         backtest.advance(|index, record| {
-            handlers.iter_mut().for_each(|handlers| handlers.put(index, record));
+            for handlers in handlers.iter_mut() {
+                handlers.put(index, record);
+            }
             files.reject(index, record)
         })
     }

@@ -4,6 +4,7 @@ through the one that the others share."""
 import io
 import json
 import shutil
+import ssl
 import time
 import urllib.request
 import zipfile
@@ -50,7 +51,9 @@ def layer_of(stack):
     configuration = functions.get_function_configuration(FunctionName=stack.outputs["DetectorFunctionName"])
     [layer] = configuration["Layers"]
     location = functions.get_layer_version_by_arn(Arn=layer["Arn"])["Content"]["Location"]
-    with urllib.request.urlopen(location.replace("https://", "http://"), timeout=30) as response:
+    # The emulator's location says http even where it serves https.
+    context = ssl.create_default_context(cafile=stack.emulator.certificate)
+    with urllib.request.urlopen(location.replace("http://", "https://"), timeout=30, context=context) as response:
         archive = zipfile.ZipFile(io.BytesIO(response.read()))
     return {name: archive.read(name) for name in archive.namelist()}
 

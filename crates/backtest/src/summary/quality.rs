@@ -30,6 +30,25 @@ pub struct Quality {
     pub false_alerts_per_1000: f64,
 }
 
+/// The difference of a figure between two rules.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// In the input.
+    pub observed: f64,
+    /// Start of the interval of 95 %, by a bootstrap over users.
+    pub low: f64,
+    /// Its end.
+    pub high: f64,
+}
+
+impl Difference {
+    /// Whether the interval is on one side of 0.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
 /// How soon episodes are detected: from the first labelled transaction to the first flagged labelled one. An episode is a user's
 /// labelled transactions with at most [`Delay::EPISODE_GAP_MS`] between each and the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

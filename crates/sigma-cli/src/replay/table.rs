@@ -1,19 +1,20 @@
 //! The figures for people: one column per rule.
 
 use backtest::BacktestSummary;
-use backtest::summary::{Delay, Quality, RuleSummary};
+use backtest::summary::{Delay, Difference, Quality, RuleSummary};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A row: its name, and its text for each rule.
 type Row = (&'static str, fn(&RuleSummary) -> String);
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 15] = [
     ("Alerts", |rule| rule.alerts.to_string()),
     ("  warning, high, critical", |rule| {
         let verdicts = &rule.verdicts;
         format!("{}, {}, {}", verdicts.warning, verdicts.high, verdicts.critical)
     }),
     ("Alerts a day", |rule| number(rule.alerts_per_day)),
+    ("  merged by user within 24 h", |rule| number(rule.alerts_per_day_merged)),
     ("Alerts per 1,000 transactions", |rule| number(rule.alerts_per_1000)),
     ("Alerts per user", |rule| number(rule.alerts_per_user)),
     ("Users alerted", |rule| format!("{} ({})", rule.users_alerted, percent(rule.users_alerted_share))),
@@ -22,11 +23,13 @@ const ROWS: [Row; 12] = [
     ("Precision", |rule| quality(rule, |quality| share(quality.precision))),
     ("Recall", |rule| quality(rule, |quality| share(quality.recall))),
     ("F1", |rule| quality(rule, |quality| share(quality.f1))),
+    ("  at equal alerts", |rule| rule.at_equal_alerts.map_or_else(|| "–".to_owned(), |quality| share(quality.f1))),
+    ("  less that of the first rule", difference),
     ("False alerts per 1,000", |rule| quality(rule, |quality| number(quality.false_alerts_per_1000))),
 ];
 
 /// Rows that only a label gives, at the end of [`ROWS`].
-const LABELLED_ROWS: usize = 4;
+const LABELLED_ROWS: usize = 6;
 
 /// The summary as text.
 pub(super) fn text(summary: &BacktestSummary) -> String {
@@ -84,6 +87,13 @@ fn heading(summary: &BacktestSummary) -> String {
 
 fn quality(rule: &RuleSummary, text: impl Fn(&Quality) -> String) -> String {
     rule.detection.as_ref().map_or_else(String::new, |detection| text(&detection.quality))
+}
+
+/// With its interval of 95 %, by a bootstrap over users.
+fn difference(rule: &RuleSummary) -> String {
+    rule.f1_difference.map_or_else(String::new, |Difference { observed, low, high }| {
+        format!("{observed:+.3} ({low:+.3} to {high:+.3})")
+    })
 }
 
 fn delay(rule: &RuleSummary) -> String {
