@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use backtest::{Backtest, Flag, ReaderSettings, RuleChoices};
+use backtest::{Backtest, Flag, ReaderSettings, RuleChoices, RuleName};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, Normal, Pareto};
@@ -13,6 +13,13 @@ use scenarios::START_MS;
 const RHYTHMS_MS: [i64; 5] = [1_000, 10_000, 60_000, 3_600_000, 86_400_000];
 /// The same without 1/10 s.
 const FOUR_RHYTHMS_MS: [i64; 4] = [1_000, 60_000, 3_600_000, 86_400_000];
+
+/// The rules that must not fall for them.
+const RULES: [RuleName; 2] = [RuleName::Adaptive, RuleName::Profile];
+
+fn alone(rule: RuleName) -> RuleChoices {
+    RuleChoices { rules: vec![rule], ..RuleChoices::default() }
+}
 
 /// Runs a rule over users given by their amounts. Returns the flagged transactions of each as indices of its amounts.
 fn flagged(name: &str, rhythm_ms: i64, users: &[Vec<f64>], choices: &RuleChoices) -> Vec<Vec<usize>> {
@@ -62,16 +69,16 @@ fn no_history_puts_a_user_into_permanent_alarm() {
         ("refunds", vec![-50.0; 20]),
         ("nothing", Vec::new()),
     ];
-    for floor in [0.05, 0.0] {
-        let choices = RuleChoices { stddev_floor_ratio: floor, ..RuleChoices::default() };
+    for (rule, floor) in RULES.into_iter().flat_map(|rule| [(rule, 0.05), (rule, 0.0)]) {
+        let choices = RuleChoices { stddev_floor_ratio: floor, ..alone(rule) };
         for rhythm_ms in FOUR_RHYTHMS_MS {
             let users: Vec<Vec<f64>> = histories
                 .iter()
                 .map(|(_, history)| [history.clone(), normal(&mut random, 50.0, 10.0, 3_000)].concat())
                 .collect();
             for ((name, _), flags) in histories.iter().zip(flagged("history", rhythm_ms, &users, &choices)) {
-                println!("{name}, {rhythm_ms} ms, floor {floor}: {} alerts", flags.len());
-                assert!(flags.len() <= 100, "{name}, {rhythm_ms} ms, floor {floor}: {} alerts", flags.len());
+                println!("{rule:?}, {name}, {rhythm_ms} ms, floor {floor}: {} alerts", flags.len());
+                assert!(flags.len() <= 100, "{rule:?}, {name}, {rhythm_ms} ms, floor {floor}: {}", flags.len());
             }
         }
     }
@@ -79,11 +86,11 @@ fn no_history_puts_a_user_into_permanent_alarm() {
 
 #[test]
 fn an_amount_that_rises_once_alerts_a_few_times() {
-    let choices = RuleChoices { stddev_floor_ratio: 0.0, ..RuleChoices::default() };
-    for rhythm_ms in FOUR_RHYTHMS_MS {
+    for (rule, rhythm_ms) in RULES.into_iter().flat_map(|rule| FOUR_RHYTHMS_MS.map(|rhythm_ms| (rule, rhythm_ms))) {
+        let choices = RuleChoices { stddev_floor_ratio: 0.0, ..alone(rule) };
         let users = [[vec![9.99; 9], vec![10.99; 3_000]].concat()];
         let flags = flagged("rise", rhythm_ms, &users, &choices);
-        assert!(flags[0].len() <= 20, "{rhythm_ms} ms: {} alerts", flags[0].len());
+        assert!(flags[0].len() <= 20, "{rule:?}, {rhythm_ms} ms: {} alerts", flags[0].len());
     }
 }
 
@@ -91,7 +98,7 @@ fn an_amount_that_rises_once_alerts_a_few_times() {
 fn an_outlier_among_the_first_nine_does_not_blind_the_rule() {
     const AFTER: usize = 55;
     let mut random = random();
-    for outlier in [1e3, 1e4, 1e6, -1e4] {
+    for (rule, outlier) in RULES.into_iter().flat_map(|rule| [1e3, 1e4, 1e6, -1e4].map(|outlier| (rule, outlier))) {
         for rhythm_ms in FOUR_RHYTHMS_MS {
             // Twenty users for each place of the outlier.
             let users: Vec<Vec<f64>> = (0..180)
@@ -103,11 +110,11 @@ fn an_outlier_among_the_first_nine_does_not_blind_the_rule() {
                     amounts
                 })
                 .collect();
-            let flags = flagged("blind", rhythm_ms, &users, &RuleChoices::default());
+            let flags = flagged("blind", rhythm_ms, &users, &alone(rule));
             let found =
                 users.iter().zip(&flags).filter(|(amounts, flags)| flags.contains(&(amounts.len() - 1))).count();
-            println!("{outlier:e}, {rhythm_ms} ms: {found} of 180");
-            assert!(found >= 162, "{outlier:e}, {rhythm_ms} ms: {found} of 180");
+            println!("{rule:?}, {outlier:e}, {rhythm_ms} ms: {found} of 180");
+            assert!(found >= 162, "{rule:?}, {outlier:e}, {rhythm_ms} ms: {found} of 180");
         }
     }
 }
@@ -121,21 +128,24 @@ fn a_lasting_new_level_is_learnt() {
         ("doubled", 400, 0.0, 2.0),
         ("tenfold", 400, 0.1, 10.0),
     ] {
-        for rhythm_ms in FOUR_RHYTHMS_MS {
+        for (rule, rhythm_ms) in RULES.into_iter().flat_map(|rule| FOUR_RHYTHMS_MS.map(|rhythm_ms| (rule, rhythm_ms))) {
             let users: Vec<Vec<f64>> = (0..20)
                 .map(|_| {
                     let old = normal(&mut random, 100.0, 100.0 * spread, before);
                     [old, normal(&mut random, 100.0 * factor, 100.0 * factor * spread, 3_000)].concat()
                 })
                 .collect();
-            let flags = flagged("level", rhythm_ms, &users, &RuleChoices::default());
+            let flags = flagged("level", rhythm_ms, &users, &alone(rule));
             let from =
                 |place: usize| flags.iter().map(move |flags| flags.iter().filter(|flag| **flag >= place).count());
             let (most, late) = (from(before).max().unwrap(), from(before + 60).sum::<usize>());
-            println!("{name}, {rhythm_ms} ms: at most {most} alerts, {late} of 20 users past the 60th");
-            assert!(most <= 60, "{name}, {rhythm_ms} ms: {most} alerts");
+            println!("{rule:?}, {name}, {rhythm_ms} ms: at most {most} alerts, {late} of 20 users past the 60th");
+            assert!(most <= 60, "{rule:?}, {name}, {rhythm_ms} ms: {most} alerts");
             // Past the 60th transaction only the false alarms of 2,940 usual amounts are left: 18 a user at 0.62 %, and 21 at 1/s.
-            assert!(late <= 20 * 22, "{name}, {rhythm_ms} ms: {late} alerts of 20 users past the 60th transaction");
+            assert!(
+                late <= 20 * 22,
+                "{rule:?}, {name}, {rhythm_ms} ms: {late} alerts of 20 users past the 60th transaction"
+            );
         }
     }
 }
@@ -169,7 +179,7 @@ fn usual_amounts_alert_as_often_as_the_documentation_says() {
     let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rule.md")).unwrap();
     let mut missing = Vec::new();
     for sigmas in [2.5, 4.0] {
-        let choices = RuleChoices { sigmas: vec![sigmas], ..RuleChoices::default() };
+        let choices = RuleChoices { sigmas: vec![sigmas], ..alone(RuleName::Adaptive) };
         for (every, rhythm_ms) in ["1 s", "10 s", "1 min", "1 h", "1 day"].into_iter().zip(RHYTHMS_MS) {
             let rates = DISTRIBUTIONS.map(|(name, draw)| false_alarm_percent(name, rhythm_ms, draw, &choices));
             let cells: Vec<String> = rates.iter().map(|rate| format!("{rate:.2} %")).collect();
@@ -180,6 +190,17 @@ fn usual_amounts_alert_as_often_as_the_documentation_says() {
                 missing.push(row);
             }
         }
+    }
+    // Whatever the rhythm: `profile` has no window.
+    let choices = alone(RuleName::Profile);
+    let rates = DISTRIBUTIONS.map(|(name, draw)| {
+        let rates = [1_000, 86_400_000].map(|rhythm_ms| false_alarm_percent(name, rhythm_ms, draw, &choices));
+        assert_eq!(rates[0], rates[1], "{name}");
+        format!("{:.2} %", rates[0])
+    });
+    let row = format!("| 3.25 | any | {} |", rates.join(" | "));
+    if !document.contains(&row) {
+        missing.push(row);
     }
     assert!(missing.is_empty(), "docs/rule.md lacks:\n{}", missing.join("\n"));
 }

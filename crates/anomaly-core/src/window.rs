@@ -1,4 +1,4 @@
-//! The rolling window of one user: 31 panes of window/30 each, by event time; or 20 of window/19, where a second memory needs the room.
+//! The rolling window of one user: 31 panes of window/30 each, by event time; or 25 of window/24, where a second memory needs the room.
 //!
 //! A transaction at event time t is compared with the 30 panes that end with its own, which approximates (t − window, t] to
 //! one pane. One more pane is kept, so that every transaction that is not late still finds its pane. The number of panes, and so
@@ -14,10 +14,10 @@ pub const PANES_PER_WINDOW: usize = 30;
 pub const PANES_KEPT: usize = PANES_PER_WINDOW + 1;
 
 /// Panes that make one window beside a second memory.
-pub(crate) const PANES_PER_SHARED_WINDOW: usize = 19;
+pub(crate) const PANES_PER_SHARED_WINDOW: usize = 24;
 
 const PANES_PER_WINDOW_I64: i64 = 30;
-const PANES_PER_SHARED_WINDOW_I64: i64 = 19;
+const PANES_PER_SHARED_WINDOW_I64: i64 = 24;
 
 /// Rolling moments over the last `length_ms` of event time.
 #[derive(Debug, Clone, PartialEq)]

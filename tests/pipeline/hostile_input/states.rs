@@ -2,7 +2,7 @@
 
 use anomaly_core::RejectReason::StateCorrupt;
 use anomaly_core::codec::{self, CodecError};
-use anomaly_core::{Rule, RuleSettings, UserState};
+use anomaly_core::{Rule, RuleKind, RuleSettings, UserState};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use detector::message_queue::MemoryMessageQueue;
@@ -39,13 +39,27 @@ fn empty_with(changes: &[(usize, u8)]) -> Vec<u8> {
     bytes
 }
 
+/// The bytes of an empty profile with one number changed. Byte 0 is the format, 1 whether there is a newest event time, 2 the count, then
+/// mean and variance of each transform.
+fn profile_with(index: usize, number: f64) -> Vec<u8> {
+    let rule = Rule::new(RuleSettings::of(RuleKind::Profile)).unwrap();
+    let mut bytes = codec::encode(&UserState::new(&rule));
+    bytes[index..index + 8].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
 async fn corrupt_states() -> Vec<(&'static str, Vec<u8>, CodecError)> {
     let whole = stored_bytes().await;
     let not_a_number = f64::NAN.to_le_bytes().into_iter().enumerate().map(|(i, byte)| (8 + i, byte));
     let huge = 1e308_f64.to_le_bytes().into_iter().enumerate().map(|(i, byte)| (8 + i, byte));
     vec![
         ("nothing", vec![], CodecError::Empty),
-        ("an unknown format", [&[3], &whole[1..]].concat(), CodecError::UnknownFormat(3)),
+        ("an unknown format", [&[5], &whole[1..]].concat(), CodecError::UnknownFormat(5)),
+        ("a window in the format of a profile", [&[3], &whole[1..]].concat(), CodecError::Layout),
+        ("a window in the format of both memories", [&[4], &whole[1..]].concat(), CodecError::Layout),
+        ("a profile whose mean is not a number", profile_with(3, f64::NAN), CodecError::Impossible("profile")),
+        ("a profile whose mean is 1e300", profile_with(3, 1e300), CodecError::Impossible("profile")),
+        ("a profile whose variance is negative", profile_with(11, -1.0), CodecError::Impossible("profile")),
         (
             "a run that has become a new level",
             [&[2], &empty_with(&[])[1..], &[20, 0]].concat(),

@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::as_conversions,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -11,6 +12,7 @@
 )]
 
 mod parity;
+mod profile;
 mod profile_parity;
 mod properties;
 mod recorded;

@@ -32,8 +32,7 @@ struct Agreement {
     worst: f64,
 }
 
-fn flagged(settings: RuleSettings) -> BTreeMap<usize, Assessment> {
-    let rule = Rule::new(settings).unwrap();
+fn flagged(rule: &Rule) -> BTreeMap<usize, Assessment> {
     let mut states: HashMap<String, UserState> = HashMap::new();
     let shard = "shardId-000000000000".parse().unwrap();
     let mut flagged = BTreeMap::new();
@@ -41,9 +40,9 @@ fn flagged(settings: RuleSettings) -> BTreeMap<usize, Assessment> {
         let raw: RawTransaction = serde_json::from_str(line).unwrap();
         let arrival = raw.timestamp;
         let transaction = Transaction::validate(raw, arrival, 0).unwrap();
-        let state = states.entry(transaction.user_id.to_string()).or_insert_with(|| UserState::new(&rule));
+        let state = states.entry(transaction.user_id.to_string()).or_insert_with(|| UserState::new(rule));
         let position = Position { sequence_number: i.to_string().parse().unwrap(), sub_sequence: 0 };
-        if let Verdict::Anomaly(assessment, _) = state.step(&shard, position, &transaction, &rule) {
+        if let Verdict::Anomaly(assessment, _) = state.step(&shard, position, &transaction, rule) {
             flagged.insert(i, assessment);
         }
     }
@@ -51,7 +50,11 @@ fn flagged(settings: RuleSettings) -> BTreeMap<usize, Assessment> {
 }
 
 fn compare(reference: &str, settings: RuleSettings) -> Agreement {
-    let ours = flagged(settings);
+    compare_rule(reference, &Rule::new(settings).unwrap())
+}
+
+fn compare_rule(reference: &str, rule: &Rule) -> Agreement {
+    let ours = flagged(rule);
     let theirs: Vec<Reference> = reference.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let both: Vec<_> = theirs.iter().filter_map(|r| ours.get(&r.i).map(|o| (r, o))).collect();
     let union = ours.len() + theirs.len() - both.len();
@@ -91,6 +94,16 @@ fn adaptive_agrees_with_the_exact_window() {
     let agreement = compare(ADAPTIVE, settings);
     assert!(agreement.jaccard >= 0.997);
     assert!(agreement.within_one_percent >= 0.995 && agreement.worst <= 0.042);
+}
+
+/// The memory of the second opinion leaves room for 25 panes instead of 31.
+#[test]
+fn adaptive_agrees_beside_a_second_opinion() {
+    let settings = RuleSettings { stddev_floor_ratio: 0.0, ..RuleSettings::default() };
+    let second = Rule::new(RuleSettings::of(RuleKind::Profile)).unwrap();
+    let agreement = compare_rule(ADAPTIVE, &Rule::new(settings).unwrap().with_second_opinion(second));
+    assert!(agreement.jaccard >= 0.99);
+    assert!(agreement.within_one_percent >= 0.99 && agreement.worst <= 0.06);
 }
 
 /// This rule does not clamp an outlier: while one is in the window, a pane that leaves up to ten seconds early takes a large share
