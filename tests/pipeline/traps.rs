@@ -98,7 +98,9 @@ fn an_amount_that_rises_once_alerts_a_few_times() {
 fn an_outlier_among_the_first_nine_does_not_blind_the_rule() {
     const AFTER: usize = 55;
     let mut random = random();
-    for (rule, outlier) in RULES.into_iter().flat_map(|rule| [1e3, 1e4, 1e6, -1e4].map(|outlier| (rule, outlier))) {
+    for (rule, outlier) in
+        RULES.into_iter().flat_map(|rule| [1e3, 2e3, 4e3, 1e4, 1e6, -1e4].map(|outlier| (rule, outlier)))
+    {
         for rhythm_ms in FOUR_RHYTHMS_MS {
             // Twenty users for each place of the outlier.
             let users: Vec<Vec<f64>> = (0..180)

@@ -2,13 +2,14 @@
 //!
 //! A score in sigmas is made of four parts: [`amount`] compares an amount with the user's own past under three power transforms,
 //! [`habit`] takes back what is loud but usual, [`heat`] adds what came shortly before, [`population`] what is loud for everybody.
-//! [`level`] sees a lasting change. While a model is configured, [`context`] remembers what surrounds the amounts, and [`trees`]
+//! [`early`] sees a first amount that is nothing like the next, [`level`] a lasting change. While a model is configured, [`context`] remembers what surrounds the amounts, and [`trees`]
 //! judge by it. `docs/rule.md` has the formulas, their sources and the evidence.
 //!
 //! Amounts are in the account's currency, times in ms since the epoch, scores in standard deviations of a normal distribution.
 
 mod amount;
 mod context;
+mod early;
 mod habit;
 mod heat;
 mod level;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use amount::Power;
 use amount::{Amounts, Reading};
 use context::{Context, Surroundings};
+use early::Early;
 use habit::Habit;
 use heat::Heat;
 use level::{LOUD_AMOUNTS, Level};
@@ -71,6 +73,7 @@ pub struct ProfileSettings {
 pub struct Profile {
     newest_event_time_ms: Option<i64>,
     amounts: Amounts,
+    early: Early,
     habit: Habit,
     level: Level,
     heat: Heat,
@@ -115,6 +118,7 @@ impl Profile {
         Self {
             newest_event_time_ms: None,
             amounts: Amounts::default(),
+            early: Early::default(),
             habit: Habit::default(),
             level: Level::default(),
             heat: Heat::default(),
@@ -133,7 +137,7 @@ impl Profile {
         let variance = libm::log1p(long_term.variance / (long_term.mean * long_term.mean));
         let mean = libm::log(long_term.mean) - variance / 2.0;
         let amounts = Amounts::log_normal(long_term.count.min(amount::MEMORY), mean, variance);
-        if amounts.is_sound() { Self { amounts, ..new } } else { new }
+        if amounts.is_sound() { Self { amounts, early: Early::Past, ..new } } else { new }
     }
 
     /// What another rule can take over: count, mean and variance of the clamped amounts.
@@ -181,7 +185,7 @@ impl Profile {
             judgement.is_anomaly |= is_models;
             self.heat.add(excused);
         }
-        let is_new_level = self.fold(&reading, judgement.is_some(), settings.direction);
+        let is_new_level = self.fold(amount, &reading, judgement.is_some(), settings);
         if let (Some(context), Some(surroundings)) = (&mut self.context, &surroundings) {
             context.fold(surroundings, amount, is_new_level);
         }
@@ -236,10 +240,10 @@ impl Profile {
     }
 
     /// Folds an amount in. Returns whether it makes a new level.
-    fn fold(&mut self, reading: &Reading, is_judged: bool, direction: Direction) -> bool {
+    fn fold(&mut self, amount: f64, reading: &Reading, is_judged: bool, settings: &ProfileSettings) -> bool {
         let ln_amount = reading.ln_amount();
         let is_loud = is_judged && habit::is_loud(reading.own);
-        let is_below = is_judged && direction == Direction::Both && habit::is_loud(-reading.own);
+        let is_below = is_judged && settings.direction == Direction::Both && habit::is_loud(-reading.own);
         self.habit.fold(is_loud, ln_amount);
         let new_level = if is_loud || is_below {
             self.level.add_loud(ln_amount, is_loud)
@@ -251,6 +255,13 @@ impl Profile {
         };
         let Some(level) = new_level else {
             self.amounts.fold(reading);
+            if let Some(amounts) = self.early.add(amount) {
+                self.amounts = Amounts::default();
+                for amount in amounts {
+                    let reading = self.amounts.read(amount, settings.unit, settings.spread_ratio_min);
+                    self.amounts.fold(&reading);
+                }
+            }
             return false;
         };
         self.amounts = Amounts::at_level(LOUD_AMOUNTS.unsigned_abs().into(), level.mean, level.variance);
@@ -262,6 +273,7 @@ impl Profile {
     /// Whether transactions can have produced this profile. Checked when it is read from storage.
     pub(crate) fn is_sound(&self) -> bool {
         self.amounts.is_sound()
+            && self.early.is_sound(self.amounts.count)
             && self.habit.is_sound()
             && self.level.is_sound()
             && self.heat.is_sound()
