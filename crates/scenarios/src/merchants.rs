@@ -108,7 +108,7 @@ pub(crate) mod tests {
         /// The probability that a transaction of the user is at one of the favourites.
         pub(crate) fn share(&self) -> f64 {
             let by_chance: f64 = self.distinct().into_iter().map(|Merchant(rank)| zipf_share(rank, MERCHANTS)).sum();
-            1.0 - ELSEWHERE_SHARE * (1.0 - by_chance)
+            1.0 - 0.1 * (1.0 - by_chance)
         }
     }
 
@@ -148,8 +148,8 @@ pub(crate) mod tests {
         let favourites = Favourites(std::array::from_fn(|place| Merchant(500 + u16::try_from(place).unwrap())));
         let visits: Vec<_> = (0..20_000).map(|_| favourites.visit(&laws, &mut random)).collect();
         for (place, merchant) in (1..).zip(favourites.0) {
-            let by_chance = ELSEWHERE_SHARE * zipf_share(merchant.0, MERCHANTS);
-            assert_share(&visits, merchant, (1.0 - ELSEWHERE_SHARE) * zipf_share(place, 8) + by_chance);
+            let by_chance = 0.1 * zipf_share(merchant.0, MERCHANTS);
+            assert_share(&visits, merchant, 0.9 * zipf_share(place, 8) + by_chance);
         }
     }
 
