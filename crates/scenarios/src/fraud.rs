@@ -1,9 +1,14 @@
-//! Attacks on a user's card: when they happen, which transactions are fraudulent, and how.
+//! Attacks on a user's card: when they happen, which transactions are fraudulent, where and how.
+//!
+//! A leaked card and card testing add transactions that the user did not make: in quick succession, at merchants that are not the
+//! user's, at any hour. A slow ramp changes amounts only.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1, Poisson};
 use serde::Serialize;
 
+use super::merchants::Merchant;
+use super::spender::Spender;
 use super::{ScenarioSettings, US_PER_DAY, US_PER_MS, US_PER_SECOND, cents, exact, whole_us};
 
 /// Share of the users who are attacked.
@@ -13,10 +18,15 @@ const ATTACK_BEGINS: std::ops::Range<f64> = 0.2..0.8;
 /// How long a stolen card is used, unless that exceeds [`ATTACK_SHARE_MAX`] of the horizon.
 const ATTACK_DAYS: f64 = 14.0;
 const ATTACK_SHARE_MAX: f64 = 0.2;
-/// Share of the transactions during an attack that are the thief's.
+/// The thief's transactions during an attack, as a share of those that the user makes without it.
 const THIEF_SHARE: f64 = 1.0 / 3.0;
 /// Leaked card: the thief's amounts are the user's times this factor.
 const LEAKED_FACTOR: f64 = 5.0;
+/// Leaked card: probability that the thief's purchase is followed by another of the same burst, so a burst has four on average.
+const BURST_GOES_ON: f64 = 0.75;
+/// Leaked card: mean gap in a burst, and its maximum as a share of the user's own mean gap, so that bursts are quick for every user.
+const BURST_GAP_SECONDS: f64 = 120.0;
+const BURST_GAP_SHARE_MAX: f64 = 0.1;
 /// Slow ramp: the same factor at the end of the attack; it begins at 1.
 const RAMP_FACTOR: f64 = 5.0;
 /// Card testing: minimum number of probes, and mean number of further ones.
@@ -65,6 +75,15 @@ enum Method {
     SlowRamp,
 }
 
+/// One payment, by the user or by a thief.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Payment {
+    pub(crate) amount: f64,
+    pub(crate) merchant: Merchant,
+    /// `None` if the user paid.
+    pub(crate) kind: Option<Kind>,
+}
+
 /// The attack on one user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attack {
@@ -72,11 +91,17 @@ pub(crate) struct Attack {
     begin_us: i64,
     length_us: f64,
     probes_left: u32,
+    /// Where the probes are.
+    probed: Merchant,
 }
 
 impl Attack {
     /// Draws the attack on the next user, if there is one.
-    pub(crate) fn draw(settings: &ScenarioSettings, random: &mut impl Rng) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn draw(
+        settings: &ScenarioSettings,
+        spender: &Spender,
+        random: &mut impl Rng,
+    ) -> anyhow::Result<Option<Self>> {
         if !random.random_bool(ATTACKED_SHARE) {
             return Ok(None);
         }
@@ -92,39 +117,111 @@ impl Attack {
             begin_us: settings.start_ms * US_PER_MS + whole_us(horizon_us * random.random_range(ATTACK_BEGINS)),
             length_us: (ATTACK_DAYS * US_PER_DAY).min(horizon_us * ATTACK_SHARE_MAX),
             probes_left: PROBES_MIN + u32::try_from(whole_us(more)).unwrap_or(0),
+            probed: spender.favourites.foreign(None, random),
         }))
     }
 
-    /// When the first extra transaction happens, one that the user did not make; `None` if the attack has none.
-    pub(crate) const fn first_extra_us(&self) -> Option<i64> {
+    /// Draws when the first extra transaction happens, one that the user did not make; `None` if there is none. The user's own
+    /// transactions begin at `present_us`, and are `own_gap_us` apart on average.
+    pub(crate) fn first_extra_us(&self, present_us: i64, own_gap_us: f64, random: &mut impl Rng) -> Option<i64> {
         match self.method {
             Method::CardTesting => Some(self.begin_us),
-            Method::LeakedCard | Method::SlowRamp => None,
+            Method::LeakedCard => {
+                let (_, between_us) = burst_gaps_us(own_gap_us);
+                self.before_end(after(self.begin_us.max(present_us), between_us, random))
+            }
+            Method::SlowRamp => None,
         }
     }
 
-    /// Draws an extra transaction: amount, kind, and when the next one follows. `level` is the user's median amount.
-    pub(crate) fn extra(&mut self, now_us: i64, level: f64, random: &mut impl Rng) -> (f64, Kind, Option<i64>) {
+    /// Draws an extra transaction, and when the next one follows.
+    pub(crate) fn extra(
+        &mut self,
+        now_us: i64,
+        own_gap_us: f64,
+        spender: &mut Spender,
+        random: &mut impl Rng,
+    ) -> (Payment, Option<i64>) {
+        if self.method == Method::LeakedCard {
+            return (leaked(now_us, spender, random), self.next_of_bursts_us(now_us, own_gap_us, random));
+        }
         if self.probes_left == 0 {
-            return (cents(level * random.random_range(CASH_OUT_FACTORS)), Kind::CashOut, None);
+            return (self.cash_out(spender, random), None);
         }
         self.probes_left -= 1;
         let gap_seconds = if self.probes_left == 0 { CASH_OUT_GAP_SECONDS } else { PROBE_GAP_SECONDS };
-        let gap: f64 = Exp1.sample(random);
-        let next_us = now_us.saturating_add(whole_us(gap * gap_seconds * US_PER_SECOND));
-        (cents(random.random_range(PROBE_AMOUNTS)), Kind::CardTesting, Some(next_us))
+        (self.probe(random), Some(after(now_us, gap_seconds * US_PER_SECOND, random)))
     }
 
-    /// The amount paid at this time: the user's own, or the thief's with its kind.
-    pub(crate) fn instead(&self, now_us: i64, amount: f64, random: &mut impl Rng) -> (f64, Option<Kind>) {
+    /// The user's own amount at this time, or what a slow ramp makes of it, with its kind.
+    pub(crate) fn ramp(&self, now_us: i64, amount: f64, random: &mut impl Rng) -> (f64, Option<Kind>) {
         let progress = exact(now_us - self.begin_us) / self.length_us;
-        if !(0.0..1.0).contains(&progress) || self.method == Method::CardTesting || !random.random_bool(THIEF_SHARE) {
+        if !(0.0..1.0).contains(&progress) || self.method != Method::SlowRamp || !random.random_bool(THIEF_SHARE) {
             return (amount, None);
         }
-        let (factor, kind) = match self.method {
-            Method::SlowRamp => (1.0 + (RAMP_FACTOR - 1.0) * progress, Kind::SlowRamp),
-            Method::LeakedCard | Method::CardTesting => (LEAKED_FACTOR, Kind::LeakedCard),
-        };
-        (cents(amount * factor), Some(kind))
+        (cents(amount * (1.0 + (RAMP_FACTOR - 1.0) * progress)), Some(Kind::SlowRamp))
+    }
+
+    fn next_of_bursts_us(&self, now_us: i64, own_gap_us: f64, random: &mut impl Rng) -> Option<i64> {
+        let (within_us, between_us) = burst_gaps_us(own_gap_us);
+        let gap_us = if random.random_bool(BURST_GOES_ON) { within_us } else { between_us };
+        self.before_end(after(now_us, gap_us, random))
+    }
+
+    fn before_end(&self, time_us: i64) -> Option<i64> {
+        (exact(time_us - self.begin_us) < self.length_us).then_some(time_us)
+    }
+
+    fn probe(&self, random: &mut impl Rng) -> Payment {
+        let amount = cents(random.random_range(PROBE_AMOUNTS));
+        Payment { amount, merchant: self.probed, kind: Some(Kind::CardTesting) }
+    }
+
+    fn cash_out(&self, spender: &Spender, random: &mut impl Rng) -> Payment {
+        let amount = cents(spender.level() * random.random_range(CASH_OUT_FACTORS));
+        let merchant = spender.favourites.foreign(Some(self.probed), random);
+        Payment { amount, merchant, kind: Some(Kind::CashOut) }
+    }
+}
+
+fn leaked(now_us: i64, spender: &mut Spender, random: &mut impl Rng) -> Payment {
+    let amount = cents(spender.spend(now_us, random) * LEAKED_FACTOR);
+    Payment { amount, merchant: spender.favourites.foreign(None, random), kind: Some(Kind::LeakedCard) }
+}
+
+/// The mean gaps in a burst, and from one to the next, in µs. Together they give [`THIEF_SHARE`]: a purchase is followed by the first
+/// gap with probability [`BURST_GOES_ON`] and by the second otherwise.
+fn burst_gaps_us(own_gap_us: f64) -> (f64, f64) {
+    let within_us = (BURST_GAP_SECONDS * US_PER_SECOND).min(own_gap_us * BURST_GAP_SHARE_MAX);
+    let between_us = (own_gap_us / THIEF_SHARE - BURST_GOES_ON * within_us) / (1.0 - BURST_GOES_ON);
+    (within_us, between_us)
+}
+
+/// A time after `now_us` by a gap that is exponentially distributed.
+fn after(now_us: i64, mean_us: f64, random: &mut impl Rng) -> i64 {
+    let gap: f64 = Exp1.sample(random);
+    now_us.saturating_add(whole_us(gap * mean_us))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Attack {
+        /// When a leaked card is used, in days since the epoch; `None` if it is another attack.
+        pub(crate) fn leaked_days(&self) -> Option<std::ops::Range<f64>> {
+            let begin = exact(self.begin_us) / US_PER_DAY;
+            (self.method == Method::LeakedCard).then_some(begin..begin + self.length_us / US_PER_DAY)
+        }
+    }
+
+    #[test]
+    fn bursts_are_quick_for_every_user_and_keep_the_thiefs_share() {
+        for own_gap_us in [US_PER_SECOND, 600.0 * US_PER_SECOND, US_PER_DAY] {
+            let (within_us, between_us) = burst_gaps_us(own_gap_us);
+            assert!(within_us <= own_gap_us / 10.0 && within_us <= 120.0 * US_PER_SECOND);
+            let mean_us = BURST_GOES_ON * within_us + (1.0 - BURST_GOES_ON) * between_us;
+            assert!((own_gap_us / mean_us - THIEF_SHARE).abs() < 1e-12);
+        }
     }
 }

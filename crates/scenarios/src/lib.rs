@@ -7,6 +7,7 @@
 //! Deliberately absent: the command line, and AWS.
 
 mod fraud;
+mod merchants;
 mod retail;
 mod rhythm;
 mod rows;
@@ -34,7 +35,8 @@ const US_PER_DAY: f64 = 86_400.0 * US_PER_SECOND;
 pub enum Scenario {
     /// Amounts uniform in 10 to 500, and 2 % outliers uniform in 5,000 to 50,000.
     Uniform,
-    /// Card spending: each user has a scale, a daily and weekly rhythm, pay days, drift and level shifts; new users appear.
+    /// Card spending: each user has a scale, favourite merchants, a daily and weekly rhythm, pay days, drift and level shifts; new
+    /// users appear.
     Retail,
     /// Card spending with fraud: leaked cards, card testing, slow ramps.
     Fraud,

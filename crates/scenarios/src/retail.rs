@@ -10,7 +10,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
-use super::fraud::{Attack, Kind};
+use super::fraud::{Attack, Payment};
 use super::rhythm::FACTOR_MAX;
 use super::spender::{Laws, Spender};
 use super::{Generated, Scenario, ScenarioSettings, US_PER_MS, US_PER_SECOND, user_id, whole_us};
@@ -63,7 +63,7 @@ impl Retail {
         for _ in 0..settings.users.max(1) {
             let spender = Spender::draw(&laws, start_us, &mut random);
             let has_fraud = settings.scenario == Scenario::Fraud;
-            let attack = if has_fraud { Attack::draw(settings, &mut random)? } else { None };
+            let attack = if has_fraud { Attack::draw(settings, &spender, &mut random)? } else { None };
             users.push(User { spender, attack });
         }
         let activity: f64 = users.iter().map(|user| user.spender.activity).sum();
@@ -81,32 +81,48 @@ impl Retail {
             let wait_us = if is_new { whole_us(horizon_us * self.random.random_range(0.0..1.0)) } else { 0 };
             let first_us = next_us(&user.spender, start_us + wait_us, self.rate_per_us, &mut self.random);
             self.queue.push(Reverse(Next { time_us: first_us, user: number, origin: Origin::Usual }));
-            if let Some(time_us) = user.attack.and_then(|attack| attack.first_extra_us()) {
+            let own_gap_us = own_gap_us(&user.spender, self.rate_per_us);
+            let random = &mut self.random;
+            let extra_us = user.attack.and_then(|attack| attack.first_extra_us(first_us, own_gap_us, random));
+            if let Some(time_us) = extra_us {
                 self.queue.push(Reverse(Next { time_us, user: number, origin: Origin::Extra }));
             }
         }
     }
 
-    /// Draws amount and kind of the next transaction, and queues the one that follows it.
-    fn take(&mut self, next: Next) -> Option<(f64, Option<Kind>)> {
+    /// Draws the next payment, and queues the one that follows it.
+    fn take(&mut self, next: Next) -> Option<Payment> {
         let user = self.users.get_mut(usize::try_from(next.user).ok()?)?;
-        let random = &mut self.random;
-        let (amount, kind, time_us) = match (next.origin, &mut user.attack) {
+        let (random, rate) = (&mut self.random, self.rate_per_us);
+        let (payment, time_us) = match (next.origin, &mut user.attack) {
             (Origin::Extra, Some(attack)) => {
-                let (amount, kind, following) = attack.extra(next.time_us, user.spender.level(), random);
-                (amount, Some(kind), following)
+                let own_gap_us = own_gap_us(&user.spender, rate);
+                attack.extra(next.time_us, own_gap_us, &mut user.spender, random)
             }
-            (Origin::Usual | Origin::Extra, attack) => {
-                let amount = user.spender.spend(next.time_us, random);
-                let instead = attack.map_or((amount, None), |attack| attack.instead(next.time_us, amount, random));
-                (instead.0, instead.1, Some(next_us(&user.spender, next.time_us, self.rate_per_us, random)))
+            (Origin::Usual | Origin::Extra, _) => {
+                let payment = user.usual(&self.laws, next.time_us, random);
+                (payment, Some(next_us(&user.spender, next.time_us, rate, random)))
             }
         };
         if let Some(time_us) = time_us {
             self.queue.push(Reverse(Next { time_us, ..next }));
         }
-        Some((amount, kind))
+        Some(payment)
     }
+}
+
+impl User {
+    /// Draws a payment at the user's own time and merchant.
+    fn usual(&mut self, laws: &Laws, time_us: i64, random: &mut impl Rng) -> Payment {
+        let own = self.spender.spend(time_us, random);
+        let (amount, kind) = self.attack.map_or((own, None), |attack| attack.ramp(time_us, own, random));
+        Payment { amount, merchant: self.spender.visit(laws, random), kind }
+    }
+}
+
+/// The mean time between two of the user's own transactions, in µs.
+fn own_gap_us(spender: &Spender, rate_per_us: f64) -> f64 {
+    1.0 / (spender.activity * rate_per_us)
 }
 
 /// Draws when the user pays next, by thinning: candidates occur at the highest rate, and each is accepted with the probability
@@ -131,26 +147,29 @@ impl Iterator for Retail {
 
     fn next(&mut self) -> Option<Generated> {
         let Reverse(next) = self.queue.pop()?;
-        let (amount, kind) = self.take(next)?;
+        let Payment { amount, merchant, kind } = self.take(next)?;
         self.transactions += 1;
         Some(Generated {
             user_id: user_id(next.user + 1),
             amount,
             timestamp: next.time_us.div_euclid(US_PER_MS),
             transaction_id: format!("txn_{:09}", self.transactions),
-            merchant_id: self.laws.merchant(&mut self.random),
+            merchant_id: merchant.id(),
             kind,
         })
     }
 }
 
 #[cfg(test)]
+mod surroundings;
+
+#[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::START_MS;
     use crate::tests::settings;
+    use crate::{Kind, START_MS};
 
     const DAY_MS: i64 = 86_400_000;
 
@@ -191,17 +210,10 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_unique_and_merchants_follow_zipf() {
+    fn ids_are_unique() {
         let generated = generate(&settings(Scenario::Retail));
         let ids: BTreeSet<_> = generated.iter().map(|g| &g.transaction_id).collect();
         assert_eq!(ids.len(), generated.len());
-        let mut merchants: BTreeMap<&str, u32> = BTreeMap::new();
-        for g in &generated {
-            *merchants.entry(&g.merchant_id).or_default() += 1;
-        }
-        let (first, second) = (f64::from(merchants["merchant_1"]), f64::from(merchants["merchant_2"]));
-        // Half as popular, within five standard errors of both counts.
-        assert!((first / 2.0 - second).abs() < 5.0 * (first / 4.0 + second).sqrt(), "{first} {second}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! One user of `retail`: how much the user spends, and how that changes over time.
+//! One user of `retail`: how much the user spends, how that changes over time, and where.
 
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, Exp1, LogNormal, StandardNormal, Zipf};
+use rand_distr::{Distribution, Exp1, LogNormal, StandardNormal};
 
+use super::merchants::{Favourites, Merchant, MerchantLaws};
 use super::rhythm::{PAY_BURST_AMOUNT, Rhythm};
 use super::{US_PER_DAY, cents, exact};
 
@@ -22,15 +23,13 @@ const DRIFT_LOG_SD_PER_DAY: f64 = 0.01;
 const SHIFT_INTERVAL_DAYS: f64 = 180.0;
 /// Factor of a level shift, up or down.
 const SHIFT_FACTOR: std::ops::Range<f64> = 1.5..3.0;
-/// Number of merchants. Their popularity follows Zipf's law with exponent 1.
-const MERCHANTS: f64 = 1_000.0;
 
 /// The distributions that all users share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Laws {
     scale: LogNormal<f64>,
     activity: LogNormal<f64>,
-    merchant: Zipf<f64>,
+    merchants: MerchantLaws,
 }
 
 impl Laws {
@@ -38,12 +37,8 @@ impl Laws {
         Ok(Self {
             scale: LogNormal::new(SCALE_MEDIAN.ln(), SCALE_LOG_SD)?,
             activity: LogNormal::new(0.0, ACTIVITY_LOG_SD)?,
-            merchant: Zipf::new(MERCHANTS, 1.0)?,
+            merchants: MerchantLaws::new()?,
         })
-    }
-
-    pub(crate) fn merchant(&self, random: &mut impl Rng) -> String {
-        format!("merchant_{:.0}", self.merchant.sample(random))
     }
 }
 
@@ -53,6 +48,7 @@ pub(crate) struct Spender {
     /// The user's weight in the rate of all users.
     pub(crate) activity: f64,
     pub(crate) rhythm: Rhythm,
+    pub(crate) favourites: Favourites,
     log_level: f64,
     spread: f64,
     last_us: i64,
@@ -65,6 +61,7 @@ impl Spender {
         Self {
             activity: laws.activity.sample(random),
             rhythm: Rhythm { hours_late: late * LATE_HOURS_SD, pay_phase: random.random_range(0.0..1.0) },
+            favourites: Favourites::draw(&laws.merchants, random),
             log_level: laws.scale.sample(random).ln(),
             spread: random.random_range(SPREAD_LOG_SD),
             last_us: start_us,
@@ -83,6 +80,11 @@ impl Spender {
         let noise: f64 = StandardNormal.sample(random);
         let flush = if self.rhythm.is_flush(time_us) { PAY_BURST_AMOUNT } else { 1.0 };
         cents((self.log_level + self.spread * noise).exp() * flush).max(0.01)
+    }
+
+    /// Draws where the user pays.
+    pub(crate) fn visit(&self, laws: &Laws, random: &mut impl Rng) -> Merchant {
+        self.favourites.visit(&laws.merchants, random)
     }
 
     /// Applies drift and level shifts since the last transaction.

@@ -37,8 +37,10 @@ impl SelectionOptions {
 pub(crate) fn scenario() -> impl TypedValueParser<Value = Scenario> {
     let help = |scenario| match scenario {
         Scenario::Uniform => "Amounts uniform in 10 to 500, and 2 % outliers of 5,000 to 50,000",
-        Scenario::Retail => "Card spending: an own scale per user, daily and weekly rhythm, pay days, drift, new users",
-        Scenario::Fraud => "Card spending with fraud: leaked cards, card testing, slow ramps",
+        Scenario::Retail => "Card spending: own scale, merchants and rhythm per user, pay days, drift, new users",
+        Scenario::Fraud => {
+            "Card spending with fraud: leaked cards in bursts at new merchants, card testing, slow ramps"
+        }
     };
     one_of(Scenario::ALL.map(|scenario| (scenario, scenario.as_str(), help(scenario))))
 }
