@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hint::black_box;
 
-use anomaly_core::{Position, Rule, RuleSettings, ShardId, Transaction, UserState};
+use anomaly_core::profile::{Model, ModelJson};
+use anomaly_core::{ModelMode, Position, Rule, RuleKind, RuleSettings, ShardId, Transaction, UserState};
 use anyhow::Context;
 use detector::decode::{Batch, Shards};
 use rand::seq::SliceRandom;
@@ -35,6 +36,8 @@ const FLAT_RATIO_MAX: f64 = 1.5;
 /// Amounts and ids repeat after this many draws; both numbers are prime, so pairs of them repeat after 33 million.
 const AMOUNTS: usize = 8_191;
 const IDS: usize = 4_093;
+/// More than a context remembers.
+const MERCHANTS: usize = 97;
 
 /// Users and a source of transactions for them.
 struct Sweeper {
@@ -42,6 +45,7 @@ struct Sweeper {
     order: Vec<usize>,
     amounts: Vec<f64>,
     ids: Vec<String>,
+    merchants: Vec<String>,
     rule: Rule,
     shard: ShardId,
     position: Position,
@@ -49,9 +53,38 @@ struct Sweeper {
     drawn: usize,
 }
 
+/// The rules beside the default, for 1,000 users: what a step may cost in ns, if there is a target.
+fn rules() -> anyhow::Result<[(&'static str, Rule, Option<f64>); 3]> {
+    let alone = |kind| Rule::new(RuleSettings::of(kind));
+    let model: Model = serde_json::from_str(include_str!("../../tests/data/parity/profile/model.json"))?;
+    Ok([
+        ("`profile`", alone(RuleKind::Profile)?, Some(1_000.0)),
+        (
+            "`profile` with a context and 60 trees",
+            alone(RuleKind::Profile)?.with_model(sixty_trees(model)?, ModelMode::Annotate),
+            Some(1_500.0),
+        ),
+        (
+            "`adaptive` with a second opinion",
+            alone(RuleKind::Adaptive)?.with_second_opinion(alone(RuleKind::Profile)?),
+            None,
+        ),
+    ])
+}
+
+/// As many trees as `sigma train` makes, from a model with fewer.
+fn sixty_trees(model: Model) -> anyhow::Result<Model> {
+    let json = ModelJson::from(model);
+    let trees = json.trees.iter().cycle().take(60).cloned().collect();
+    Ok(ModelJson { trees, ..json }.try_into()?)
+}
+
 impl Sweeper {
     fn new(users: usize) -> anyhow::Result<Self> {
-        let rule = Rule::new(RuleSettings::default())?;
+        Self::with(users, Rule::new(RuleSettings::default())?)
+    }
+
+    fn with(users: usize, rule: Rule) -> anyhow::Result<Self> {
         let mut random = ChaCha8Rng::seed_from_u64(42);
         let mut order: Vec<usize> = (0..users).collect();
         order.shuffle(&mut random);
@@ -60,6 +93,7 @@ impl Sweeper {
             order,
             amounts: (0..AMOUNTS).map(|_| random.random_range(10.0..500.0)).collect(),
             ids: (0..IDS).map(|i| format!("txn_{i:06}")).collect(),
+            merchants: (0..MERCHANTS).map(|i| format!("merchant_{i}")).collect(),
             rule,
             shard: SHARD_ID.parse()?,
             position: Position { sequence_number: first_sequence_number().parse()?, sub_sequence: 0 },
@@ -77,6 +111,7 @@ impl Sweeper {
             let amount = self.amounts.get(self.drawn % AMOUNTS);
             let id = self.ids.get(self.drawn % IDS);
             let (Some(amount), Some(id)) = (amount, id) else { continue };
+            let merchant = self.merchants.get(self.drawn % MERCHANTS);
             let Some(state) = self.states.get_mut(*user) else { continue };
             self.position.sub_sequence += 1;
             let transaction = Transaction {
@@ -84,7 +119,7 @@ impl Sweeper {
                 amount: *amount,
                 event_time_ms,
                 transaction_id: Some(Cow::Borrowed(id)),
-                merchant_id: None,
+                merchant_id: merchant.map(|merchant| Cow::Borrowed(merchant.as_str())),
             };
             black_box(state.step(&self.shard, self.position, &transaction, &self.rule));
         }
@@ -104,6 +139,14 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     };
     for users in STEP_USERS {
         report.add(step(users, format!("step, {users} users"), Sweeper::new(users)?)?);
+    }
+    for (name, rule, ns_max) in rules()? {
+        let spread = Spread::of(ns_per_step(1_000, Sweeper::with(1_000, rule)?)?);
+        let figure = Figure::new('b', format!("step, 1000 users, {name}"), "ns/transaction").ours(spread);
+        report.add(match ns_max {
+            Some(ns_max) => figure.target(Target::at_most(ns_max, spread.median)),
+            None => figure,
+        });
     }
     let most = STEP_USERS.into_iter().max().unwrap_or_default();
     let what = format!("step, {most} users, in memory order");
