@@ -75,6 +75,15 @@ pub struct Thresholds {
     pub model_alerts: Option<u64>,
 }
 
+impl Calibration {
+    /// Whether even the highest SIGMAS gives more alerts than the budget, with the table or without it.
+    #[must_use]
+    pub fn exceeds_budget(&self) -> bool {
+        let allowed = u64::try_from(self.budget.alerts(self.measured_on)).unwrap_or(u64::MAX);
+        self.without_population.alerts > allowed || self.with_population.alerts > allowed
+    }
+}
+
 /// Calibrates on an archive that was read without a population table.
 ///
 /// # Errors

@@ -65,6 +65,8 @@ fn one(slot: i64, user: u32, signal: Signal, random: &mut ChaCha8Rng) -> Made {
 /// All of them as an archive.
 pub(crate) fn archive(made: &[Made]) -> Archive {
     let mut archive = Archive::new(&rule(3.25), RETENTION_MS);
-    made.iter().for_each(|made| archive.add(&made.transaction, Some(made.is_fraud)));
+    for made in made {
+        archive.add(&made.transaction, Some(made.is_fraud));
+    }
     archive
 }

@@ -62,7 +62,9 @@ fn an_archive_that_cannot_teach_is_refused_with_what_is_missing() {
     assert!(matches!(error, TrainingError::ShortSpan { days: 18, days_min: 20 }), "{error}");
 
     let mut unlabelled = training::Archive::new(&crate::archives::rule(3.25), i64::MAX);
-    good.iter().for_each(|made| unlabelled.add(&made.transaction, None));
+    for made in &good {
+        unlabelled.add(&made.transaction, None);
+    }
     assert_eq!(fit(&unlabelled, FitSettings::default(), || {}).unwrap_err(), TrainingError::NoLabel);
 }
 
