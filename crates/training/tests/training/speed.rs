@@ -17,7 +17,7 @@ fn row(random: &mut ChaCha8Rng) -> Row {
 
 #[test]
 #[ignore = "a measurement"]
-fn a_hundred_thousand_transactions_a_second() {
+fn sixty_trees_on_a_million_transactions() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let rows: Vec<Row> = (0..ROWS).map(|_| row(&mut random)).collect();
     let rows: Vec<&Row> = rows.iter().collect();
@@ -25,5 +25,4 @@ fn a_hundred_thousand_transactions_a_second() {
     let trees = boost(&rows, || {}).trees.len();
     let seconds = started.elapsed().as_secs_f64();
     println!("{trees} trees: {:.0} transactions a second", f64::from(ROWS) / seconds);
-    assert!(f64::from(ROWS) / seconds > 100_000.0);
 }
