@@ -49,6 +49,7 @@ fn pure_crates_depend_on_no_runtime_clock_or_command_line() {
         ("intake", &["jiff", "rand", "libc"]),
         ("scenarios", &[]),
         ("backtest", &[]),
+        ("training", &["serde_json", "jiff", "rand", "libc"]),
     ] {
         let names = dependency_tree(package);
         for forbidden in async_and_clocks.iter().chain(&command_line_and_html).chain(more) {
@@ -76,6 +77,7 @@ fn dependencies_point_one_way() {
         ("scenarios", &[]),
         ("backtest", &["anomaly-core", "intake"]),
         ("backtest-report", &["anomaly-core", "backtest"]),
+        ("training", &["anomaly-core"]),
         ("detector", &["anomaly-core", "intake", "lambda-kit"]),
         ("alerter", &["anomaly-core", "lambda-kit"]),
         ("testbed", &["alerter", "detector", "event-source", "lambda-kit"]),
@@ -92,6 +94,7 @@ fn dependencies_point_one_way() {
                 "lambda-kit",
                 "scenarios",
                 "testbed",
+                "training",
             ],
         ),
         (

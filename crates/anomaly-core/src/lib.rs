@@ -46,7 +46,7 @@ pub use reject::RejectReason;
 pub use rule::{
     Assessment, Baseline, Direction, Explanation, ModelMode, Rule, RuleKind, RuleSettings, SecondOpinion, Severity,
 };
-pub use state::{RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState, Verdict};
+pub use state::{RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState, Verdict, transaction_fingerprint};
 pub use transaction::{
     AMOUNT_ABSOLUTE_MAX, EVENT_TIME_MS_MAX, ID_CHARACTERS_MAX, RawTransaction, Text, Transaction, printable,
 };

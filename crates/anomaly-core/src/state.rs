@@ -96,7 +96,7 @@ impl UserState {
             return Verdict::Duplicate;
         }
         self.advance(shard, position);
-        let fingerprint = fingerprint(transaction);
+        let fingerprint = transaction_fingerprint(transaction);
         if fingerprint.is_some_and(|hash| self.recent.contains(&hash)) {
             return Verdict::Duplicate;
         }
@@ -141,8 +141,9 @@ impl UserState {
 
 /// Two records are the same transaction if they have the same id and amount. Ids alone repeat sooner than one expects (six random
 /// digits, as in the `uniform` scenario, repeat among the last 16 once in 56,000 transactions), and an id that returns with another
-/// amount is another transaction. The event time is left out: some producers stamp a retry with a new one.
-fn fingerprint(transaction: &Transaction<'_>) -> Option<Fingerprint> {
+/// amount is another transaction. The event time is left out: some producers stamp a retry with a new one. `None` without an id.
+#[must_use]
+pub fn transaction_fingerprint(transaction: &Transaction<'_>) -> Option<Fingerprint> {
     let id = transaction.transaction_id.as_ref()?;
     let mut hasher = Xxh3::new();
     hasher.update(&transaction.amount.to_bits().to_le_bytes());

@@ -1,9 +1,11 @@
 //! The commands of the `sigma` tool: flags, progress and printing. The work is done by the libraries beneath: `scenarios` generates
-//! transactions, `backtest` and `backtest-report` try rules on recorded ones, `testbed` runs the pipeline on this machine,
+//! transactions, `backtest` and `backtest-report` try rules on recorded ones, `training` learns from them, `testbed` runs the pipeline on this machine,
 //! `event-source` delivers streams.
 //! `verify` is the exception: what it does to a deployed stack is its own.
 
+mod archive;
 mod aws;
+pub mod calibrate;
 mod choice;
 pub mod deliver;
 pub mod demo;
@@ -16,4 +18,5 @@ pub mod replay;
 mod rule_options;
 mod selection;
 pub mod send;
+pub mod train;
 pub mod verify;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{deliver, demo, generate, replay, send, verify};
+use sigma_cli::{calibrate, deliver, demo, generate, replay, send, train, verify};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
@@ -25,6 +25,10 @@ enum Command {
     Generate(generate::Options),
     /// Backtest rules on recorded transactions: what would they have alerted?
     Replay(Box<replay::Options>),
+    /// Train a model for the rule `profile` on labelled transactions, if it finds more fraud than the rule alone.
+    Train(Box<train::Options>),
+    /// Find the SIGMAS that keep a budget of alerts, and what is large for everybody. Needs no labels.
+    Calibrate(Box<calibrate::Options>),
     /// Put transactions from a file into a Kinesis stream.
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping does, for emulators whose own mapping is not faithful.
@@ -58,6 +62,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(options) => demo::run(&options).await,
         Command::Generate(options) => generate::run(&options),
         Command::Replay(options) => replay::run(&options).await,
+        Command::Train(options) => train::run(&options),
+        Command::Calibrate(options) => calibrate::run(&options),
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Verify(options) => verify::run(&options).await,

@@ -112,7 +112,16 @@ pub struct ColumnOptions {
     pub label_column: Option<String>,
 }
 
-fn input_format() -> impl TypedValueParser<Value = InputFormat> {
+impl ColumnOptions {
+    /// The columns as the reader takes them.
+    pub(crate) fn names(&self) -> ColumnNames {
+        let Self { user_column, amount_column, time_column, id_column, label_column } = self.clone();
+        ColumnNames { user: user_column, amount: amount_column, time: time_column, id: id_column, label: label_column }
+    }
+}
+
+/// A parser for the format of an input.
+pub(crate) fn input_format() -> impl TypedValueParser<Value = InputFormat> {
     one_of([
         (InputFormat::Auto, "auto", "Detected from the name and the first character of each file"),
         (InputFormat::Jsonl, "jsonl", "The stream's records, one a line or concatenated"),
@@ -145,18 +154,7 @@ impl Options {
     }
 
     fn reader(&self) -> ReaderSettings {
-        let ColumnOptions { user_column, amount_column, time_column, id_column, label_column } = self.columns.clone();
-        ReaderSettings {
-            format: self.format,
-            columns: ColumnNames {
-                user: user_column,
-                amount: amount_column,
-                time: time_column,
-                id: id_column,
-                label: label_column,
-            },
-            time_format: self.time_format.clone(),
-        }
+        ReaderSettings { format: self.format, columns: self.columns.names(), time_format: self.time_format.clone() }
     }
 
     /// One detector for each rule, in the order of the plan; none if they are not asked for.

@@ -73,7 +73,8 @@ impl Population {
     }
 
     /// What being loud for everybody adds to a score.
-    pub(super) fn bonus(&self, ln_amount: f64) -> f64 {
+    #[must_use]
+    pub fn bonus(&self, ln_amount: f64) -> f64 {
         WEIGHT * (self.sigmas(ln_amount) - FROM_SIGMAS).max(0.0)
     }
 
