@@ -20,6 +20,7 @@ mod responses;
 mod server;
 mod spread;
 mod step;
+mod training;
 mod venv;
 
 use clap::Parser;
@@ -54,7 +55,10 @@ fn main() -> anyhow::Result<()> {
             'e' => capacity::run(&mut report)?,
             'f' => latency::run(&mut report)?,
             'g' => cost::run(&mut report)?,
-            'h' => replay::run(&mut report)?,
+            'h' => {
+                replay::run(&mut report)?;
+                training::run(&mut report)?;
+            }
             'i' => memory::run(&mut report)?,
             other => anyhow::bail!("there is no part {other}"),
         }

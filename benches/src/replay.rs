@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use backtest::{Backtest, ReaderSettings, RuleChoices};
+use backtest::{Backtest, ReaderSettings, RuleChoices, RuleName};
 use scenarios::Generated;
 
 use crate::clock::timed;
@@ -65,7 +65,7 @@ fn csv_line(file: &mut dyn Write, generated: &Generated) -> anyhow::Result<()> {
 
 fn lines_per_cpu_second(path: &Path) -> anyhow::Result<f64> {
     let (seconds, summary) = timed(|| {
-        let plan = RuleChoices::default().plan(false)?;
+        let plan = RuleChoices { rules: vec![RuleName::Adaptive], ..RuleChoices::default() }.plan(false)?;
         let (summary, _) = Backtest::open(path, ReaderSettings::default(), &plan, false)?.run()?;
         Ok(summary)
     })?;

@@ -21,7 +21,7 @@ const PARTS: [(char, &str); 9] = [
     ('e', "DynamoDB requests, capacity and item size"),
     ('f', "End to end on the embedded store"),
     ('g', "Monthly cost, idle and at 5,000 records a minute"),
-    ('h', "Backtest"),
+    ('h', "Backtest and training"),
     ('i', "Memory of the worst events"),
 ];
 

@@ -109,6 +109,7 @@ fn dependencies_point_one_way() {
                 "lambda-kit",
                 "scenarios",
                 "testbed",
+                "training",
             ],
         ),
         ("deployed", &["alerter", "anomaly-core", "detector", "lambda-kit"]),

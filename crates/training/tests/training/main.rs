@@ -5,4 +5,3 @@ mod archives;
 mod calibration;
 mod fitting;
 mod reference;
-mod speed;
