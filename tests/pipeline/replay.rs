@@ -8,9 +8,10 @@ use backtest::{
     Backtest, BacktestSummary, ColumnNames, Flag, InputFormat, ReaderSettings, RuleChoices, RuleName, TimeFormat,
 };
 use event_source::kinesis::StreamRecord;
+use lambda_kit::Env;
 use serde_json::Value;
 
-use crate::fixtures::{DetectorBench, kinesis_event, sequence};
+use crate::fixtures::{DetectorBench, SharedStore, kinesis_event, sequence};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
@@ -71,8 +72,11 @@ fn tumbling_finds_what_real_flink_found() {
 }
 
 /// The results of the detector's handler for the lines of a file, in batches of 100 that all arrive at the end.
-async fn handled(input: &str) -> (VerdictCounts, BTreeMap<RejectReason, u64>, Vec<(usize, AnomalyMessage)>) {
-    let bench = DetectorBench::new();
+async fn handled(
+    input: &str,
+    rule: RuleName,
+) -> (VerdictCounts, BTreeMap<RejectReason, u64>, Vec<(usize, AnomalyMessage)>) {
+    let bench = DetectorBench::configured(SharedStore::default(), &Env::from_pairs([("RULE", rule.as_str())]));
     let content = std::fs::read(fixture(input)).unwrap();
     let payloads = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let record = |(index, payload): (usize, &[u8])| StreamRecord {
@@ -100,9 +104,11 @@ async fn handled(input: &str) -> (VerdictCounts, BTreeMap<RejectReason, u64>, Ve
 
 #[tokio::test]
 async fn a_backtest_has_the_lambdas_verdicts_to_the_bit() {
-    for input in ["parity/input.jsonl", "replay/mixed.jsonl"] {
-        let (verdicts, rejected, messages) = handled(input).await;
-        let (summary, flags) = flagged(input, ReaderSettings::default(), &RuleChoices::default());
+    let inputs = ["parity/input.jsonl", "replay/mixed.jsonl"];
+    let rules = [RuleName::Adaptive, RuleName::Profile, RuleName::Plain];
+    for (rule, input) in rules.into_iter().flat_map(|rule| inputs.map(|input| (rule, input))) {
+        let (verdicts, rejected, messages) = handled(input, rule).await;
+        let (summary, flags) = flagged(input, ReaderSettings::default(), &only(rule));
         assert_eq!((summary.rules[0].verdicts, &summary.input.rejected_by_reason), (verdicts, &rejected), "{input}");
         assert_eq!(flags.len(), messages.len());
         for (flag, (index, message)) in flags.iter().zip(messages) {
@@ -144,7 +150,7 @@ fn an_archive_is_read_in_order_of_file_names() {
 #[test]
 fn labels_give_precision_recall_and_delay() {
     let (summary, flags) =
-        flagged("replay/cards.csv", cards(), &RuleChoices { sigmas: vec![2.5, 6.0], ..RuleChoices::default() });
+        flagged("replay/cards.csv", cards(), &RuleChoices { sigmas: vec![2.5, 6.0], ..only(RuleName::Adaptive) });
     assert_eq!((summary.input.transactions, summary.input.rejected, summary.input.labelled), (17, 2, Some(2)));
     let rule = &summary.rules[0];
     assert_eq!(
