@@ -1,6 +1,6 @@
 //! What a rule remembers of a user's amounts, and how it is taken over when the rule changes.
 
-use crate::{Assessment, Moments, Profile, Rule, RuleKind, SecondOpinion, Severity, Transaction, Windowed};
+use crate::{Assessment, Direction, Moments, Profile, Rule, RuleKind, SecondOpinion, Severity, Transaction, Windowed};
 
 /// What is remembered of a user's amounts. The rule says which of the three; [`crate::UserState::step`] takes over what another rule
 /// left: a long-term baseline becomes a profile as if the amounts were log-normal, a profile becomes a long-term baseline with its mean
@@ -78,9 +78,9 @@ impl Memory {
             _ => {}
         }
         *self = if is_profile {
-            Self::Profile(self.to_profile())
+            Self::Profile(self.to_profile(rule))
         } else if rule.second_opinion().is_some() {
-            Self::Both(self.to_windowed(rule), self.to_profile())
+            Self::Both(self.to_windowed(rule), self.to_profile(rule))
         } else {
             Self::Windowed(self.to_windowed(rule))
         };
@@ -97,10 +97,11 @@ impl Memory {
         }
     }
 
-    fn to_profile(&self) -> Box<Profile> {
+    fn to_profile(&self, rule: &Rule) -> Box<Profile> {
         match self {
             Self::Windowed(windowed) => {
-                Box::new(Profile::from_long_term(&windowed.long_term, windowed.window.newest_event_time_ms()))
+                let newest = windowed.window.newest_event_time_ms();
+                Box::new(Profile::from_long_term(&windowed.long_term, newest, rule.settings().amount_unit))
             }
             Self::Profile(profile) | Self::Both(_, profile) => profile.clone(),
         }
@@ -139,6 +140,9 @@ fn judge_by_profile(
     let merchant_id = transaction.merchant_id.as_deref();
     let settings = rule.profile_settings();
     let judgement = profile.step(transaction.amount, transaction.event_time_ms, merchant_id, settings)?;
-    let severity = judgement.is_anomaly.then(|| rule.severity(judgement.score));
+    // A model may alert on an amount below the usual, which is not severe as an amount.
+    let is_up = settings.direction == Direction::Up;
+    let score = if is_up { judgement.score.max(0.0) } else { judgement.score };
+    let severity = judgement.is_anomaly.then(|| rule.severity(score));
     Some((Assessment::of_profile(&judgement, settings.sigmas), severity))
 }

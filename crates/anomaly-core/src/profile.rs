@@ -34,6 +34,8 @@ use crate::{Direction, LongTerm};
 
 /// From this many amounts on, a long-term baseline is worth taking over.
 const MIGRATED_FROM: u32 = 9;
+/// Beyond this variance of the logarithm amounts are not log-normal: refunds among payments make a small mean and a large variance.
+const MIGRATED_VARIANCE_MAX: f64 = 4.0;
 
 /// Why a population table or a model cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,15 +129,18 @@ impl Profile {
     }
 
     /// What another rule remembered, as far as it says anything here: the long-term baseline, taken as log-normal. Fewer than nine
-    /// amounts, or a mean that is not positive, say nothing.
+    /// amounts, a mean that is not positive, or amounts that are hardly ever above the unit say nothing.
     #[must_use]
-    pub fn from_long_term(long_term: &LongTerm, newest_event_time_ms: Option<i64>) -> Self {
+    pub fn from_long_term(long_term: &LongTerm, newest_event_time_ms: Option<i64>, unit: f64) -> Self {
         let new = Self { newest_event_time_ms, ..Self::new() };
         if long_term.count < MIGRATED_FROM || long_term.mean <= 0.0 {
             return new;
         }
         let variance = libm::log1p(long_term.variance / (long_term.mean * long_term.mean));
         let mean = libm::log(long_term.mean) - variance / 2.0;
+        if mean < libm::log(unit) || variance > MIGRATED_VARIANCE_MAX {
+            return new;
+        }
         let amounts = Amounts::log_normal(long_term.count.min(amount::MEMORY), mean, variance);
         if amounts.is_sound() { Self { amounts, early: Early::Past, ..new } } else { new }
     }
@@ -171,7 +176,7 @@ impl Profile {
     ) -> Option<Judgement> {
         let elapsed_ms = self.advance(event_time_ms);
         let heat = self.heat.cool();
-        let reading = self.amounts.read(amount, settings.unit, settings.spread_ratio_min);
+        let reading = self.amounts.read(amount, settings);
         let surroundings = self.surroundings(elapsed_ms, amount, event_time_ms, merchant_id, settings);
         let mut judgement = (self.amounts.count >= settings.observations_min).then(|| self.judge(&reading, settings));
         if let Some(judgement) = &mut judgement {
@@ -258,7 +263,7 @@ impl Profile {
             if let Some(amounts) = self.early.add(amount) {
                 self.amounts = Amounts::default();
                 for amount in amounts {
-                    let reading = self.amounts.read(amount, settings.unit, settings.spread_ratio_min);
+                    let reading = self.amounts.read(amount, settings);
                     self.amounts.fold(&reading);
                 }
             }

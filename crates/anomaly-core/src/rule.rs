@@ -144,8 +144,8 @@ impl Rule {
         self
     }
 
-    /// The rule, which keeps its verdicts, with the score of `second` beside each of its own. `second` has to be `profile`; a rule that
-    /// is `profile` itself asks nobody.
+    /// The rule, with the score of `second` beside each of its own. Its window has fewer panes then, so that a verdict may differ where an
+    /// amount is just about to leave it. `second` has to be `profile`; a rule that is `profile` itself asks nobody.
     #[must_use]
     pub fn with_second_opinion(mut self, second: Self) -> Self {
         let is_asked = self.settings.kind != RuleKind::Profile && second.settings.kind == RuleKind::Profile;

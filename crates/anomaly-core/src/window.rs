@@ -46,9 +46,9 @@ impl Window {
         Self::made_of(length_ms, PANES_PER_SHARED_WINDOW_I64)
     }
 
-    /// Whether both windows have the same length and panes.
-    pub(crate) const fn is_made_like(&self, other: &Self) -> bool {
-        self.length_ms == other.length_ms && self.panes_counted == other.panes_counted
+    /// Whether it has this length, and the panes of a window that shares its state.
+    pub(crate) const fn is_made_of(&self, length_ms: i64, is_shared: bool) -> bool {
+        self.length_ms == length_ms && (self.panes_counted == PANES_PER_SHARED_WINDOW_I64) == is_shared
     }
 
     fn made_of(length_ms: i64, panes_counted: i64) -> Self {

@@ -39,11 +39,15 @@ impl Windowed {
         self.withheld
     }
 
-    /// Starts the window empty if it is not made as the rule wants it; the rest stays.
+    /// Starts the window empty if it is not made as the rule wants it; the rest stays, the newest event time too.
     pub(crate) fn fit(&mut self, rule: &Rule) {
-        let wanted = rule.new_window();
-        if !self.window.is_made_like(&wanted) {
-            self.window = wanted;
+        if self.window.is_made_of(rule.window_length_ms(), rule.second_opinion().is_some()) {
+            return;
+        }
+        let newest = self.window.newest_event_time_ms();
+        self.window = rule.new_window();
+        if let Some(newest) = newest {
+            self.window.advance(newest);
         }
     }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::format::{count, decimal, number, percent, percent_or_dash};
-use backtest::summary::{BacktestSummary, Knobs, Quality, RuleName, RuleSummary, SweepPoint};
+use backtest::summary::{BacktestSummary, Difference, Knobs, Quality, RuleName, RuleSummary, SweepPoint};
 
 /// Alerts per 1,000 transactions above which a quieter threshold is proposed.
 const NOISY_PER_1000: f64 = 2.0;
@@ -70,35 +70,32 @@ fn is_quieter(rule: &RuleSummary, point: &SweepPoint) -> bool {
 
 /// Which rule is better for this input, by how much, and how sure that is.
 fn best_rule(rules: &[RuleSummary]) -> Option<Markup> {
-    let with_quality = || rules.iter().filter_map(|rule| Some((rule, rule.detection.as_ref()?.quality)));
-    let (best, quality) = with_quality().max_by(|a, b| f1(&a.1).total_cmp(&f1(&b.1)))?;
-    if with_quality().count() == 1 {
+    let mut judged = rules.iter().filter_map(|rule| Some((rule, rule.detection.as_ref()?.quality)));
+    let first = judged.next()?;
+    let best_of_others = judged.max_by(|a, b| f1(&a.1).total_cmp(&f1(&b.1)));
+    let Some(other) = best_of_others else {
         return Some(
-            html! { "Compared with the labels, " strong { (best.label) } " has " (quality_text(&quality)) "." },
+            html! { "Compared with the labels, " strong { (first.0.label) } " has " (quality_text(&first.1)) "." },
         );
+    };
+    let Difference { observed, low, high } = other.0.f1_difference?;
+    let is_other_better = observed > 0.0;
+    let (best, worse) = if is_other_better { (other, first) } else { (first, other) };
+    if f1(&best.1) == 0.0 {
+        return Some(html! { "None of these rules finds anything that is labelled." });
     }
-    // The first rule is what the others are compared with.
-    let other = if best.f1_difference.is_some() {
-        rules.first()
-    } else {
-        rules.iter().filter(|rule| rule.f1_difference.is_some()).max_by(|a, b| difference(a).total_cmp(&difference(b)))
-    }?;
-    let other_quality = other.detection.as_ref()?.quality;
-    let interval = best.f1_difference.or(other.f1_difference)?;
+    // The difference is the other rule's less the first one's; the sentence is about the better one.
+    let (low, high) = if is_other_better { (low, high) } else { (-high, -low) };
     Some(html! {
-        "For this file " strong { (best.label) } " is the better rule: F1 " (decimal(f1(&quality))) " (" (quality_text(&quality)) ") against "
-        (decimal(f1(&other_quality))) " (" (quality_text(&other_quality)) ") of " (other.label)
-        @if interval.is_sure() { "." }
-        @else { ". The difference is within noise: drawn again from its users, the file gives " (signed(interval.low)) " to " (signed(interval.high)) "." }
+        "For this file " strong { (best.0.label) } " is the better rule: F1 " (decimal(f1(&best.1))) " (" (quality_text(&best.1)) ") against "
+        (decimal(f1(&worse.1))) " (" (quality_text(&worse.1)) ") of " (worse.0.label)
+        @if low > 0.0 { "." }
+        @else { ". The difference is within noise: drawn again from its users, the file gives " (signed(low)) " to " (signed(high)) "." }
     })
 }
 
 fn f1(quality: &Quality) -> f64 {
     quality.f1.unwrap_or(0.0)
-}
-
-fn difference(rule: &RuleSummary) -> f64 {
-    rule.f1_difference.map_or(f64::NEG_INFINITY, |difference| difference.observed)
 }
 
 /// A small difference, with its sign.
@@ -171,6 +168,7 @@ fn warming_up(rule: &RuleSummary) -> Option<Markup> {
         html! {
             strong { (percent(rule.warming_up_share)) } " of the transactions could not be judged, because the user had too few earlier ones. "
             @if rule.rule == RuleName::Adaptive { "This is temporary: the long-term baseline fills within a user's first transactions." }
+            @else if rule.rule == RuleName::Profile { "This is temporary: profile judges from a user's fourth transaction on." }
             @else { "Try a longer window than " (count(u64::from(rule.knobs.window_seconds))) " s, or the adaptive rule, which remembers more than one window." }
         }
     })

@@ -4,8 +4,8 @@ use anomaly_core::{Direction, RejectReason, Severity};
 
 use super::*;
 use backtest::summary::{
-    Delay, Detection, Flag, Knobs, Point, Quality, RuleName, RuleSummary, ScoreHistogram, SweepPoint, Timeline,
-    UserCount, UserSeries,
+    Delay, Detection, Difference, Flag, Knobs, Point, Quality, RuleName, RuleSummary, ScoreHistogram, SweepPoint,
+    Timeline, UserCount, UserSeries,
 };
 
 const HOSTILE: &str = r#"</script></title><img src=x onerror="alert(1)">' onclick='x"#;
@@ -188,4 +188,32 @@ fn an_empty_backtest_has_a_report_too() {
     };
     let page = render(&BacktestSummary { timeline: Timeline::default(), ..summary(vec![silent]) });
     assert!(page.contains("raises no alerts here") && !page.contains("NaN"));
+}
+
+/// The sentence on which rule is better, for F1s of two rules and the interval of their difference.
+fn advice(first: f64, second: f64, low: f64, high: f64) -> String {
+    let with = |label: &str, f1: f64| {
+        let mut rule = rule(label);
+        rule.detection.as_mut().unwrap().quality.f1 = Some(f1);
+        rule
+    };
+    let mut other = with("profile 3.25σ", second);
+    other.f1_difference = Some(Difference { observed: second - first, low, high });
+    let page = render(&summary(vec![with("adaptive 2.5σ", first), other]));
+    let finding =
+        page.split("<li>").find(|finding| finding.contains("better rule") || finding.contains("None of these"));
+    finding.unwrap().split("</li>").next().unwrap().replace("<strong>", "").replace("</strong>", "")
+}
+
+#[test]
+fn the_advice_names_the_better_rule_and_says_when_it_is_noise() {
+    let sure = advice(0.2, 0.6, 0.3, 0.5);
+    assert!(
+        sure.starts_with("For this file profile 3.25σ is the better rule: F1 0.6") && !sure.contains("noise"),
+        "{sure}"
+    );
+    let noise = advice(0.6, 0.59, -0.03, 0.01);
+    assert!(noise.starts_with("For this file adaptive 2.5σ is the better rule"), "{noise}");
+    assert!(noise.contains("within noise") && noise.contains("-0.010 to +0.030"), "{noise}");
+    assert!(advice(0.0, 0.0, 0.0, 0.0).starts_with("None of these rules finds anything"));
 }

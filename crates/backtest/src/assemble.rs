@@ -86,7 +86,8 @@ impl Engine {
 
     /// What a track would find with as many alerts as the first one raises.
     fn at_equal_alerts(&self, track: &Track, base: Base) -> Option<Quality> {
-        let detail = track.detail.as_ref().filter(|_| track.spec.rule != RuleName::Tumbling)?;
+        let is_ranked = track.spec.rule != RuleName::Tumbling && track.spec.aids.model.is_none();
+        let detail = track.detail.as_ref().filter(|_| is_ranked)?;
         let (alerts, true_alerts) = detail.ranking.top(self.tracks.first()?.counts.verdicts.anomalies());
         base.quality(alerts, true_alerts)
     }

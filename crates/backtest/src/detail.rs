@@ -10,7 +10,7 @@ use super::flagged::Flagged;
 use super::ranking::Ranking;
 use super::seen::Seen;
 use super::series::Series;
-use super::summary::{Delay, RuleSummary, ScoreHistogram};
+use super::summary::{Delay, Knobs, RuleSummary, ScoreHistogram};
 
 const SCORES_START: f64 = -5.0;
 const SCORES_WIDTH: f64 = 0.25;
@@ -46,16 +46,16 @@ impl Detail {
         })
     }
 
-    /// Counts the score of a transaction that was judged by a rule with these sigmas.
+    /// Counts the score of a transaction that was judged by a rule with these knobs.
     pub(crate) fn judge(
         &mut self,
         label: Option<bool>,
         assessment: Option<&Assessment>,
         severity: Option<Severity>,
-        sigmas: f64,
+        knobs: &Knobs,
     ) {
         let Some(assessment) = assessment else { return };
-        self.ranking.add(assessment, sigmas, label == Some(true));
+        self.ranking.add(assessment, knobs, label == Some(true));
         let bin = bin(assessment.score);
         let count = |counts: &mut Vec<u64>, counts_it: bool| {
             if let Some(count) = counts.get_mut(bin).filter(|_| counts_it) {

@@ -1,6 +1,8 @@
 //! Judged transactions in the order of how far beyond usual they are: what a rule would find with as many alerts as another.
 
-use anomaly_core::Assessment;
+use anomaly_core::{Assessment, Direction};
+
+use super::summary::Knobs;
 
 /// A hundred bins for each sigma up to here, then two hundred for each factor of e.
 const LINEAR_TO: f64 = 10.0;
@@ -23,8 +25,10 @@ impl Default for Ranking {
 }
 
 impl Ranking {
-    pub(crate) fn add(&mut self, assessment: &Assessment, sigmas: f64, is_labelled: bool) {
-        let bin = bin(rank(assessment, sigmas));
+    pub(crate) fn add(&mut self, assessment: &Assessment, knobs: &Knobs, is_labelled: bool) {
+        let rank = rank(assessment, knobs.sigmas);
+        // What is below the usual is no anomaly of a rule that looks upward.
+        let bin = bin(if knobs.direction == Direction::Both { rank.abs() } else { rank.max(0.0) });
         for (counts, counts_it) in [(&mut self.all, true), (&mut self.labelled, is_labelled)] {
             if let Some(count) = counts.get_mut(bin).filter(|_| counts_it) {
                 *count += 1;
@@ -61,10 +65,9 @@ fn rank(assessment: &Assessment, sigmas: f64) -> f64 {
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` saturates: a rank below 0 counts in the first bin"
+    reason = "ranks are positive, and `as` saturates"
 )]
 fn bin(rank: f64) -> usize {
-    let rank = rank.abs();
     let bin =
         if rank <= LINEAR_TO { rank * PER_SIGMA } else { LINEAR_TO * PER_SIGMA + (rank / LINEAR_TO).ln() * PER_E_FOLD };
     (bin as usize).min(BINS - 1)
@@ -79,10 +82,18 @@ mod tests {
     #[test]
     fn the_highest_are_taken_first() {
         let mut ranking = Ranking::default();
-        for (score, is_labelled) in [(1.0, false), (2.0, false), (3.0, true), (50.0, false), (1e9, true)] {
+        let knobs = Knobs {
+            sigmas: 2.5,
+            window_seconds: 300,
+            min_observations: 9,
+            stddev_floor_ratio: 0.05,
+            direction: Direction::Up,
+            amount_unit: 0.01,
+        };
+        for (score, is_labelled) in [(-60.0, false), (2.0, false), (3.0, true), (50.0, false), (1e9, true)] {
             let baseline = Baseline { count: 9, mean: 0.0, stddev: 1.0 };
             let assessment = Assessment { baseline, threshold: 2.5, score, explanation: None, second: None };
-            ranking.add(&assessment, 2.5, is_labelled);
+            ranking.add(&assessment, &knobs, is_labelled);
         }
         assert_eq!([0, 1, 2, 3, 9].map(|alerts| ranking.top(alerts)), [(0, 0), (1, 1), (2, 1), (3, 2), (5, 2)]);
     }

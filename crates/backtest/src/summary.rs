@@ -136,7 +136,7 @@ pub struct RuleSummary {
     /// How well alerts and labels agree; `None` without a label.
     pub detection: Option<Detection>,
     /// What the rule would find with as many alerts as the first one of the summary raises, at sigmas that give them; `None` without a
-    /// label, and for `tumbling`.
+    /// label, for `tumbling`, and with a model, which alerts by a score of its own.
     #[serde(default)]
     pub at_equal_alerts: Option<Quality>,
     /// F1 less that of the first rule of the summary; `None` without a label, and for the first.

@@ -133,7 +133,7 @@ impl Track {
             Verdict::WarmingUp | Verdict::Duplicate | Verdict::Late => (None, None),
         };
         if let Some(detail) = &mut self.detail {
-            detail.judge(seen.label, assessment, severity, self.spec.knobs.sigmas);
+            detail.judge(seen.label, assessment, severity, &self.spec.knobs);
             detail.record(seen, assessment, severity);
         }
         let flagged = Flagged {
@@ -155,7 +155,7 @@ impl Track {
         let largest = &window.largest;
         let flagged = window.flagged();
         if let Some(detail) = self.detail.as_mut().filter(|_| window.is_judged) {
-            detail.judge(largest.label, Some(&window.assessment), window.severity, self.spec.knobs.sigmas);
+            detail.judge(largest.label, Some(&window.assessment), window.severity, &self.spec.knobs);
             if let Some(flagged) = &flagged {
                 detail.series.record_window(recorder, flagged);
             }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ProfileSettings;
 use super::normal::{Predictive, normal_of_t, t_of_normal};
-use crate::{AMOUNT_ABSOLUTE_MAX, Weighted};
+use crate::{AMOUNT_ABSOLUTE_MAX, Direction, Weighted};
 
 /// Transactions that the profile remembers, roughly: later ones push earlier ones out.
 pub(super) const MEMORY: u32 = 100;
@@ -110,6 +111,8 @@ pub(super) struct Reading {
     pub(super) own: f64,
     /// Of the transform that fits best, unless it is the first amount.
     likeliest: Option<Likeliest>,
+    /// Whether what is usual may be negative.
+    is_signed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +138,7 @@ impl Reading {
     pub(super) fn usual(&self) -> f64 {
         self.likeliest.map_or(0.0, |Likeliest { power, mean, .. }| match power {
             Power::Log => power.back(mean),
-            Power::Identity | Power::Root => power.back(mean.max(0.0)),
+            Power::Identity | Power::Root => power.back(if self.is_signed { mean } else { mean.max(0.0) }),
         })
     }
 
@@ -144,7 +147,11 @@ impl Reading {
         self.likeliest.map_or(0.0, |Likeliest { power, mean, predictive }| {
             let reach = predictive.scale * t_of_normal(sigmas.abs(), predictive.nu);
             let y = mean + libm::copysign(reach, sigmas);
-            if sigmas < 0.0 { power.back(y) } else { power.back(if power == Power::Log { y } else { y.max(0.0) }) }
+            if sigmas < 0.0 || self.is_signed {
+                power.back(y)
+            } else {
+                power.back(if power == Power::Log { y } else { y.max(0.0) })
+            }
         })
     }
 }
@@ -186,12 +193,15 @@ impl Amounts {
         self.count.min(MEMORY)
     }
 
-    /// Compares an amount with what is usual. `spread_ratio_min` is the least spread as a share of the level.
-    pub(super) fn read(&self, amount: f64, unit: f64, spread_ratio_min: f64) -> Reading {
+    /// Compares an amount with what is usual.
+    pub(super) fn read(&self, amount: f64, settings: &ProfileSettings) -> Reading {
+        let (unit, spread_ratio_min) = (settings.unit, settings.spread_ratio_min);
+        // Amounts below the unit have one logarithm, so that none of them would be unusual.
+        let is_signed = settings.direction == Direction::Both && self.untransformed().mean < 0.0;
         let ln_amount = libm::log(amount.max(unit));
         let transformed = Power::ALL.map(|power| power.apply(amount, ln_amount));
         if self.count == 0 {
-            return Reading { transformed, clamped: transformed, own: 0.0, likeliest: None };
+            return Reading { transformed, clamped: transformed, own: 0.0, likeliest: None, is_signed };
         }
         let count = f64::from(self.count_within_memory());
         let weight = (PRIOR_WEIGHT * (PRIOR_KEPT / f64::from(self.count)).min(1.0)).max(PRIOR_WEIGHT_MIN);
@@ -201,9 +211,11 @@ impl Amounts {
             let spread = power.spread(level.mean, unit);
             let predictive =
                 Predictive::new(level.variance, count, PRIOR_SPREAD * spread, weight, spread_ratio_min * spread);
+            let is_possible = !is_signed || power != Power::Log;
             let likelihood = count
                 * (-0.5 * libm::log(predictive.variance) + (power.lambda() - 1.0) * log_level.mean + power.ln_lambda());
             let own = normal_of_t((y - level.mean) / predictive.scale, predictive.nu);
+            let likelihood = if is_possible { likelihood } else { f64::NEG_INFINITY };
             (own, likelihood, Likeliest { power, mean: level.mean, predictive })
         };
         let readings = [each(0), each(1), each(2)];
@@ -215,7 +227,7 @@ impl Amounts {
             at(transformed, index).max(level.mean - reach).min(level.mean + reach)
         });
         let (own, likeliest) = mixture(&readings);
-        Reading { transformed, clamped, own, likeliest: Some(likeliest) }
+        Reading { transformed, clamped, own, likeliest: Some(likeliest), is_signed }
     }
 
     /// Folds the clamped amount in.

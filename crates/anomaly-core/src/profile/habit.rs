@@ -65,6 +65,7 @@ impl Habit {
         let counts = 0.0..=COUNT_MAX;
         counts.contains(&self.loud)
             && counts.contains(&self.total)
+            && self.loud <= self.total
             && self.level.mean.abs() <= 700.0
             && (0.0..=1e6).contains(&self.level.variance)
     }

@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// Loud amounts that make a new level.
 pub(super) const LOUD_AMOUNTS: i8 = 10;
+/// No logarithm of an amount within ±1e12, of at least a unit of 1e-6, is beyond it.
+const LOGARITHM_MAX: f64 = 30.0;
+/// What is taken back leaves the squares as they are, so that they can grow for years.
+const SQUARES_MAX: f64 = 1e15;
+/// No logarithms are spread more than this.
+const VARIANCE_MAX: f64 = LOGARITHM_MAX * LOGARITHM_MAX;
 /// Loud amounts that a usual one takes back.
 const TAKEN_BACK: i8 = 2;
 
@@ -40,7 +46,7 @@ impl Level {
         if self.is_possible() {
             return None;
         }
-        let level = NewLevel { mean: self.mean, variance: (self.squares / length).max(0.0) };
+        let level = NewLevel { mean: self.mean, variance: (self.squares / length).clamp(0.0, VARIANCE_MAX) };
         *self = Self::default();
         Some(level)
     }
@@ -57,7 +63,7 @@ impl Level {
 
     /// Whether amounts can have produced these numbers: a longer run has become a new level.
     pub(super) fn is_sound(&self) -> bool {
-        self.is_possible() && self.mean.abs() <= 700.0 && self.squares.abs() <= 1e8
+        self.is_possible() && self.mean.abs() <= LOGARITHM_MAX && (0.0..=SQUARES_MAX).contains(&self.squares)
     }
 
     const fn is_possible(&self) -> bool {

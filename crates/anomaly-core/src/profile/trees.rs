@@ -9,6 +9,8 @@ pub const MODEL_VERSION: u32 = 1;
 /// Most trees and nodes: a step has to stay within a microsecond or two, and the file within 64 KB.
 const TREES_MAX: usize = 200;
 const NODES_PER_TREE_MAX: usize = 63;
+/// Beyond any odds.
+const LOG_ODDS_MAX: f64 = 1e6;
 /// Features whose parts are told.
 const PARTS_TOLD: usize = 3;
 
@@ -222,8 +224,8 @@ impl TryFrom<ModelJson> for Model {
             return Err(error("version".to_owned(), "be 1: this build reads no other"));
         }
         for (field, number) in [("base", json.base), ("threshold", json.threshold)] {
-            if !number.is_finite() {
-                return Err(error(field.to_owned(), "be a finite number"));
+            if !is_log_odds(number) {
+                return Err(error(field.to_owned(), "be a number within ±1e6"));
             }
         }
         if json.trees.len() > TREES_MAX {
@@ -237,6 +239,11 @@ impl TryFrom<ModelJson> for Model {
         }
         Ok(Self { nodes, roots, base: json.base, threshold: json.threshold, json })
     }
+}
+
+/// Whether a sum of many such numbers stays finite.
+fn is_log_odds(number: f64) -> bool {
+    number.abs() <= LOG_ODDS_MAX
 }
 
 impl Tree {
@@ -253,8 +260,8 @@ impl Tree {
         }
         let each = self.f.iter().zip(&self.t).zip(self.l.iter().zip(&self.r)).zip(&self.v).enumerate();
         for (index, (((&feature, &cut), (&left, &right)), &value)) in each {
-            if !value.is_finite() {
-                return Err(("v", "be finite numbers"));
+            if !is_log_odds(value) {
+                return Err(("v", "be numbers within ±1e6"));
             }
             if !cut.is_finite() {
                 return Err(("t", "be finite numbers"));
@@ -329,6 +336,7 @@ mod tests {
         assert_eq!(broken(|json| json.trees[0].r[0] = 5), "trees[0].r");
         assert_eq!(broken(|json| json.trees[0].v.truncate(4)), "trees[0].v");
         assert_eq!(broken(|json| json.trees[0].t[1] = f64::NAN), "trees[0].t");
+        assert_eq!(broken(|json| json.trees[0].v[0] = 1e308), "trees[0].v");
         assert_eq!(broken(|json| json.trees[0] = Tree::default()), "trees[0].f");
         assert_eq!(broken(|json| json.trees = vec![json.trees[0].clone(); 201]), "trees");
     }

@@ -126,6 +126,51 @@ fn both_directions_alert_on_what_is_far_too_small() {
 }
 
 #[test]
+fn both_directions_know_a_user_whose_amounts_are_negative() {
+    let both = Rule::new(RuleSettings { direction: Direction::Both, ..RuleSettings::of(RuleKind::Profile) }).unwrap();
+    let mut user = User::new(&both);
+    let debits: Vec<f64> = amounts(9, 200).iter().map(|amount| -50.0 - amount / 8.0).collect();
+    let alerts = user.pay_all(&debits, &both);
+    assert!(alerts <= 4, "{alerts}");
+    for amount in [-50_000.0, 5_000.0] {
+        let Verdict::Anomaly(assessment, _) = user.clone().pay(amount, &both) else { panic!("{amount} is no anomaly") };
+        assert!((-70.0..-50.0).contains(&assessment.baseline.mean), "{assessment:?}");
+    }
+}
+
+#[test]
+fn refunds_among_payments_are_not_taken_over() {
+    let (adaptive, profile) = (alone(RuleKind::Adaptive), alone(RuleKind::Profile));
+    let mut user = User::new(&adaptive);
+    let past: Vec<f64> = (0..200).map(|i| if i % 2 == 0 { 100.0 } else { -99.9 }).collect();
+    user.pay_all(&past, &adaptive);
+    let alerts = user.pay_all(&past, &profile);
+    assert!(alerts <= 5, "{alerts} alerts after the switch");
+    let mut cents = User::new(&adaptive);
+    cents.pay_all(&[0.001; 100], &adaptive);
+    assert_eq!(cents.pay_all(&[0.001; 100], &profile), 0);
+}
+
+#[test]
+fn a_switch_of_the_second_opinion_keeps_the_newest_event_time() {
+    let (adaptive, both) = (alone(RuleKind::Adaptive), with_second_opinion());
+    let mut user = User::new(&adaptive);
+    user.pay_all(&amounts(10, 50), &adaptive);
+    user.sequence = 20;
+    user.state = codec::decode(&codec::encode(&user.state)).unwrap();
+    let shard: ShardId = "shardId-000000000001".parse().unwrap();
+    let position = Position { sequence_number: "1".parse().unwrap(), sub_sequence: 0 };
+    let late = Transaction {
+        user_id: Cow::Borrowed("user001"),
+        amount: 1.0,
+        event_time_ms: START_MS,
+        transaction_id: None,
+        merchant_id: None,
+    };
+    assert_eq!(user.state.step(&shard, position, &late, &both), Verdict::Late);
+}
+
+#[test]
 fn the_parts_add_up_and_a_new_level_is_told() {
     let rule = alone(RuleKind::Profile);
     let mut user = User::new(&rule);
