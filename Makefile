@@ -7,7 +7,8 @@ help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
 
 demo: ## Run the whole pipeline on this machine: generated transactions in, alerts out
-	cargo run --quiet --package sigma-cli -- demo --summary target/demo/summary.json
+	cargo build --quiet --workspace --bin sigma
+	target/debug/sigma demo --summary target/demo/summary.json
 
 check: fmt ## The fast loop: format, lints, unit and pipeline tests
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
