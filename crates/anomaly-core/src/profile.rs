@@ -2,8 +2,8 @@
 //!
 //! A score in sigmas is made of four parts: `amount` compares an amount with the user's own past under three power transforms,
 //! `habit` takes back what is loud but usual, `heat` adds what came shortly before, `population` what is loud for everybody.
-//! `early` sees a first amount that is nothing like the next, `level` a lasting change. While a model is configured, `context` remembers what surrounds the amounts, and `trees`
-//! judge by it. `docs/rule.md` has the formulas, their sources and the evidence.
+//! `early` sees a first amount that is nothing like the next, `level` a lasting change. While a model is configured, `context` remembers
+//! what surrounds the amounts, and `trees` judge by it. `docs/rule.md` has the formulas, their sources and the evidence.
 //!
 //! Amounts are in the account's currency, times in ms since the epoch, scores in standard deviations of a normal distribution.
 

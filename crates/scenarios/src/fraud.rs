@@ -121,8 +121,8 @@ impl Attack {
         }))
     }
 
-    /// Draws when the first extra transaction happens, one that the user did not make; `None` if there is none. The user's own
-    /// transactions begin at `present_us`, and are `own_gap_us` apart on average.
+    /// Draws the time of the first transaction that the user did not make, if the attack has any. The user's own transactions begin at
+    /// `present_us`, and are `own_gap_us` apart on average.
     pub(crate) fn first_extra_us(&self, present_us: i64, own_gap_us: f64, random: &mut impl Rng) -> Option<i64> {
         match self.method {
             Method::CardTesting => Some(self.begin_us),

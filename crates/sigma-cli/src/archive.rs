@@ -12,6 +12,7 @@ use training::{Archive, Budget};
 use crate::choice::within;
 use crate::progress::Progress;
 use crate::replay::{ColumnOptions, input_format};
+use crate::rule_options::SharedKnobs;
 
 /// Records between two updates of the progress.
 const RECORDS_PER_UPDATE: u64 = 16_384;
@@ -60,30 +61,9 @@ pub struct KnobOptions {
         help = knobs::MIN_OBSERVATIONS.help()
     )]
     pub min_observations: u32,
-    /// Floor of the standard deviation.
-    #[arg(
-        long,
-        value_parser = within(knobs::STDDEV_FLOOR_RATIO),
-        default_value_t = knobs::STDDEV_FLOOR_RATIO.default,
-        help = knobs::STDDEV_FLOOR_RATIO.help()
-    )]
-    pub stddev_floor_ratio: f64,
-    /// Retention of state.
-    #[arg(
-        long,
-        value_parser = within(knobs::STATE_RETENTION_DAYS),
-        default_value_t = knobs::STATE_RETENTION_DAYS.default,
-        help = knobs::STATE_RETENTION_DAYS.help()
-    )]
-    pub state_retention_days: u32,
-    /// Unit.
-    #[arg(
-        long,
-        value_parser = within(knobs::AMOUNT_UNIT),
-        default_value_t = knobs::AMOUNT_UNIT.default,
-        help = knobs::AMOUNT_UNIT.help()
-    )]
-    pub amount_unit: f64,
+    /// Knobs of every rule.
+    #[command(flatten)]
+    pub shared: SharedKnobs,
 }
 
 impl ArchiveOptions {
@@ -93,7 +73,7 @@ impl ArchiveOptions {
     /// If it cannot be read, or holds no valid transaction.
     pub(crate) fn read(&self, population: Option<Population>, is_quiet: bool) -> anyhow::Result<Archive> {
         let rule = self.knobs.rule(population)?;
-        let mut archive = Archive::new(&rule, i64::from(self.knobs.state_retention_days) * MS_PER_DAY);
+        let mut archive = Archive::new(&rule, i64::from(self.knobs.shared.state_retention_days) * MS_PER_DAY);
         let mut reader = Reader::open(&self.archive, self.reader())?;
         let mut progress = reader.bytes_total().map(|total| Progress::new("bytes", total, is_quiet));
         let mut rejected = BTreeMap::new();
@@ -141,8 +121,8 @@ impl KnobOptions {
         let rule = Rule::new(RuleSettings {
             window_seconds: self.window_seconds,
             observations_min: Some(self.min_observations),
-            stddev_floor_ratio: self.stddev_floor_ratio,
-            amount_unit: self.amount_unit,
+            stddev_floor_ratio: self.shared.stddev_floor_ratio,
+            amount_unit: self.shared.amount_unit,
             ..RuleSettings::of(RuleKind::Profile)
         })?;
         Ok(population.into_iter().fold(rule, Rule::with_population))

@@ -13,7 +13,7 @@ use crate::output::Output;
 
 /// Flags of `sigma calibrate`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Memory: 96 bytes a transaction, and a sixth as much again.\n\n\
+#[command(after_help = "Memory: 96 bytes a transaction, and some more while thresholds are searched.\n\n\
     Examples:\n  \
     sigma calibrate transactions.jsonl --out population.json\n  \
     sigma calibrate card.csv --user-column cc_num --budget 0.5 --out population.json\n  \
@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(long, short, value_name = "FILE.json")]
     pub out: PathBuf,
     /// Alerts per 1,000 transactions.
-    #[arg(long, default_value = "1", value_parser = budget)]
+    #[arg(long, default_value = "1", value_parser = budget, help_heading = "Alerts")]
     pub budget: Budget,
     /// A model, as `sigma train` writes it: also print the threshold that keeps the budget.
     #[arg(long, value_name = "FILE.json")]

@@ -42,6 +42,23 @@ pub struct RuleOptions {
         help = format!("{} [default: 9, or 3 for profile, plain and tumbling]", knobs::MIN_OBSERVATIONS.help())
     )]
     pub min_observations: Option<u32>,
+    /// Direction.
+    #[arg(long, value_parser = direction(), default_value = "up", help = "Which side of the baseline alerts")]
+    pub direction: Direction,
+    /// Knobs of every rule.
+    #[command(flatten)]
+    pub shared: SharedKnobs,
+    /// For profile: what is large for everybody, as `sigma calibrate` writes it.
+    #[arg(long, value_name = "FILE.json")]
+    pub population: Option<PathBuf>,
+    /// For profile: a model that alerts too, as `sigma train` writes it.
+    #[arg(long, value_name = "FILE.json")]
+    pub model: Option<PathBuf>,
+}
+
+/// The knobs that mean the same to a backtest and to what is learnt from an archive.
+#[derive(Debug, Clone, Args)]
+pub struct SharedKnobs {
     /// Floor of the standard deviation.
     #[arg(
         long,
@@ -50,9 +67,6 @@ pub struct RuleOptions {
         help = knobs::STDDEV_FLOOR_RATIO.help()
     )]
     pub stddev_floor_ratio: f64,
-    /// Direction.
-    #[arg(long, value_parser = direction(), default_value = "up", help = "Which side of the baseline alerts")]
-    pub direction: Direction,
     /// Retention of state.
     #[arg(
         long,
@@ -69,12 +83,6 @@ pub struct RuleOptions {
         help = knobs::AMOUNT_UNIT.help()
     )]
     pub amount_unit: f64,
-    /// For profile: what is large for everybody, as `sigma calibrate` writes it.
-    #[arg(long, value_name = "FILE.json")]
-    pub population: Option<PathBuf>,
-    /// For profile: a model that alerts too, as `sigma train` writes it.
-    #[arg(long, value_name = "FILE.json")]
-    pub model: Option<PathBuf>,
 }
 
 impl RuleOptions {
@@ -88,10 +96,10 @@ impl RuleOptions {
             sigmas: self.sigmas.clone(),
             window_seconds: self.window_seconds,
             min_observations: self.min_observations,
-            stddev_floor_ratio: self.stddev_floor_ratio,
+            stddev_floor_ratio: self.shared.stddev_floor_ratio,
             direction: self.direction,
-            state_retention_days: self.state_retention_days,
-            amount_unit: self.amount_unit,
+            state_retention_days: self.shared.state_retention_days,
+            amount_unit: self.shared.amount_unit,
             population: self.population.as_deref().map(files::read_json).transpose()?,
             model: self.model.as_deref().map(files::read_json).transpose()?,
         })

@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, short, value_name = "FILE.json")]
     pub out: PathBuf,
     /// Alerts per 1,000 transactions that the model's threshold allows.
-    #[arg(long, default_value = "1", value_parser = budget)]
+    #[arg(long, default_value = "1", value_parser = budget, help_heading = "Alerts")]
     pub budget: Budget,
     /// What is large for everybody, as `sigma calibrate` writes it. The detector then needs the same table.
     #[arg(long, value_name = "FILE.json")]

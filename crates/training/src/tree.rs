@@ -10,7 +10,7 @@ const DEPTH: usize = 3;
 /// Share of a leaf's best value that is taken.
 const RATE: f64 = 0.15;
 
-/// A tree that grows, and where each row stands in it.
+/// A growing tree, and the node that each row has reached.
 #[derive(Debug)]
 pub(crate) struct Growth {
     tree: Tree,
