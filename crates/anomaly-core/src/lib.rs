@@ -4,7 +4,7 @@
 //! a [`Verdict`]. Everything else here serves it: [`Rule`] is the test and [`knobs`] its settings. [`Windowed`] is the memory of the rules
 //! `adaptive` and `plain`, with [`Moments`] and [`Window`] for the rolling statistics, [`LongTerm`] for the long-term baseline and [`Run`]
 //! for a new level; [`profile`] is the rule of that name with its memory. [`Position`] is the memory of what was applied, [`codec`] the
-//! stored bytes, [`AnomalyMessage`] the message that the detector sends.
+//! stored bytes, [`AnomalyMessage`] the message that the detector sends, in fields and in words.
 //!
 //! Invariants: the same transactions in the same order give the same state to the bit, however they are split into batches;
 //! a transaction that was applied is never applied again; no input can make a NaN.
@@ -30,6 +30,7 @@ mod verdict_counts;
 mod weighted;
 mod window;
 mod windowed;
+mod words;
 
 pub use knobs::{Choice, Knob, KnobError, KnobRow};
 pub use level::Run;
@@ -54,3 +55,4 @@ pub use verdict_counts::VerdictCounts;
 pub use weighted::Weighted;
 pub use window::{PANES_KEPT, PANES_PER_WINDOW, Window};
 pub use windowed::Windowed;
+pub use words::{Before, WORDS_BYTES_MAX};

@@ -16,3 +16,4 @@ mod profile_parity;
 mod properties;
 mod recorded;
 mod state;
+mod words;
