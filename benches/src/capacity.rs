@@ -15,7 +15,7 @@ use event_source::sqs::{self, Received};
 use lambda_kit::{Clock, Env, Invocation, SystemClock};
 use meter::{Meter, Usage};
 use serde_json::json;
-use testbed::{EmbeddedDynamoDb, RequestCounter, create_table};
+use testbed::{EmbeddedDynamoDb, RequestCounter, create_ledger_table, create_table};
 
 use crate::input::{Feed, SHARD_ID, START_MS, first_sequence_number};
 use crate::report::{Figure, Report, Target};
@@ -59,7 +59,7 @@ impl Bench {
         let dynamodb = EmbeddedDynamoDb::start()?;
         let client = dynamodb.client(&RequestCounter::default());
         create_table(&client, STATE_TABLE, "userId").await?;
-        create_table(&client, LEDGER_TABLE, "id").await?;
+        create_ledger_table(&client, LEDGER_TABLE).await?;
         Ok(Self { dynamodb, meter: Meter::default(), anomalies: MemoryMessageQueue::default() })
     }
 

@@ -47,7 +47,7 @@ async fn if_only_the_metric_failed_nothing_is_published_again() {
 async fn a_claim_that_is_held_waits_for_its_lease() {
     let bench = AlerterBench::new();
     // The claim was written, but the invocation that made it failed.
-    bench.ledger.0.claim_faults.extend([Fault::AppliedButFailed]);
+    bench.ledger.claim_faults.extend([Fault::AppliedButFailed]);
     assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
     let (failed, summary) = bench.handle(&event(&[1])).await;
     assert_eq!((failed, summary.held), (vec!["m0".to_owned()], 1));
@@ -59,7 +59,7 @@ async fn a_claim_that_is_held_waits_for_its_lease() {
 #[tokio::test]
 async fn a_refused_claim_publishes_nothing() {
     let bench = AlerterBench::new();
-    bench.ledger.0.claim_faults.extend([Fault::Refused]);
+    bench.ledger.claim_faults.extend([Fault::Refused]);
     assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
     assert!(bench.publisher.take().is_empty());
 }
@@ -67,12 +67,12 @@ async fn a_refused_claim_publishes_nothing() {
 #[tokio::test]
 async fn a_duplicate_is_possible_only_between_publish_and_complete() {
     let bench = AlerterBench::new();
-    bench.ledger.0.complete_faults.extend([Fault::Refused]);
+    bench.ledger.complete_faults.extend([Fault::Refused]);
     assert_eq!(bench.handle(&event(&[1])).await.0, ["m0"]);
     bench.clock.advance(VISIBILITY_MS);
     bench.handle(&event(&[1])).await;
     assert_eq!(bench.publisher.take().len(), 2, "as documented");
-    assert_eq!(bench.ledger.0.completed().len(), 1);
+    assert_eq!(bench.ledger.completed().len(), 1);
 }
 
 #[tokio::test]
@@ -118,6 +118,6 @@ async fn near_the_deadline_nothing_is_claimed_and_everything_is_redelivered() {
     invocation.deadline_ms -= 26_001;
     let outcome = bench.alerter.handle(&event(&[1, 2]), &invocation).await.unwrap();
     assert_eq!(outcome.response.batch_item_failures.len(), 2);
-    assert!(bench.publisher.take().is_empty() && bench.ledger.0.completed().is_empty());
+    assert!(bench.publisher.take().is_empty() && bench.ledger.completed().is_empty());
     assert_eq!(bench.handle(&event(&[1, 2])).await.0, [""; 0]);
 }

@@ -1,8 +1,6 @@
 //! The adapters of services that have no stand-in in this process, against responses mocked at the HTTP layer.
 
-use alerter::message::{Alert, QueueMessage};
-use alerter::metric_sink::{CloudWatchSink, MetricSink};
-use alerter::publication::{Publication, plan};
+use alerter::metric_sink::{CloudWatchSink, MetricSink, Tally};
 use alerter::publisher::{Publisher, SnsPublisher};
 use aws_sdk_cloudwatch::operation::put_metric_data::{PutMetricDataError, PutMetricDataOutput};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
@@ -22,7 +20,7 @@ use detector::window_store::{DynamoDbWindowStore, Loaded, WindowStore};
 
 use intake::aggregate::HashRange;
 
-use crate::fixtures::anomaly_body;
+use crate::fixtures::publications;
 
 fn sqs_response(successful: &[&str], failed: &[&str]) -> SendMessageBatchOutput {
     let ok = |id: &&str| {
@@ -64,15 +62,6 @@ async fn an_sqs_entry_that_keeps_failing_is_reported_as_not_sent() {
     assert_eq!(queue.send(&["a".to_owned()]).await, [false]);
     assert_eq!(rule.num_calls(), 3);
     assert!(queue.send(&[]).await.is_empty());
-}
-
-fn publications(count: usize) -> Vec<Publication> {
-    let alert = |number| {
-        let body = Some(anomaly_body(number, 3.0 + f64::from(u32::try_from(number).unwrap())));
-        Alert::read(&QueueMessage { message_id: Some(format!("m{number}")), body }).unwrap()
-    };
-    let alerts: Vec<Alert> = (0..count).map(alert).collect();
-    plan(&alerts.iter().collect::<Vec<_>>(), count)
 }
 
 fn is_as_documented(input: &PublishBatchInput) -> bool {
@@ -125,7 +114,7 @@ async fn cloudwatch_gets_one_datum_with_the_names_of_the_flink_baseline() {
         .then_output(|| PutMetricDataOutput::builder().build());
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
     let sink = CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned(), None);
-    sink.add(7).await.unwrap();
+    sink.add(Tally { anomalies: 7, shadow: 0 }).await.unwrap();
 }
 
 #[tokio::test]
@@ -144,7 +133,7 @@ async fn cloudwatch_gets_the_count_of_the_stack_in_the_same_call() {
         .then_output(|| PutMetricDataOutput::builder().build());
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
     let stack = Some("payments".to_owned());
-    CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned(), stack).add(7).await.unwrap();
+    CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned(), stack).add(Tally { anomalies: 7, shadow: 0 }).await.unwrap();
     assert_eq!(rule.num_calls(), 1);
 }
 
@@ -153,7 +142,7 @@ async fn a_refused_metric_is_an_error() {
     let refusal = || PutMetricDataError::unhandled("no");
     let rule = mock!(aws_sdk_cloudwatch::Client::put_metric_data).match_requests(|_| true).then_error(refusal);
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
-    assert!(CloudWatchSink::new(client, "n".to_owned(), "s".to_owned(), None).add(7).await.is_err());
+    assert!(CloudWatchSink::new(client, "n".to_owned(), "s".to_owned(), None).add(Tally { anomalies: 7, shadow: 0 }).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,7 +81,7 @@ fn dependencies_point_one_way() {
         ("backtest-report", &["anomaly-core", "backtest"]),
         ("training", &["anomaly-core"]),
         ("detector", &["anomaly-core", "intake", "lambda-kit"]),
-        ("alerter", &["anomaly-core", "lambda-kit"]),
+        ("alerter", &["alert-policy", "anomaly-core", "lambda-kit"]),
         ("testbed", &["alerter", "detector", "event-source", "lambda-kit"]),
         (
             "sigma-cli",

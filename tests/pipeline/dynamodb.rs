@@ -1,6 +1,5 @@
 //! The DynamoDB adapters against the embedded DynamoDB, over HTTP.
 
-use alerter::ledger::{Claim, DynamoDbLedger, Lease, Ledger};
 use anomaly_core::{Position, Rule, RuleSettings, Transaction, UserState, codec};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -190,33 +189,4 @@ async fn an_outbox_survives_in_the_item() {
         detector.handle(&event, &invocation(&clock)).await.unwrap();
         assert_eq!(queue.take().len(), expected);
     }
-}
-
-#[tokio::test]
-async fn the_ledger_grants_holds_and_completes() {
-    let dynamodb = EmbeddedDynamoDb::start().unwrap();
-    let client = dynamodb.client(&RequestCounter::default());
-    create_table(&client, "ledger", "id").await.unwrap();
-    let ledger = DynamoDbLedger::new(client, "ledger".to_owned());
-    let lease = |owner, now_ms| Lease { owner, now_ms, until_ms: now_ms + 30_000, expires_at_seconds: 9_999_999_999 };
-    let claim = async |id, lease| ledger.claim(id, lease).await.unwrap();
-    assert_eq!(claim("a", lease("one", 0)).await, Claim::Granted);
-    assert_eq!(claim("a", lease("one", 1)).await, Claim::Granted, "the SDK repeats a claim whose response was lost");
-    assert_eq!(claim("a", lease("two", 30_001)).await, Claim::Held);
-    assert_eq!(claim("a", lease("two", 30_002)).await, Claim::Granted, "the lease has run out");
-    let marking = lease("two", 40_000);
-    ledger.mark_published("a", lease("one", 40_000)).await.unwrap();
-    assert_eq!(
-        claim("a", lease("three", 40_000)).await,
-        Claim::Held,
-        "a mark of an invocation that has lost its claim"
-    );
-    ledger.mark_published("a", marking).await.unwrap();
-    assert_eq!(claim("a", lease("three", 40_000)).await, Claim::GrantedPublished);
-    ledger.mark_published("a", marking).await.unwrap();
-    assert_eq!(claim("a", lease("four", 40_001)).await, Claim::Held, "a repeated mark ends no claim of another");
-    ledger.complete("a", lease("three", 40_001)).await.unwrap();
-    ledger.mark_published("a", lease("three", 40_000)).await.unwrap();
-    assert_eq!(claim("a", lease("five", 999_999)).await, Claim::Completed, "completed once and for all");
-    assert_eq!(claim("b", lease("five", 999_999)).await, Claim::Granted);
 }

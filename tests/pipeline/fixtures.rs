@@ -3,10 +3,14 @@
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use alerter::ledger::{Claim, Lease, Ledger, LedgerError, MemoryLedger};
+use alert_policy::{Decision, Disposition, Reason};
+use alerter::ledger::MemoryLedger;
+use alerter::message::{Alert, QueueMessage};
 use alerter::metric_sink::MemorySink;
+use alerter::publication::{Publication, plan};
 use alerter::publisher::MemoryPublisher;
-use alerter::{Alerter, AlerterSettings, AlerterSummary};
+use alerter::{Alerter, AlerterSettings, AlerterSummary, Case};
+use anomaly_core::Severity;
 use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
@@ -34,22 +38,7 @@ impl WindowStore for SharedStore {
 }
 
 /// A ledger that several alerters share.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SharedLedger(pub(crate) Rc<MemoryLedger>);
-
-impl Ledger for SharedLedger {
-    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
-        self.0.claim(id, lease).await
-    }
-
-    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
-        self.0.mark_published(id, lease).await
-    }
-
-    async fn complete(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
-        self.0.complete(id, lease).await
-    }
-}
+pub(crate) type SharedLedger = Rc<MemoryLedger>;
 
 /// A detector with everything in memory.
 pub(crate) struct DetectorBench {
@@ -118,6 +107,33 @@ impl AlerterBench {
         let outcome = self.alerter.handle(event, &invocation(&self.clock)).await.unwrap();
         let failures = outcome.response.batch_item_failures;
         (failures.into_iter().map(|failure| failure.item_identifier).collect(), outcome.summary)
+    }
+}
+
+/// As many alerts of ascending score, each published alone.
+pub(crate) fn publications(count: usize) -> Vec<Publication> {
+    let cases: Vec<Case> = (0..count).map(case).collect();
+    plan(&cases.iter().collect::<Vec<_>>(), count)
+}
+
+/// An alert that waits for the summary.
+pub(crate) fn case(number: usize) -> Case {
+    let body = Some(anomaly_body(number, 3.0 + f64::from(u32::try_from(number).unwrap())));
+    let alert = Alert::read(&QueueMessage { message_id: Some(format!("m{number}")), body }).unwrap();
+    let decision = decision(Disposition::Digest);
+    Case::new(alert, decision)
+}
+
+pub(crate) fn decision(disposition: Disposition) -> Decision {
+    Decision {
+        disposition,
+        would: None,
+        reason: Reason::Priority,
+        policy_version: 0,
+        priority: Severity::Warning,
+        episode: "e".to_owned(),
+        repeats: 0,
+        pages_per_day_max: 20,
     }
 }
 

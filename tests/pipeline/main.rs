@@ -11,6 +11,7 @@ mod dynamodb;
 mod events;
 mod fixtures;
 mod hostile_input;
+mod ledger;
 mod progress;
 mod replay;
 mod scenarios;

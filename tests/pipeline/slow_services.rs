@@ -1,13 +1,15 @@
 //! The alerter with services that are slow, break off or refuse: what people get is at most one mail for an alert and invocation. The
 //! SDK's clients are the real ones; in the place of the network is a function. Time is tokio's paused clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alerter::ledger::{Claim, Lease, Ledger, LedgerError};
-use alerter::message::{Alert, QueueMessage};
-use alerter::metric_sink::{CloudWatchSink, MemorySink, MetricSink};
+use alerter::ledger::{
+    Claim, Ending, Entry, Lease, Ledger, LedgerError, PageOfDay, PolicyStore, StoredAlert, StoredPolicy, Turn, Waiting,
+    WaitingList,
+};
+use alerter::metric_sink::{CloudWatchSink, MemorySink, MetricSink, Tally};
 use alerter::publication::Publication;
 use alerter::publisher::{MemoryPublisher, Publisher, SnsPublisher};
 use alerter::{Alerter, AlerterSettings};
@@ -22,7 +24,7 @@ use aws_types::SdkConfig;
 use lambda_kit::{AwsSettings, Clock, Env, Invocation, sdk_config};
 use tokio::time::sleep;
 
-use crate::fixtures::{PausedClock, SharedLedger, anomaly_body, invocation, sqs_event};
+use crate::fixtures::{PausedClock, SharedLedger, anomaly_body, invocation, publications, sqs_event};
 
 /// What a service makes of one call: it answers with this status after this many ms, or its connection breaks.
 #[derive(Debug, Clone, Copy)]
@@ -162,15 +164,6 @@ async fn a_call_that_found_no_connection_is_tried_again() {
     assert_eq!(*calls.lock().unwrap(), 3);
 }
 
-fn publications(count: usize) -> Vec<Publication> {
-    let read = |number| {
-        let body = Some(anomaly_body(number, 3.0));
-        Alert::read(&QueueMessage { message_id: Some("m".to_owned()), body }).unwrap()
-    };
-    let alerts: Vec<Alert> = (0..count).map(read).collect();
-    alerter::publication::plan(&alerts.iter().collect::<Vec<_>>(), count)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_slow_cloudwatch_gets_a_datum_once() {
     for (plan, is_added) in
@@ -178,7 +171,7 @@ async fn a_slow_cloudwatch_gets_a_datum_once() {
     {
         let service = Service::new(&[plan]);
         let sink = CloudWatchSink::connect(&service.connected(), "n".to_owned(), "s".to_owned(), None);
-        let added = sink.add(7).await;
+        let added = sink.add(Tally { anomalies: 7, shadow: 0 }).await;
         assert_eq!((service.calls().len(), added.is_ok()), (1, is_added), "{plan:?}: {added:?}");
     }
 }
@@ -204,19 +197,63 @@ struct SlowLedger(SharedLedger);
 const SLOW: Duration = Duration::from_millis(45);
 
 impl Ledger for SlowLedger {
-    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
+    async fn claim(&self, entry: Entry<'_>, lease: Lease<'_>) -> Result<Claim, LedgerError> {
         sleep(SLOW).await;
-        self.0.claim(id, lease).await
+        self.0.claim(entry, lease).await
     }
 
-    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
+    async fn mark_published(&self, ending: Ending<'_>, lease: Lease<'_>) -> Result<(), LedgerError> {
         sleep(SLOW).await;
-        self.0.mark_published(id, lease).await
+        self.0.mark_published(ending, lease).await
     }
 
-    async fn complete(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
+    async fn complete(&self, ending: Ending<'_>, lease: Lease<'_>) -> Result<(), LedgerError> {
         sleep(SLOW).await;
-        self.0.complete(id, lease).await
+        self.0.complete(ending, lease).await
+    }
+}
+
+impl PolicyStore for SlowLedger {
+    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
+        sleep(SLOW).await;
+        self.0.read(user_ids).await
+    }
+
+    async fn write_history(&self, user_id: &str, history: &str, expires_at_seconds: i64) -> Result<(), LedgerError> {
+        sleep(SLOW).await;
+        self.0.write_history(user_id, history, expires_at_seconds).await
+    }
+
+    async fn take_page(&self, page: PageOfDay<'_>) -> Result<Option<u32>, LedgerError> {
+        sleep(SLOW).await;
+        self.0.take_page(page).await
+    }
+}
+
+impl WaitingList for SlowLedger {
+    async fn begin_summary(&self, lease: Lease<'_>) -> Result<Turn, LedgerError> {
+        sleep(SLOW).await;
+        self.0.begin_summary(lease).await
+    }
+
+    async fn waiting(&self, limit: usize) -> Result<Vec<Waiting>, LedgerError> {
+        sleep(SLOW).await;
+        self.0.waiting(limit).await
+    }
+
+    async fn alerts(&self, ids: &[&str]) -> Result<BTreeMap<String, StoredAlert>, LedgerError> {
+        sleep(SLOW).await;
+        self.0.alerts(ids).await
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), LedgerError> {
+        sleep(SLOW).await;
+        self.0.remove(id).await
+    }
+
+    async fn end_summary(&self, lease: Lease<'_>, next_ms: i64) -> Result<(), LedgerError> {
+        sleep(SLOW).await;
+        self.0.end_summary(lease, next_ms).await
     }
 }
 

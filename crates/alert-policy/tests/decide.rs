@@ -1,4 +1,5 @@
 //! Decisions against what the documentation promises.
+#![expect(clippy::unwrap_used, reason = "tests: a panic is a failed test")]
 
 use alert_policy::{Decision, Disposition, Facts, History, Policy, Reason, Settings, Standing, UserEntries, decide};
 use anomaly_core::Severity;
@@ -24,7 +25,7 @@ impl User {
         Self { policy, entries: None, settings: SETTINGS, history: History::default(), alerts: 0 }
     }
 
-    fn listed(entries: Value) -> Self {
+    fn listed(entries: &Value) -> Self {
         Self { entries: Some(UserEntries::parse(&entries.to_string()).unwrap()), ..Self::new(None) }
     }
 
@@ -121,7 +122,7 @@ fn a_rule_decides_before_the_priority_until_it_ends() {
 #[test]
 fn a_users_entry_decides_before_every_rule() {
     let entry = json!({"then": "silent", "until": "2027-01-31", "why": "holiday"});
-    let mut user = User::listed(json!({"entries": [entry]}));
+    let mut user = User::listed(&json!({"entries": [entry]}));
     user.policy = Some(
         Policy::parse(
             &json!({"rules": [

@@ -1,4 +1,5 @@
 //! The matcher against quamina, a matcher of EventBridge-like patterns, on generated patterns and documents.
+#![expect(clippy::indexing_slicing, reason = "tests: a panic is a failed test")]
 
 use alert_policy::Pattern;
 use proptest::prelude::*;

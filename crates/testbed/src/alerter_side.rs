@@ -11,7 +11,7 @@ use event_source::sqs::{MemorySqs, SqsMapping, SqsMappingSettings, Step};
 use event_source::{Invoke, Invoked};
 use lambda_kit::Clock;
 
-use crate::dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_table};
+use crate::dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_ledger_table};
 use crate::function::{invocation, responded};
 
 const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:000000000000:anomalies";
@@ -76,7 +76,7 @@ impl<C: Clock + Clone> AlerterSide<C> {
     ) -> anyhow::Result<Self> {
         let requests = RequestCounter::default();
         let client = dynamodb.client(&requests);
-        create_table(&client, LEDGER_TABLE, "id").await?;
+        create_ledger_table(&client, LEDGER_TABLE).await?;
         let (publisher, metric) = (MemoryPublisher::default(), MemorySink::default());
         let ledger = DynamoDbLedger::new(client, LEDGER_TABLE.to_owned());
         let alerter = Alerter::new(ledger, publisher.clone(), metric.clone(), clock.clone(), settings);

@@ -6,10 +6,15 @@ pub mod counter;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 
+use alerter::ledger::layout;
 use anyhow::{Context, anyhow};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
 use counter::RequestCounter;
 use lambda_kit::{AwsSettings, sdk_config};
 use tokio::sync::oneshot;
@@ -89,10 +94,41 @@ fn try_to_serve(listener: std::net::TcpListener, stopped: oneshot::Receiver<()>)
 /// # Errors
 /// If the database refuses.
 pub async fn create_table(client: &Client, name: &str, key: &str) -> anyhow::Result<()> {
-    let attribute =
-        AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S).build()?;
-    let schema = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash).build()?;
-    let call = client.create_table().table_name(name).attribute_definitions(attribute).key_schema(schema);
-    call.billing_mode(BillingMode::PayPerRequest).send().await.with_context(|| format!("table {name}"))?;
+    create(client.create_table().table_name(name), &[key], schema(&[key])?).await
+}
+
+/// Creates the on-demand table of the ledger, as the template has it: with the index of what waits for a summary.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn create_ledger_table(client: &Client, name: &str) -> anyhow::Result<()> {
+    let index = GlobalSecondaryIndex::builder()
+        .index_name(layout::DIGEST_INDEX)
+        .set_key_schema(Some(schema(&[layout::DIGEST_KEY, layout::DIGEST_RANK])?))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()?;
+    let call = client.create_table().table_name(name).global_secondary_indexes(index);
+    create(call, &[layout::ID, layout::DIGEST_KEY, layout::DIGEST_RANK], schema(&[layout::ID])?).await
+}
+
+async fn create(
+    call: CreateTableFluentBuilder,
+    attributes: &[&str],
+    schema: Vec<KeySchemaElement>,
+) -> anyhow::Result<()> {
+    let attribute = |name: &&str| {
+        AttributeDefinition::builder().attribute_name(*name).attribute_type(ScalarAttributeType::S).build()
+    };
+    let attributes = attributes.iter().map(attribute).collect::<Result<_, _>>()?;
+    let call = call.set_attribute_definitions(Some(attributes)).set_key_schema(Some(schema));
+    call.billing_mode(BillingMode::PayPerRequest).send().await.context("a table could not be created")?;
     Ok(())
+}
+
+/// A partition key and, if there is a second name, a sort key.
+fn schema(names: &[&str]) -> anyhow::Result<Vec<KeySchemaElement>> {
+    let kinds = [KeyType::Hash, KeyType::Range];
+    let element =
+        |(name, kind): (&&str, KeyType)| KeySchemaElement::builder().attribute_name(*name).key_type(kind).build();
+    Ok(names.iter().zip(kinds).map(element).collect::<Result<_, _>>()?)
 }

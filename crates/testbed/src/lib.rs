@@ -16,5 +16,5 @@ mod pipeline;
 
 pub use alerter_side::{AlerterSide, QueueOptions};
 pub use detector_side::{DetectorSide, DetectorTotals, StreamOptions};
-pub use dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_table};
+pub use dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_ledger_table, create_table};
 pub use pipeline::{Pipeline, PipelineOptions, PipelineStep};

@@ -3,6 +3,7 @@
 
 use std::ops::Bound;
 
+use alert_policy::Settings;
 use anomaly_core::{Knob, KnobRow, knobs};
 use lambda_kit::{Env, EnvError, metrics};
 
@@ -18,7 +19,7 @@ const MAX_ALERTS_PER_BATCH: Knob<u32> = Knob {
     default: 3,
     min: Bound::Included(1),
     max: Bound::Included(100),
-    meaning: "alerts of a batch that are published alone; the rest share a digest",
+    meaning: "alerts of a batch that are published alone; the rest share a message",
 };
 
 /// See [`AlerterSettings::batch_size`].
@@ -27,7 +28,7 @@ const BATCH_SIZE: Knob<u32> = Knob {
     default: 10,
     min: Bound::Included(1),
     max: Bound::Included(10_000),
-    meaning: "messages in a full batch, as the event source mapping has it; a full batch is published as digests alone",
+    meaning: "messages in a full batch, as the event source mapping has it; a full batch is published as shared messages alone",
 };
 
 /// Two instances stay below ten a second. See [`crate::publisher`].
@@ -47,6 +48,24 @@ const LEDGER_RETENTION_DAYS: Knob<u32> = Knob {
     max: Bound::Included(3_650),
     meaning: "days for which an alert's id is remembered: longer than user state is kept, plus a message's time in queue and \
               dead-letter queue",
+};
+
+/// See [`alert_policy::Settings`].
+const PAGES_PER_DAY_MAX: Knob<u32> = Knob {
+    name: "PAGES_PER_DAY_MAX",
+    default: 20,
+    min: Bound::Included(0),
+    max: Bound::Included(1_000),
+    meaning: "alerts a day (UTC) that people are told at once, 0 for any number; the rest wait for the summary. The policy can set it too",
+};
+
+/// See [`alert_policy::Settings`].
+const DIGEST_HOURS: Knob<u32> = Knob {
+    name: "DIGEST_HOURS",
+    default: 24,
+    min: Bound::Included(0),
+    max: Bound::Included(168),
+    meaning: "hours between two summaries, as the schedule has it; 0 is none: every alert is told at once",
 };
 
 /// Days that the ledger remembers an id for longer than user state is kept: a message waits up to 14 days in the queue and 14 in its
@@ -73,9 +92,9 @@ pub struct Config {
 /// What the handler needs, whatever its ports are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlerterSettings {
-    /// Alerts of one batch that are published alone; the rest share a digest.
+    /// Alerts of one batch that are published alone; the rest share a message.
     pub singles_max: usize,
-    /// Messages in a full batch. A full batch means that more messages wait, so all of it goes into digests.
+    /// Messages in a full batch. A full batch means that more messages wait, so all of it is bundled.
     pub batch_size: usize,
     /// SNS messages a second that an instance publishes.
     pub messages_per_second_max: u32,
@@ -83,6 +102,8 @@ pub struct AlerterSettings {
     /// each), or a late redrive would be alerted twice. And longer by that than user state is kept (90 days, and a few until DynamoDB
     /// deletes), since an outbox that could not be cleared is sent again with the user's next transaction, whenever that is.
     pub ledger_retention_days: u32,
+    /// What decisions follow where the policy says nothing.
+    pub policy: Settings,
 }
 
 /// Every environment variable of the alerter.
@@ -99,6 +120,8 @@ pub fn variables() -> Vec<KnobRow> {
         BATCH_SIZE.row(),
         MAX_MESSAGES_PER_SECOND.row(),
         LEDGER_RETENTION_DAYS.row(),
+        PAGES_PER_DAY_MAX.row(),
+        DIGEST_HOURS.row(),
         knobs::STATE_RETENTION_DAYS.row(),
     ];
     required.into_iter().chain(own).collect()
@@ -140,8 +163,19 @@ impl AlerterSettings {
             batch_size: usize::try_from(env.knob(&BATCH_SIZE)?).unwrap_or(usize::MAX),
             messages_per_second_max: env.knob(&MAX_MESSAGES_PER_SECOND)?,
             ledger_retention_days: ledger_retention_days(env)?,
+            policy: policy_settings(env)?,
         })
     }
+}
+
+/// Without summaries there can be no budget: what it refused would reach nobody.
+fn policy_settings(env: &Env) -> Result<Settings, EnvError> {
+    let (pages_per_day_max, digest_hours) = (env.knob(&PAGES_PER_DAY_MAX)?, env.knob(&DIGEST_HOURS)?);
+    if digest_hours == 0 && pages_per_day_max > 0 {
+        let form = format!("0 if {} is 0: what the budget refuses waits for a summary", DIGEST_HOURS.name);
+        return Err(EnvError::Malformed { name: PAGES_PER_DAY_MAX.name, value: pages_per_day_max.to_string(), form });
+    }
+    Ok(Settings { pages_per_day_max, has_digest: digest_hours > 0 })
 }
 
 /// The retention, if no outbox can outlive it.
@@ -167,6 +201,12 @@ mod tests {
         assert_eq!(config(("STATE_RETENTION_DAYS", "90")).unwrap().settings.ledger_retention_days, 125);
     }
 
+    #[test]
+    fn a_budget_needs_summaries() {
+        let error = config(("DIGEST_HOURS", "0")).unwrap_err().to_string();
+        assert!(error.starts_with("PAGES_PER_DAY_MAX is \"20\": it must be 0 if DIGEST_HOURS is 0"), "{error}");
+    }
+
     fn config(extra: (&'static str, &str)) -> Result<Config, EnvError> {
         Config::from_env(&Env::from_pairs([("LEDGER_TABLE_NAME", "t"), ("ALERT_TOPIC_ARN", "a"), extra]))
     }
@@ -189,6 +229,8 @@ mod tests {
             ("LEDGER_RETENTION_DAYS", "28"),
             ("LEDGER_RETENTION_DAYS", "124"),
             ("STATE_RETENTION_DAYS", "0"),
+            ("PAGES_PER_DAY_MAX", "1001"),
+            ("DIGEST_HOURS", "169"),
         ] {
             assert!(config((name, value)).unwrap_err().to_string().starts_with(name), "{name}");
         }

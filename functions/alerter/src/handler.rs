@@ -1,21 +1,26 @@
-//! Claim, publish, count, complete.
+//! Decide, claim, publish, count, complete.
 //!
 //! An alert is claimed in the ledger before it is published, and completed after it is counted. A crash in between leaves a claim
 //! whose lease runs out, and SQS redelivers the message: nothing is lost. One gap remains. If SNS accepted an alert and its response
 //! was lost, or a crash or the ledger keeps us from recording it, the alert is published twice. SNS has no idempotency for standard
 //! topics, so nothing can close that gap.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use lambda_kit::{Clock, Invocation, failures, telemetry::chain};
 
+use crate::budget::UsedUp;
+use crate::case::{Case, Incoming};
 use crate::config::AlerterSettings;
-use crate::ledger::{Lease, Ledger};
+use crate::decide::Desk;
+use crate::digest::DigestError;
+use crate::event::Event;
+use crate::ledger::{Lease, LedgerTable};
 use crate::message::{self, Alert, NotSqs, QueueMessage};
 use crate::metric_sink::MetricSink;
 use crate::pace::Pace;
-use crate::publication::by_severity;
 use crate::publisher::Publisher;
 use crate::summary::AlerterSummary;
 
@@ -38,6 +43,9 @@ pub enum HandlerError {
     /// The function's trigger is not an SQS queue.
     #[error(transparent)]
     NotSqs(#[from] NotSqs),
+    /// There is no summary.
+    #[error(transparent)]
+    NoSummary(#[from] DigestError),
     /// A message failed that has no id to report.
     #[error("a message without an id failed; the whole batch has to be redelivered")]
     Unreportable,
@@ -61,10 +69,8 @@ pub struct Alerter<L, P, M, C> {
     pub(crate) clock: C,
     pub(crate) settings: AlerterSettings,
     pub(crate) pace: Pace,
+    pub(crate) used_up: UsedUp,
 }
-
-/// Alerts, each once, with the indices of the messages it came in.
-pub(crate) type Alerts = Vec<(Alert, Vec<usize>)>;
 
 /// One invocation, under way.
 pub(crate) struct Run<'r, L, P, M, C> {
@@ -89,32 +95,40 @@ impl Progress {
         self.failed.extend(messages);
     }
 
-    pub(crate) fn fail_all<'a>(&mut self, alerts: impl IntoIterator<Item = &'a [usize]>) {
-        for messages in alerts {
-            self.fail(messages);
+    pub(crate) fn fail_all<'a>(&mut self, cases: impl IntoIterator<Item = &'a Case>) {
+        for case in cases {
+            self.fail(&case.messages);
         }
     }
 }
 
-impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
+impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     /// The handler over these ports.
     #[must_use]
     pub fn new(ledger: L, publisher: P, metric: M, clock: C, settings: AlerterSettings) -> Self {
         let pace = Pace::new(settings.messages_per_second_max);
-        Self { ledger, publisher, metric, clock, settings, pace }
+        Self { ledger, publisher, metric, clock, settings, pace, used_up: UsedUp::default() }
     }
 
-    /// Handles one batch: `event` is Lambda's SQS event as JSON.
+    /// Handles one event, as JSON: a batch of messages, or that a summary is due.
     ///
     /// # Errors
-    /// [`HandlerError`] if `event` is not a batch, or if SQS has to redeliver the whole batch.
+    /// [`HandlerError`] if `event` is neither, if SQS has to redeliver the whole batch, or if there is no summary.
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
+        match Event::of(event) {
+            Event::Messages => self.handle_messages(event, invocation).await,
+            Event::DigestDue => Ok(self.summarise(invocation).await?),
+        }
+    }
+
+    async fn handle_messages(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
         let messages = message::parse(event)?;
         let singles_left = self.singles_max(messages.len(), invocation);
         let mut run = Run { alerter: self, invocation, progress: Progress::default(), singles_left };
         run.progress.summary.messages = count(messages.len());
         let mut alerts = read(&messages, &mut run.progress);
-        alerts.sort_by(|(a, _), (b, _)| by_severity(a, b));
+        // The most severe first, if there are several slices.
+        alerts.sort_by_key(|(alert, _)| Reverse(alert.severity()));
         run.alert(alerts).await;
         let Progress { summary, failed } = run.progress;
         let failed: Option<Vec<String>> = failed.iter().map(|index| messages.get(*index)?.message_id.clone()).collect();
@@ -122,9 +136,9 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     }
 }
 
-impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
-    /// How many alerts of a batch are published alone. A full batch is one of many: people get digests until the backlog is gone. Half of
-    /// the messages that the pace allows are left for digests, or those would wait for the next delivery each time.
+impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
+    /// How many alerts of a batch are published alone. A full batch is one of many: people get bundles until the backlog is gone. Half of
+    /// the messages that the pace allows are left for bundles, or those would wait for the next delivery each time.
     fn singles_max(&self, messages: usize, invocation: &Invocation) -> usize {
         if messages >= self.settings.batch_size {
             return 0;
@@ -134,19 +148,29 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
     }
 }
 
-impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
+impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
     /// Alerts, a slice at a time.
-    async fn alert(&mut self, alerts: Alerts) {
+    async fn alert(&mut self, alerts: Vec<Incoming>) {
         let mut alerts = alerts.into_iter();
         loop {
-            let slice: Alerts = alerts.by_ref().take(ALERTS_PER_SLICE).collect();
+            let slice: Vec<Incoming> = alerts.by_ref().take(ALERTS_PER_SLICE).collect();
             if slice.is_empty() {
                 return;
             }
-            let (fresh, published) = self.claim(slice).await;
-            let newly_published = self.publish(fresh).await;
-            self.settle(&newly_published, &published).await;
+            match self.desk(&slice).await {
+                Some(desk) => self.alert_slice(slice, &desk).await,
+                None => slice.iter().for_each(|(_, messages)| self.progress.fail(messages)),
+            }
         }
+    }
+
+    async fn alert_slice(&mut self, slice: Vec<Incoming>, desk: &Desk) {
+        let cases = desk.decide(slice, self.alerter.settings.policy, self.alerter.clock.now_ms());
+        let (fresh, counted_later) = self.claim(cases).await;
+        let fresh = self.take_pages(fresh).await;
+        let done = self.publish(fresh).await;
+        self.remember(desk, &done).await;
+        self.settle(&done, &counted_later).await;
     }
 
     pub(crate) fn lease(&self) -> Lease<'_> {
@@ -162,8 +186,8 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
 }
 
 /// Reads every message. Messages with the same id are one alert.
-fn read(messages: &[QueueMessage], progress: &mut Progress) -> Alerts {
-    let mut alerts: Alerts = Vec::new();
+fn read(messages: &[QueueMessage], progress: &mut Progress) -> Vec<Incoming> {
+    let mut alerts: Vec<Incoming> = Vec::new();
     let mut index_of: BTreeMap<String, usize> = BTreeMap::new();
     for (index, message) in messages.iter().enumerate() {
         let alert = match Alert::read(message) {

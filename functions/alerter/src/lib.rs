@@ -1,11 +1,17 @@
 //! Anomaly messages → alert ledger → SNS and AnomalyCount.
 //!
-//! [`message`] reads alerts from Lambda's SQS event. [`handler`] takes them through the function: `claim`, `publish`, `settle` (count
-//! and complete). [`publication`] turns alerts into texts for people and documents for programs, and `pace` keeps publications apart.
+//! [`event`] tells a batch from the schedule of the summary. [`message`] reads alerts from a batch. [`handler`] takes them through the
+//! function: `decide` (page, digest, silent or shadow), `claim`, `budget`, `publish`, `settle` (remember, count and complete). `digest`
+//! makes the ranked summary of what waits. [`publication`] turns alerts into texts for people and documents for programs, and `pace` keeps publications apart.
 //! The outside is behind three ports, each beside its adapters: [`ledger`], [`publisher`] and [`metric_sink`].
 
+mod budget;
+pub mod case;
 mod claim;
 pub mod config;
+mod decide;
+mod digest;
+pub mod event;
 pub mod handler;
 pub mod ledger;
 pub mod message;
@@ -17,6 +23,7 @@ pub mod publisher;
 mod settle;
 pub mod summary;
 
+pub use case::Case;
 pub use config::{AlerterSettings, Config};
 pub use handler::{Alerter, HandlerError, Outcome};
 pub use summary::AlerterSummary;

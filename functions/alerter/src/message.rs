@@ -1,6 +1,7 @@
 //! Lambda's SQS event and the alerts in its messages.
 
-use anomaly_core::{AnomalyMessage, MESSAGE_VERSION, Severity};
+use alert_policy::Decision;
+use anomaly_core::{AnomalyMessage, Before, MESSAGE_VERSION, Severity};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
@@ -78,6 +79,8 @@ pub struct Alert {
     pub id: String,
     /// One line of text for people.
     pub text: String,
+    /// The body of the message, as it arrived.
+    pub body: String,
     /// The anomaly message; `None` for a plain text.
     pub anomaly: Option<AnomalyMessage>,
 }
@@ -97,18 +100,33 @@ impl Alert {
         }
         match serde_json::from_str::<AnomalyMessage>(body) {
             Ok(anomaly) if anomaly.version == MESSAGE_VERSION => {
-                Ok(Self { id: anomaly.id.as_str().to_owned(), text: anomaly.text(), anomaly: Some(anomaly) })
+                let (id, text) = (anomaly.id.as_str().to_owned(), anomaly.text());
+                Ok(Self { id, text, body: body.clone(), anomaly: Some(anomaly) })
             }
             Ok(anomaly) => Err(NotAnAlert::Version(anomaly.version)),
             Err(_) if body.contains(PLAIN_TEXT_MARK) && !body.trim_start().starts_with('{') => {
                 let text = body.trim().to_owned();
-                Ok(Self { id: format!("text:{:032x}", xxh3_128(text.as_bytes())), text, anomaly: None })
+                let id = format!("text:{:032x}", xxh3_128(text.as_bytes()));
+                Ok(Self { id, text, body: body.clone(), anomaly: None })
             }
             Err(error) => {
                 let unknown = NotAnAlert::Unknown { line: error.line(), column: error.column() };
                 Err(newer_version(body).map_or(unknown, NotAnAlert::Version))
             }
         }
+    }
+
+    /// The user; `None` for a plain text.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&str> {
+        self.anomaly.as_ref().map(|anomaly| anomaly.user_id.as_str())
+    }
+
+    /// Why it is an anomaly, in words; of a plain text, the text.
+    #[must_use]
+    pub fn because(&self, decision: &Decision) -> String {
+        let before = Before { anomalies: decision.repeats };
+        self.anomaly.as_ref().map_or_else(|| self.text.clone(), |anomaly| anomaly.because(before))
     }
 
     /// The severity. A plain text does not say; it crossed a threshold, so it is a warning.

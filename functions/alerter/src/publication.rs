@@ -1,38 +1,73 @@
 //! Alerts as they reach subscribers.
 //!
 //! One SNS message carries two texts: `email` is for people, `default` is the JSON document that sqs, lambda and https subscribers get.
-//! SNS suspends an email subscription that receives more than 10 messages a second, so only the few most severe alerts of a batch
-//! are published alone; the rest share digests. A digest has alerts of one severity and one side, so that a subscriber's filter policy
-//! on `severity` or `score` decides on each alert as it would alone. Nothing is dropped.
+//! SNS suspends an email subscription that receives more than 10 messages a second, so only the few most urgent alerts of a batch
+//! are published alone; the rest share messages. Those have alerts of one disposition, one severity and one side, so that a
+//! subscriber's filter policy on `disposition`, `severity` or `score` decides on each alert as it would alone. Nothing is dropped.
+
+mod summary;
+mod text;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
-use anomaly_core::{AnomalyMessage, Severity};
-use aws_smithy_types::date_time::{DateTime, Format};
+use anomaly_core::Severity;
 use lambda_kit::batch::{Limits, chunks};
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::message::{Alert, PLAIN_TEXT_RULE};
+use crate::case::Case;
+use crate::message::PLAIN_TEXT_RULE;
+
+pub use summary::{Counted, summary};
+pub use text::document;
+use text::{email, for_subscribers, of_bundle};
 
 /// The subject of every email: a contract.
 pub const SUBJECT: &str = "Transaction Anomaly Alert";
 /// Largest SNS message: 256 KB, less subject and attributes.
 pub const MESSAGE_BYTES_MAX: usize = 256_000 - 10_000;
-/// Limits of one digest. Each alert counts with the size it would have alone; the last kilobyte is for the text around them.
-const DIGEST_LIMITS: Limits = Limits { entries_max: 1_000, bytes_max: MESSAGE_BYTES_MAX - 1_000 };
+/// Limits of one bundle. Each alert counts with the size it would have alone; the last kilobyte is for the text around them.
+const BUNDLE_LIMITS: Limits = Limits { entries_max: 1_000, bytes_max: MESSAGE_BYTES_MAX - 1_000 };
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Audience {
+    /// People, at once, and machines.
+    Page,
+    /// Machines; people read it in the next summary.
+    Digest,
+    /// People: the ranked summary of what waited.
+    Summary,
+}
+
+impl Audience {
+    /// The message attribute `disposition`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Digest => "digest",
+            Self::Summary => "summary",
+        }
+    }
+
+    fn of(case: &Case) -> Self {
+        if case.decision.disposition == alert_policy::Disposition::Page { Self::Page } else { Self::Digest }
+    }
+}
 
 /// One SNS message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     /// Ids of the alerts in it.
     pub alert_ids: Vec<String>,
+    /// Whom it is for.
+    pub audience: Audience,
     /// For people.
     pub email: String,
     /// For programs: JSON.
     pub document: String,
-    /// The severity of every alert in it.
+    /// The severity of every alert in it; of a summary, the highest.
     pub severity: Severity,
     /// The rule of the first alert in it.
     pub rule: &'static str,
@@ -48,122 +83,78 @@ impl Publication {
     }
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    text: &'a str,
-    #[serde(flatten)]
-    anomaly: Option<&'a AnomalyMessage>,
-}
-
-/// Plans the publications of these alerts: the `singles_max` most severe alone, the rest in digests. Every alert is in exactly one.
+/// Plans the publications of these alerts: the `singles_max` most urgent alone, the rest in bundles. Every alert is in exactly one.
 #[must_use]
-pub fn plan(alerts: &[&Alert], singles_max: usize) -> Vec<Publication> {
-    let mut sorted = alerts.to_vec();
-    sorted.sort_by(|a, b| by_severity(a, b));
+pub fn plan(cases: &[&Case], singles_max: usize) -> Vec<Publication> {
+    let mut sorted = cases.to_vec();
+    sorted.sort_by(|a, b| (Audience::of(a)).cmp(&Audience::of(b)).then_with(|| by_priority(a, b)));
     let (singles, rest) = sorted.split_at(singles_max.min(sorted.len()));
-    let mut publications: Vec<Publication> = singles.iter().map(|alert| single(alert)).collect();
-    publications.extend(digests(rest));
+    let mut publications: Vec<Publication> = singles.iter().map(|case| single(case)).collect();
+    publications.extend(bundles(rest));
     publications
 }
 
-/// The order of alerts: the most severe first.
+/// The order of alerts: the most urgent first.
 #[must_use]
-pub fn by_severity(a: &Alert, b: &Alert) -> Ordering {
-    (b.severity(), magnitude(b)).partial_cmp(&(a.severity(), magnitude(a))).unwrap_or(Ordering::Equal)
+pub fn by_priority(a: &Case, b: &Case) -> Ordering {
+    let rank = |case: &Case| case.decision.rank(case.alert.score().unwrap_or_default());
+    rank(b).partial_cmp(&rank(a)).unwrap_or(Ordering::Equal)
 }
 
-fn magnitude(alert: &Alert) -> f64 {
-    alert.score().unwrap_or_default().abs()
-}
-
-fn single(alert: &Alert) -> Publication {
+fn single(case: &Case) -> Publication {
     Publication {
-        alert_ids: vec![alert.id.clone()],
-        email: email(alert),
-        document: document(alert).to_string(),
-        severity: alert.severity(),
-        rule: alert.rule(),
-        score: alert.score(),
+        alert_ids: vec![case.alert.id.clone()],
+        audience: Audience::of(case),
+        email: email(case),
+        document: for_subscribers(case).to_string(),
+        severity: case.alert.severity(),
+        rule: case.alert.rule(),
+        score: case.alert.score(),
     }
 }
 
-fn document(alert: &Alert) -> Value {
-    let value = serde_json::to_value(Document { text: &alert.text, anomaly: alert.anomaly.as_ref() });
-    debug_assert!(value.is_ok(), "JSON can hold strings, finite numbers and enums: {value:?}");
-    value.unwrap_or_default()
-}
-
-/// One alert with all details, as an email.
-fn email(alert: &Alert) -> String {
-    match &alert.anomaly {
-        Some(anomaly) => format!("{}\n\n{}", alert.text, details(anomaly)),
-        None => alert.text.clone(),
+fn bundles(cases: &[&Case]) -> Vec<Publication> {
+    let mut alike: BTreeMap<(Audience, Reverse<Severity>, bool), Vec<&Case>> = BTreeMap::new();
+    for case in cases {
+        let of = (Audience::of(case), Reverse(case.alert.severity()), is_below(case));
+        alike.entry(of).or_default().push(case);
     }
+    let size = |case: &&Case| single(case).message().len();
+    alike.values().flat_map(|cases| chunks(cases, BUNDLE_LIMITS, size)).map(bundle).collect()
 }
 
-fn details(anomaly: &AnomalyMessage) -> String {
-    let side = if anomaly.score < 0.0 { "below" } else { "above" };
-    let rows = [
-        (
-            "Severity",
-            format!("{}: {:.1} standard deviations {side} usual", anomaly.severity.as_str(), anomaly.score.abs()),
-        ),
-        ("Time", time(anomaly.event_time_ms)),
-        ("Transaction", anomaly.transaction_id.clone().unwrap_or_default()),
-        ("Merchant", anomaly.merchant_id.clone().unwrap_or_default()),
-        ("Rule", anomaly.rule.as_str().to_owned()),
-        ("Record", format!("{} {}", anomaly.shard_id, anomaly.sequence_number)),
-        ("Alert id", anomaly.id.to_string()),
-    ];
-    let known = rows.into_iter().filter(|(_, value)| !value.is_empty());
-    known.fold(String::new(), |text, (name, value)| text + &format!("{name:<12} {value}\n"))
+fn is_below(case: &Case) -> bool {
+    case.alert.score().is_some_and(|score| score < 0.0)
 }
 
-fn time(event_time_ms: i64) -> String {
-    let time = DateTime::from_millis(event_time_ms);
-    time.fmt(Format::DateTime).unwrap_or_else(|_| format!("{event_time_ms} ms since the epoch"))
-}
-
-fn digests(alerts: &[&Alert]) -> Vec<Publication> {
-    let mut alike: BTreeMap<(Reverse<Severity>, bool), Vec<&Alert>> = BTreeMap::new();
-    for alert in alerts {
-        alike.entry((Reverse(alert.severity()), is_below(alert))).or_default().push(alert);
+/// One message on alerts of one disposition, severity and side. A bundle of one is just an alert.
+fn bundle(cases: &[&Case]) -> Publication {
+    debug_assert!(!cases.is_empty(), "a bundle has alerts");
+    if let [case] = cases {
+        return single(case);
     }
-    let size = |alert: &&Alert| single(alert).message().len();
-    alike.values().flat_map(|alerts| chunks(alerts, DIGEST_LIMITS, size)).map(digest).collect()
-}
-
-fn is_below(alert: &Alert) -> bool {
-    alert.score().is_some_and(|score| score < 0.0)
-}
-
-/// One message on alerts of one severity and side. A digest of one is just an alert.
-fn digest(alerts: &[&Alert]) -> Publication {
-    debug_assert!(!alerts.is_empty(), "a digest has alerts");
-    if let [alert] = alerts {
-        return single(alert);
-    }
-    let severity = alerts.first().map_or(Severity::Warning, |alert| alert.severity());
-    let side = if alerts.first().is_some_and(|alert| is_below(alert)) { "below" } else { "above" };
-    let (count, name) = (alerts.len(), severity.as_str());
-    let mut text = format!("{count} anomalies of severity {name} at the same time, all {side} usual:\n\n");
-    text.extend(alerts.iter().map(|alert| format!("{}\n", alert.text)));
-    let documents: Vec<Value> = alerts.iter().map(|alert| document(alert)).collect();
+    let documents: Vec<Value> = cases.iter().map(|case| for_subscribers(case)).collect();
+    let first = cases.first();
     Publication {
-        alert_ids: alerts.iter().map(|alert| alert.id.clone()).collect(),
-        email: text,
+        alert_ids: cases.iter().map(|case| case.alert.id.clone()).collect(),
+        audience: first.map_or(Audience::Digest, |case| Audience::of(case)),
+        email: of_bundle(cases),
+        // The name of the field is a contract.
         document: json!({ "version": 1, "digest": documents }).to_string(),
-        severity,
-        rule: alerts.first().map_or(PLAIN_TEXT_RULE, |alert| alert.rule()),
-        score: alerts.iter().filter_map(|alert| alert.score()).max_by(|a, b| a.abs().total_cmp(&b.abs())),
+        severity: first.map_or(Severity::Warning, |case| case.alert.severity()),
+        rule: first.map_or(PLAIN_TEXT_RULE, |case| case.alert.rule()),
+        score: cases.iter().filter_map(|case| case.alert.score()).max_by(|a, b| a.abs().total_cmp(&b.abs())),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use alert_policy::{Decision, Disposition, Reason};
 
-    fn alert(id: usize, score: f64) -> Alert {
+    use super::*;
+    use crate::message::Alert;
+
+    fn case(id: usize, score: f64) -> Case {
         let severity = if score >= 10.0 { "critical" } else { "warning" };
         let body = json!({
             "version": 1, "id": format!("{id:032x}"), "userId": "user001", "amount": 9000.0, "eventTimeMs": 1_760_000_100_000_i64,
@@ -171,12 +162,23 @@ mod tests {
             "severity": severity, "rule": "adaptive", "shardId": "shardId-000000000000", "sequenceNumber": "7", "subSequence": 0,
         });
         let message = crate::message::QueueMessage { message_id: Some("m".to_owned()), body: Some(body.to_string()) };
-        Alert::read(&message).unwrap()
+        let alert = Alert::read(&message).unwrap();
+        let decision = Decision {
+            disposition: if score >= 10.0 { Disposition::Page } else { Disposition::Digest },
+            would: None,
+            reason: Reason::Priority,
+            policy_version: 0,
+            priority: alert.severity(),
+            episode: alert.id.clone(),
+            repeats: 2,
+            pages_per_day_max: 20,
+        };
+        Case::new(alert, decision)
     }
 
     fn planned(scores: &[f64], singles_max: usize) -> Vec<Publication> {
-        let alerts: Vec<Alert> = scores.iter().enumerate().map(|(id, score)| alert(id, *score)).collect();
-        plan(&alerts.iter().collect::<Vec<_>>(), singles_max)
+        let cases: Vec<Case> = scores.iter().enumerate().map(|(id, score)| case(id, *score)).collect();
+        plan(&cases.iter().collect::<Vec<_>>(), singles_max)
     }
 
     #[test]
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_has_one_severity_and_one_side() {
+    fn a_bundle_has_one_disposition_one_severity_and_one_side() {
         let publications = planned(&[3.0, 40.0, 4.0, 12.0, -15.0, -3.0], 0);
         let shape = |p: &Publication| (p.severity, p.score.unwrap_or_default() < 0.0, p.alert_ids.len());
         let (critical, warning) = (Severity::Critical, Severity::Warning);
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_one_is_an_alert() {
+    fn a_bundle_of_one_is_an_alert() {
         let publications = planned(&[3.0, 4.0, 5.0], 2);
         assert_eq!(publications.iter().map(|p| p.alert_ids.len()).collect::<Vec<_>>(), [1, 1, 1]);
         assert_eq!(planned(&[], 2), []);
@@ -222,10 +224,13 @@ mod tests {
         let document: Value = serde_json::from_str(&publication.document).unwrap();
         assert_eq!(document["userId"], "user001");
         assert_eq!(document["text"].as_str().unwrap().len(), publication.email.find("\n\n").unwrap());
+        let because = document["because"].as_str().unwrap();
+        assert!(because.ends_with("third unusual payment in 7 days.") && publication.email.contains(because));
+        assert_eq!((&document["disposition"], &document["priority"]), (&json!("page"), &json!("critical")));
     }
 
     #[test]
-    fn a_huge_digest_becomes_several() {
+    fn a_huge_bundle_becomes_several() {
         let publications = planned(&vec![3.0; 1_000], 0);
         assert!(publications.len() > 1);
         assert_eq!(publications.iter().map(|p| p.alert_ids.len()).sum::<usize>(), 1_000);

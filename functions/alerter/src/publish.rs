@@ -1,4 +1,4 @@
-//! Publishes claimed alerts: the few most severe alone, the rest in digests, no faster than people's mail can take.
+//! Publishes claimed alerts: the few most urgent alone, the rest in bundles, no faster than people's mail can take.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use lambda_kit::Clock;
 use lambda_kit::batch::{Limits, chunks};
 
-use crate::handler::{Alerter, Alerts, BEGIN_RESERVE_MS, PUBLISH_RESERVE_MS, Run, count};
-use crate::ledger::Ledger;
-use crate::message::Alert;
+use crate::case::Case;
+use crate::handler::{Alerter, BEGIN_RESERVE_MS, PUBLISH_RESERVE_MS, Run, count};
+use crate::ledger::LedgerTable;
 use crate::metric_sink::MetricSink;
 use crate::pace::MESSAGES_TOGETHER_MAX;
 use crate::publication::{self, MESSAGE_BYTES_MAX, Publication};
@@ -17,25 +17,31 @@ use crate::publisher::Publisher;
 /// Limits of one PublishBatch. Messages that one call confirmed stay confirmed if time runs out in the next.
 const CALL_LIMITS: Limits = Limits { entries_max: MESSAGES_TOGETHER_MAX, bytes_max: MESSAGE_BYTES_MAX };
 
-impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
-    /// Publishes. Returns the alerts that SNS confirmed.
-    pub(crate) async fn publish(&mut self, fresh: Alerts) -> Alerts {
-        let alerts: Vec<&Alert> = fresh.iter().map(|(alert, _)| alert).collect();
-        let publications = publication::plan(&alerts, self.singles_left);
+impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
+    /// Publishes those that are told. Returns them, as far as SNS confirmed them, and those that are not told.
+    pub(crate) async fn publish(&mut self, fresh: Vec<Case>) -> Vec<Case> {
+        let (told, mut done): (Vec<Case>, Vec<Case>) =
+            fresh.into_iter().partition(|case| case.decision.disposition.is_published());
+        done.extend(self.publish_told(told).await);
+        done
+    }
+
+    async fn publish_told(&mut self, told: Vec<Case>) -> Vec<Case> {
+        let publications = publication::plan(&told.iter().collect::<Vec<_>>(), self.singles_left);
         let singles = publications.iter().filter(|publication| publication.alert_ids.len() == 1).count();
         self.singles_left = self.singles_left.saturating_sub(singles);
         let confirmed = self.publish_each(&publications).await;
         self.progress.summary.publications += count(confirmed.len());
         let ids: BTreeSet<&str> = confirmed.iter().flat_map(|p| &p.alert_ids).map(String::as_str).collect();
-        let (published, failed): (Alerts, Alerts) =
-            fresh.into_iter().partition(|(alert, _)| ids.contains(alert.id.as_str()));
-        self.progress.fail_all(failed.iter().map(|(_, messages)| messages.as_slice()));
+        let (published, failed): (Vec<Case>, Vec<Case>) =
+            told.into_iter().partition(|case| ids.contains(case.alert.id.as_str()));
+        self.progress.fail_all(&failed);
         self.progress.summary.alerts += count(published.len());
         published
     }
 
     /// Makes the calls, each when it is its turn. Returns what SNS confirmed.
-    async fn publish_each<'p>(&self, publications: &'p [Publication]) -> Vec<&'p Publication> {
+    pub(crate) async fn publish_each<'p>(&self, publications: &'p [Publication]) -> Vec<&'p Publication> {
         let mut confirmed = Vec::with_capacity(publications.len());
         for call in chunks(publications, CALL_LIMITS, |publication| publication.message().len()) {
             if !self.has_its_turn(call.len()).await {
@@ -50,6 +56,7 @@ impl<L: Ledger, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
         }
         confirmed
     }
+
     /// Waits until messages can be published together. Returns whether there is still time for the call then; if not, nobody waits.
     async fn has_its_turn(&self, messages: usize) -> bool {
         let Alerter { clock, pace, .. } = self.alerter;

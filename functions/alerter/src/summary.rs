@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use alert_policy::Disposition;
 use lambda_kit::metrics::Counts;
 
 /// The counts of one invocation.
@@ -21,9 +22,32 @@ pub struct AlerterSummary {
     pub alerts: u64,
     /// Alerts that have to be redelivered because of an infrastructure fault.
     pub failed: u64,
+    /// Alerts told at once.
+    pub pages: u64,
+    /// Alerts that wait for the summary.
+    pub digest: u64,
+    /// Alerts told to nobody.
+    pub silent: u64,
+    /// Alerts recorded in shadow.
+    pub shadow: u64,
+    /// Pages that the day's budget refused.
+    pub over_budget: u64,
+    /// Policies, lists and histories that could not be read.
+    pub policy_unusable: u64,
+    /// Alerts told by a summary.
+    pub summarised: u64,
 }
 
 impl AlerterSummary {
+    pub(crate) const fn note(&mut self, disposition: Disposition) {
+        match disposition {
+            Disposition::Page => self.pages += 1,
+            Disposition::Digest => self.digest += 1,
+            Disposition::Silent => self.silent += 1,
+            Disposition::Shadow => self.shadow += 1,
+        }
+    }
+
     /// The operational metrics.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -35,6 +59,13 @@ impl AlerterSummary {
             .with("AlertsPublished", self.alerts)
             .with("Publications", self.publications)
             .with("AlertsFailed", self.failed)
+            .with("AlertsPaged", self.pages)
+            .with("AlertsDigest", self.digest)
+            .with("AlertsSilent", self.silent)
+            .with("AlertsShadow", self.shadow)
+            .with("AlertsOverBudget", self.over_budget)
+            .with("AlertsSummarised", self.summarised)
+            .with("PolicyUnusable", self.policy_unusable)
     }
 
     /// Writes the one log line of the invocation.
@@ -48,6 +79,13 @@ impl AlerterSummary {
             alerts.suppressed = self.suppressed,
             alerts.held = self.held,
             alerts.failed = self.failed,
+            alerts.paged = self.pages,
+            alerts.digest = self.digest,
+            alerts.silent = self.silent,
+            alerts.shadow = self.shadow,
+            alerts.over_budget = self.over_budget,
+            alerts.summarised = self.summarised,
+            policy.unusable = self.policy_unusable,
             publications = self.publications,
             "Published the alerts of a batch."
         );
@@ -64,5 +102,12 @@ impl AddAssign for AlerterSummary {
         self.publications += other.publications;
         self.alerts += other.alerts;
         self.failed += other.failed;
+        self.pages += other.pages;
+        self.digest += other.digest;
+        self.silent += other.silent;
+        self.shadow += other.shadow;
+        self.over_budget += other.over_budget;
+        self.policy_unusable += other.policy_unusable;
+        self.summarised += other.summarised;
     }
 }

@@ -9,10 +9,12 @@ use aws_types::SdkConfig;
 use lambda_kit::metrics::STACK;
 use lambda_kit::retries::{OnlyIfRefused, patient};
 
-use super::{MetricError, MetricSink};
+use super::{MetricError, MetricSink, Tally};
 
 /// The metric's name.
 pub const METRIC: &str = "AnomalyCount";
+/// The metric of what is only recorded, in shadow mode.
+pub const SHADOW_METRIC: &str = "AnomalyCountShadow";
 /// The dimension of the contract.
 pub const DIMENSION: &str = "Source";
 
@@ -40,10 +42,10 @@ impl CloudWatchSink {
     }
 
     /// One datum for each set of dimensions: CloudWatch does not aggregate over dimensions.
-    fn data(&self, anomalies: u32) -> Vec<MetricDatum> {
+    fn data(&self, metric: &str, anomalies: u32) -> Vec<MetricDatum> {
         let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
         let datum = MetricDatum::builder()
-            .metric_name(METRIC)
+            .metric_name(metric)
             .dimensions(dimension(DIMENSION, &self.source))
             .unit(StandardUnit::Count)
             .value(f64::from(anomalies));
@@ -53,9 +55,11 @@ impl CloudWatchSink {
 }
 
 impl MetricSink for CloudWatchSink {
-    async fn add(&self, anomalies: u32) -> Result<(), MetricError> {
-        let data = Some(self.data(anomalies));
-        let call = self.client.put_metric_data().namespace(&self.namespace).set_metric_data(data);
+    async fn add(&self, tally: Tally) -> Result<(), MetricError> {
+        let counts =
+            [(METRIC, tally.anomalies), (SHADOW_METRIC, tally.shadow)].into_iter().filter(|(_, count)| *count > 0);
+        let data: Vec<MetricDatum> = counts.flat_map(|(metric, count)| self.data(metric, count)).collect();
+        let call = self.client.put_metric_data().namespace(&self.namespace).set_metric_data(Some(data));
         call.send().await.map(drop).map_err(|error| MetricError(error.into()))
     }
 }

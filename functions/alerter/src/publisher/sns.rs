@@ -73,6 +73,7 @@ fn entry(id: usize, publication: &Publication) -> Result<PublishBatchRequestEntr
         .subject(SUBJECT)
         .message_structure("json")
         .message(publication.message())
+        .message_attributes("disposition", attribute("String", publication.audience.as_str())?)
         .message_attributes("severity", attribute("String", publication.severity.as_str())?)
         .message_attributes("rule", attribute("String", publication.rule)?);
     if let Some(score) = publication.score {
