@@ -133,7 +133,10 @@ async fn cloudwatch_gets_the_count_of_the_stack_in_the_same_call() {
         .then_output(|| PutMetricDataOutput::builder().build());
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
     let stack = Some("payments".to_owned());
-    CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned(), stack).add(Tally { anomalies: 7, shadow: 0 }).await.unwrap();
+    CloudWatchSink::new(client, "AnomalyDetection".to_owned(), "Detector".to_owned(), stack)
+        .add(Tally { anomalies: 7, shadow: 0 })
+        .await
+        .unwrap();
     assert_eq!(rule.num_calls(), 1);
 }
 
@@ -142,7 +145,12 @@ async fn a_refused_metric_is_an_error() {
     let refusal = || PutMetricDataError::unhandled("no");
     let rule = mock!(aws_sdk_cloudwatch::Client::put_metric_data).match_requests(|_| true).then_error(refusal);
     let client = mock_client!(aws_sdk_cloudwatch, [&rule]);
-    assert!(CloudWatchSink::new(client, "n".to_owned(), "s".to_owned(), None).add(Tally { anomalies: 7, shadow: 0 }).await.is_err());
+    assert!(
+        CloudWatchSink::new(client, "n".to_owned(), "s".to_owned(), None)
+            .add(Tally { anomalies: 7, shadow: 0 })
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -116,7 +116,10 @@ fn dependencies_point_one_way() {
         ),
         ("deployed", &["alerter", "anomaly-core", "detector", "lambda-kit"]),
         ("fuzz", &["alerter", "anomaly-core", "detector", "event-source", "intake", "lambda-kit"]),
-        ("simulation", &["alerter", "anomaly-core", "detector", "event-source", "intake", "lambda-kit"]),
+        (
+            "simulation",
+            &["alert-policy", "alerter", "anomaly-core", "detector", "event-source", "intake", "lambda-kit"],
+        ),
         ("tests", &[]),
     ]);
     for (name, package) in &packages {

@@ -25,5 +25,6 @@ pub mod summary;
 
 pub use case::Case;
 pub use config::{AlerterSettings, Config};
+pub use digest::DigestError;
 pub use handler::{Alerter, HandlerError, Outcome};
 pub use summary::AlerterSummary;

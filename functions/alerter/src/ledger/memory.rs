@@ -92,6 +92,12 @@ impl MemoryLedger {
         self.locked(|table| table.pages.clone())
     }
 
+    /// Whether an alert waits for a summary.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.locked(|table| table.alerts.values().any(|alert| alert.rank.is_some()))
+    }
+
     /// Sets the policy, or removes it.
     pub fn set_policy(&self, json: Option<String>) {
         self.locked(|table| table.stored.policy = json);

@@ -3,7 +3,7 @@
 //!
 //! While faults are on, any effect on the world may be refused, be late, take place and lose its response, or never respond; reads
 //! may be stale; a container may die before or after any effect; a call whose caller stopped waiting runs on beside the next ones;
-//! events are delivered twice and in any order; deadlines are near; clocks differ; shards split and merge; batches are bisected
+//! events are delivered twice and in any order; the policy changes in the middle of batches; deadlines are near; clocks differ; shards split and merge; batches are bisected
 //! and, in some schedules, discarded. Then the faults stop, everything has to drain within a bounded number of steps, and the
 //! result is compared with a plain fold of the same records (`promises`).
 //!
@@ -14,11 +14,13 @@ mod dice;
 mod function;
 mod life;
 mod model;
+mod policies;
 mod ports;
 mod producer;
 mod promises;
 mod reference;
 mod schedule;
+mod telling;
 mod trace;
 mod world;
 

@@ -7,6 +7,11 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use alerter::ledger::Entry;
+use alerter::metric_sink::Tally;
+use alerter::publication::Audience;
+use anomaly_core::AnomalyMessage;
+
 use super::dice::Mishap;
 use super::world::{Service, World};
 
@@ -29,6 +34,8 @@ pub(crate) struct Life {
     published: RefCell<BTreeSet<String>>,
     /// Alerts that this call published and has not recorded in the ledger.
     unsettled: RefCell<BTreeSet<String>>,
+    /// Alerts that this call told in a summary and has not taken off the list.
+    untaken: RefCell<BTreeSet<String>>,
     /// Whether this call has added to the metric and not recorded it for each alert.
     has_counted: Cell<bool>,
 }
@@ -43,6 +50,7 @@ impl Life {
             has_excuse: Cell::default(),
             published: RefCell::default(),
             unsettled: RefCell::default(),
+            untaken: RefCell::default(),
             has_counted: Cell::default(),
         }
     }
@@ -55,6 +63,7 @@ impl Life {
     pub(crate) fn begin(&self, is_deadline_near: bool) {
         self.has_excuse.set(is_deadline_near);
         self.unsettled.borrow_mut().clear();
+        self.untaken.borrow_mut().clear();
         self.published.borrow_mut().clear();
         self.has_counted.set(false);
     }
@@ -146,8 +155,30 @@ impl Life {
         .await
     }
 
+    /// Records the decision of an alert's first claim.
+    pub(crate) fn record_decided(&self, entry: Entry<'_>) {
+        let message: Option<AnomalyMessage> = serde_json::from_str(entry.body).ok();
+        let user_id = message.map(|message| message.user_id).unwrap_or_default();
+        let decision = entry.decision.clone();
+        self.world.decided.borrow_mut().entry(entry.id.to_owned()).or_insert((user_id, decision));
+    }
+
+    /// Records that a summary is rid of an alert.
+    pub(crate) fn record_removed(&self, id: &str) {
+        self.untaken.borrow_mut().remove(id);
+    }
+
+    fn record_summarised(&self, id: &str) {
+        *self.world.summarised.borrow_mut().entry(id.to_owned()).or_default() += 1;
+        self.untaken.borrow_mut().insert(id.to_owned());
+    }
+
     /// Records that this call published an alert. No call may do so twice, whatever happens to it.
-    pub(crate) fn record_published(&self, id: &str) {
+    pub(crate) fn record_published(&self, id: &str, audience: Audience) {
+        if audience == Audience::Summary {
+            return self.record_summarised(id);
+        }
+        self.world.audiences.borrow_mut().entry(id.to_owned()).or_default().insert(audience);
         if !self.published.borrow_mut().insert(id.to_owned()) {
             self.world.report_broken(format!("I8: alert {id} was published twice by one call"));
         }
@@ -156,11 +187,9 @@ impl Life {
     }
 
     /// Adds to the metric. Once a call has any response from it, the metric is no excuse for publishing anything twice.
-    pub(crate) async fn count(&self, anomalies: u32) -> Option<()> {
+    pub(crate) async fn count(&self, tally: Tally) -> Option<()> {
         let had_excuse = self.has_excuse.get();
-        let counted = self
-            .effect(Service::Metric, || format!("adds {anomalies} to AnomalyCount"), || self.record_count(anomalies))
-            .await;
+        let counted = self.effect(Service::Metric, || format!("adds {tally:?}"), || self.record_count(tally)).await;
         self.has_excuse.set(had_excuse);
         if counted.is_none() && self.has_counted.get() {
             self.world.is_count_excused.set(true);
@@ -168,8 +197,9 @@ impl Life {
         counted
     }
 
-    fn record_count(&self, anomalies: u32) {
-        self.world.anomaly_count.set(self.world.anomaly_count.get() + anomalies);
+    fn record_count(&self, tally: Tally) {
+        self.world.anomaly_count.set(self.world.anomaly_count.get() + tally.anomalies);
+        self.world.shadow_count.set(self.world.shadow_count.get() + tally.shadow);
         self.has_counted.set(true);
     }
 
@@ -183,8 +213,12 @@ impl Life {
         let unsettled = self.unsettled.take();
         let had_mishap = self.has_excuse.get() || !has_responded;
         self.world.is_count_excused.set(self.world.is_count_excused.get() || self.has_counted.get() && had_mishap);
+        let untaken = self.untaken.take();
         if had_mishap {
+            self.world.summarised_again.borrow_mut().extend(untaken);
             self.world.excused.borrow_mut().extend(unsettled);
+        } else if let Some(id) = untaken.first() {
+            self.world.report_broken(format!("I13: alert {id} stays on the list after its summary, for no reason"));
         } else if let Some(id) = unsettled.first() {
             self.world.report_broken(format!("I8: alert {id} was published without a record of it, for no reason"));
         }

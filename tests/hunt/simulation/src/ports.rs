@@ -1,9 +1,13 @@
 //! The ports of both functions, backed by the simulated world.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use alerter::ledger::{Claim, Lease, Ledger, LedgerError};
-use alerter::metric_sink::{MetricError, MetricSink};
+use alerter::ledger::{
+    Claim, Ending, Entry, Lease, Ledger, LedgerError, PageOfDay, PolicyStore, StoredAlert, StoredPolicy, Turn, Waiting,
+    WaitingList,
+};
+use alerter::metric_sink::{MetricError, MetricSink, Tally};
 use alerter::publication::Publication;
 use alerter::publisher::Publisher;
 use anomaly_core::ShardId;
@@ -129,44 +133,99 @@ fn id_of(body: &str) -> String {
     message.map(|message| message.id.as_str().to_owned()).unwrap_or_default()
 }
 
-fn ledger_failed(action: &'static str) -> LedgerError {
-    LedgerError::new(action, "the dice")
+impl Life {
+    /// A call to the ledger's table.
+    async fn in_ledger<T, F: Future<Output = Result<T, LedgerError>>>(
+        &self,
+        what: impl FnOnce() -> String,
+        apply: impl FnMut() -> F,
+    ) -> Result<T, LedgerError> {
+        let mut apply = apply;
+        let called = self.effect(Service::Ledger, what, || apply().now_or_never()).await.flatten();
+        called.unwrap_or_else(|| Err(LedgerError::new("respond", "the dice")))
+    }
 }
 
 impl Ledger for Reach {
-    async fn claim(&self, id: &str, lease: Lease<'_>) -> Result<Claim, LedgerError> {
-        let claim = || self.0.world.ledger.claim(id, lease).now_or_never();
-        let claimed = self.0.effect(Service::Ledger, || format!("claims {id}"), claim).await.flatten();
-        claimed.unwrap_or_else(|| Err(ledger_failed("claim")))
+    async fn claim(&self, entry: Entry<'_>, lease: Lease<'_>) -> Result<Claim, LedgerError> {
+        let claim = async || {
+            let claim = self.0.world.ledger.claim(entry, lease).await;
+            if matches!(claim, Ok(Claim::Granted(_))) {
+                self.0.record_decided(entry);
+            }
+            claim
+        };
+        self.0.in_ledger(|| format!("claims {} as {}", entry.id, entry.decision.disposition.as_str()), claim).await
     }
 
-    async fn mark_published(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
-        let mark = || {
-            self.0.record_settled(id);
-            self.0.world.ledger.mark_published(id, lease).now_or_never()
+    async fn mark_published(&self, ending: Ending<'_>, lease: Lease<'_>) -> Result<(), LedgerError> {
+        let mark = async || {
+            self.0.record_settled(ending.id);
+            self.0.world.ledger.mark_published(ending, lease).await
         };
-        let marked = self.0.effect(Service::Ledger, || format!("marks {id} as published"), mark).await.flatten();
-        marked.unwrap_or_else(|| Err(ledger_failed("mark as published")))
+        self.0.in_ledger(|| format!("marks {} as published", ending.id), mark).await
     }
 
-    async fn complete(&self, id: &str, lease: Lease<'_>) -> Result<(), LedgerError> {
-        let complete = || {
-            self.0.record_settled(id);
-            self.0.world.ledger.complete(id, lease).now_or_never()
+    async fn complete(&self, ending: Ending<'_>, lease: Lease<'_>) -> Result<(), LedgerError> {
+        let complete = async || {
+            self.0.record_settled(ending.id);
+            self.0.world.ledger.complete(ending, lease).await
         };
-        let completed = self.0.effect(Service::Ledger, || format!("completes {id}"), complete).await.flatten();
-        completed.unwrap_or_else(|| Err(ledger_failed("complete")))
+        self.0
+            .in_ledger(|| format!("completes {} as {}", ending.id, ending.decision.disposition.as_str()), complete)
+            .await
+    }
+}
+
+impl PolicyStore for Reach {
+    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
+        let read = || self.0.world.ledger.read(user_ids);
+        self.0.in_ledger(|| format!("reads the policy and {}", user_ids.join(", ")), read).await
+    }
+
+    async fn write_history(&self, user_id: &str, history: &str, expires_at_seconds: i64) -> Result<(), LedgerError> {
+        let write = || self.0.world.ledger.write_history(user_id, history, expires_at_seconds);
+        self.0.in_ledger(|| format!("writes the history of {user_id}"), write).await
+    }
+
+    async fn take_page(&self, page: PageOfDay<'_>) -> Result<Option<u32>, LedgerError> {
+        self.0.in_ledger(|| format!("takes a page for {}", page.id), || self.0.world.ledger.take_page(page)).await
+    }
+}
+
+impl WaitingList for Reach {
+    async fn begin_summary(&self, lease: Lease<'_>) -> Result<Turn, LedgerError> {
+        self.0.in_ledger(|| "begins a summary".to_owned(), || self.0.world.ledger.begin_summary(lease)).await
+    }
+
+    async fn waiting(&self, limit: usize) -> Result<Vec<Waiting>, LedgerError> {
+        self.0.in_ledger(|| "lists what waits".to_owned(), || self.0.world.ledger.waiting(limit)).await
+    }
+
+    async fn alerts(&self, ids: &[&str]) -> Result<BTreeMap<String, StoredAlert>, LedgerError> {
+        self.0.in_ledger(|| format!("reads {} alerts", ids.len()), || self.0.world.ledger.alerts(ids)).await
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), LedgerError> {
+        let remove = async || {
+            self.0.record_removed(id);
+            self.0.world.ledger.remove(id).await
+        };
+        self.0.in_ledger(|| format!("takes {id} off the list"), remove).await
+    }
+
+    async fn end_summary(&self, lease: Lease<'_>, next_ms: i64) -> Result<(), LedgerError> {
+        self.0.in_ledger(|| "ends the summary".to_owned(), || self.0.world.ledger.end_summary(lease, next_ms)).await
     }
 }
 
 impl Publisher for Reach {
     async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
-        let publish =
-            |publication: &Publication| publication.alert_ids.iter().for_each(|id| self.0.record_published(id));
+        let publish = |one: &Publication| one.alert_ids.iter().for_each(|id| self.0.record_published(id, one.audience));
         let publish_each = || publications.iter().map(|one| self.0.take_one(|| publish(one))).collect();
         let what = || {
-            let ids: Vec<String> = publications.iter().map(|publication| publication.alert_ids.join("+")).collect();
-            format!("publishes {}", ids.join(", "))
+            let named = |one: &Publication| format!("{} {}", one.audience.as_str(), one.alert_ids.join("+"));
+            format!("publishes {}", publications.iter().map(named).collect::<Vec<_>>().join(", "))
         };
         let published = self.0.effect(Service::Topic, what, publish_each).await;
         published.unwrap_or_else(|| vec![false; publications.len()])
@@ -174,8 +233,8 @@ impl Publisher for Reach {
 }
 
 impl MetricSink for Reach {
-    async fn add(&self, anomalies: u32) -> Result<(), MetricError> {
-        let added = self.0.count(anomalies).await;
+    async fn add(&self, tally: Tally) -> Result<(), MetricError> {
+        let added = self.0.count(tally).await;
         added.ok_or_else(|| MetricError("the dice".into()))
     }
 }

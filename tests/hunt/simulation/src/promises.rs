@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alert_policy::Disposition;
 use anomaly_core::{Memory, UserState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::reference::{Expected, Place, WHOLE};
+use super::telling;
 use super::world::World;
 
 /// How the magic of an aggregate begins in base64.
@@ -40,6 +42,7 @@ pub(crate) fn check(world: &World, expected: &Expected, discarded: &Discarded) -
     check_states(world, expected)?;
     check_alerts(world, expected, discarded)?;
     check_counts(world)?;
+    telling::check(world)?;
     check_quarantine(world, expected, discarded)
 }
 
@@ -71,15 +74,20 @@ fn transactions_in(state: &UserState) -> u32 {
 
 fn check_alerts(world: &World, expected: &Expected, discarded: &Discarded) -> Result<(), String> {
     let published = world.published.borrow();
-    let unsent = unsent(world);
+    let (unsent, decisions) = (unsent(world), world.ledger.decisions());
     for (id, place) in &expected.anomalies {
         // Committed, but its record was discarded before it was sent: it waits for the user's next transaction.
         let may_wait = discarded.places.contains(place) && unsent.contains(id);
-        if !published.contains_key(id) && !may_wait {
-            return Err(format!("I2: anomaly {id} was never published"));
+        match decisions.get(id) {
+            None if !may_wait => return Err(format!("I2: anomaly {id} was never alerted")),
+            Some(decision) if decision.disposition.is_published() && !published.contains_key(id) => {
+                return Err(format!("I2: anomaly {id} was never published"));
+            }
+            _ => {}
         }
     }
-    if let Some(invented) = published.keys().find(|id| !expected.anomalies.contains_key(*id)) {
+    let mut alerted = published.keys().chain(decisions.keys());
+    if let Some(invented) = alerted.find(|id| !expected.anomalies.contains_key(*id)) {
         return Err(format!("I3: alert {invented} is not an anomaly"));
     }
     let excused = world.excused.borrow();
@@ -95,11 +103,17 @@ fn unsent(world: &World) -> BTreeSet<String> {
 }
 
 fn check_counts(world: &World) -> Result<(), String> {
-    let (counted, distinct) = (world.anomaly_count.get(), world.published.borrow().len());
-    let distinct = u32::try_from(distinct).unwrap_or(u32::MAX);
+    let decisions = world.ledger.decisions();
+    let in_shadow = decisions.values().filter(|decision| decision.disposition == Disposition::Shadow).count();
+    check_count(world, "AnomalyCount", world.anomaly_count.get(), decisions.len() - in_shadow)?;
+    check_count(world, "AnomalyCountShadow", world.shadow_count.get(), in_shadow)
+}
+
+fn check_count(world: &World, metric: &str, counted: u32, alerts: usize) -> Result<(), String> {
+    let alerts = u32::try_from(alerts).unwrap_or(u32::MAX);
     let is_exact = world.excused.borrow().is_empty() && !world.is_count_excused.get();
-    if counted < distinct || is_exact && counted != distinct {
-        return Err(format!("I8: AnomalyCount is {counted}, {distinct} alerts were published"));
+    if counted < alerts || is_exact && counted != alerts {
+        return Err(format!("I8: {metric} is {counted}, there are {alerts} alerts"));
     }
     Ok(())
 }

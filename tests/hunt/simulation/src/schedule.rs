@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use alerter::Alerter;
+use alerter::event::DIGEST_DUE;
 use anomaly_core::Rule;
 use detector::Detector;
 use event_source::kinesis::{
@@ -42,6 +43,9 @@ const ALERTS_PER_STEP: usize = 10;
 /// Duration of a call to a slow service, in ms: at least this, and while faults are on up to that.
 const SLOW_MS_MIN: u32 = 65;
 const VERY_SLOW_MS: u32 = 4_000;
+/// Shares of the steps in which the policy changes and in which a summary is due.
+const POLICY_CHANGE_SHARE: f64 = 0.1;
+const SUMMARY_SHARE: f64 = 0.15;
 /// Most splits and merges of a schedule: a state remembers the positions of four shards.
 const RESHARDINGS_MAX: u32 = 2;
 /// Half of the schedules start their sequence numbers at most this far below a power of ten, so that they gain a digit on the way.
@@ -59,6 +63,7 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
     for _ in 0..dice.between(STEPS.0, STEPS.1) {
         pipeline.change_the_weather();
         pipeline.put(producer.next_records(pipeline.world.clock.now_ms())).map_err(violation)?;
+        pipeline.live().await;
         pipeline.step(STEP_MS).await.map_err(violation)?;
     }
     dice.rest();
@@ -167,6 +172,22 @@ impl Pipeline {
             self.world.note(|| format!("{:?} is slow from here on", self.world.slow.get()));
         } else if dice.chance(0.3) {
             self.world.slow.set(None);
+        }
+    }
+
+    /// People change the policy, and the schedule asks for a summary.
+    async fn live(&self) {
+        let dice = &self.world.dice;
+        if dice.chance(POLICY_CHANGE_SHARE) {
+            self.world.change_policy();
+        }
+        if dice.chance(SUMMARY_SHARE) {
+            let summary = self.queue.function().clone().invoke_later(DIGEST_DUE);
+            if dice.chance(0.5) {
+                summary.await;
+            } else {
+                tokio::task::spawn_local(summary);
+            }
         }
     }
 
@@ -285,9 +306,11 @@ impl Pipeline {
             reference.puts() + reference.user_records() / ALERTS_PER_STEP + DRAIN_STEPS_EXTRA
         };
         for _ in 0..steps_max {
-            if self.step(VISIBILITY_TIMEOUT_MS).await? {
+            let is_idle = self.step(VISIBILITY_TIMEOUT_MS).await?;
+            if is_idle && !self.world.ledger.is_waiting() {
                 return Ok(());
             }
+            self.queue.function().clone().invoke_later(DIGEST_DUE).await;
         }
         self.world.ensure_unbroken()?;
         Err("I6: without faults, not everything drains".to_owned())

@@ -6,7 +6,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
+use alert_policy::Decision;
 use alerter::ledger::MemoryLedger;
+use alerter::publication::Audience;
 use anomaly_core::UserState;
 use detector::DetectorSettings;
 use detector::window_store::{CommitError, Loaded, StoredUser};
@@ -16,6 +18,7 @@ use lambda_kit::{Clock, Env};
 
 use super::clock::SimulatedClock;
 use super::dice::Dice;
+use super::policies::Policies;
 use super::trace::Trace;
 
 /// Visibility time-out of a received message, longer than any lease.
@@ -83,9 +86,19 @@ pub(crate) struct Inner {
     pub(crate) ledger: MemoryLedger,
     /// Number of times each alert was published.
     pub(crate) published: RefCell<BTreeMap<String, u32>>,
+    /// Whom each alert was published for.
+    pub(crate) audiences: RefCell<BTreeMap<String, BTreeSet<Audience>>>,
+    /// The decision of each alert's first claim, with its user.
+    pub(crate) decided: RefCell<BTreeMap<String, (String, Decision)>>,
+    /// Number of summaries that told each alert.
+    pub(crate) summarised: RefCell<BTreeMap<String, u32>>,
+    /// Alerts of a summary whose call could not take them off the list: they may be told again.
+    pub(crate) summarised_again: RefCell<BTreeSet<String>>,
+    pub(crate) policies: Policies,
     /// Alerts published by a call that could not record it: these may be published and counted twice.
     pub(crate) excused: RefCell<BTreeSet<String>>,
     pub(crate) anomaly_count: Cell<u32>,
+    pub(crate) shadow_count: Cell<u32>,
     /// Whether an addition to the metric took effect and its call could not record it.
     pub(crate) is_count_excused: Cell<bool>,
     /// Calls that are running.
@@ -132,8 +145,14 @@ impl World {
             sent: RefCell::default(),
             ledger: MemoryLedger::default(),
             published: RefCell::default(),
+            audiences: RefCell::default(),
+            decided: RefCell::default(),
+            summarised: RefCell::default(),
+            summarised_again: RefCell::default(),
+            policies: Policies::default(),
             excused: RefCell::default(),
             anomaly_count: Cell::default(),
+            shadow_count: Cell::default(),
             is_count_excused: Cell::default(),
             calls_running: Cell::default(),
             advances: Cell::default(),
@@ -160,6 +179,13 @@ impl World {
     /// Fails with the first broken promise, if any.
     pub(crate) fn ensure_unbroken(&self) -> Result<(), String> {
         self.broken.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// Changes the stored policy.
+    pub(crate) fn change_policy(&self) {
+        let policy = self.policies.next(&self.dice);
+        self.note(|| format!("the policy is {policy:?} from here on"));
+        self.ledger.set_policy(policy);
     }
 
     /// Sends an anomaly.
