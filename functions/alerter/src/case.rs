@@ -42,9 +42,9 @@ impl Case {
         Ending { id: &self.alert.id, decision: &self.decision, rank }
     }
 
-    /// Why it is an anomaly, in words; of a plain text, the text.
+    /// Why it is an anomaly, in words. A plain text says it itself.
     #[must_use]
-    pub fn because(&self) -> String {
+    pub fn because(&self) -> Option<String> {
         self.alert.because(&self.decision)
     }
 }

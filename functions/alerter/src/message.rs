@@ -122,11 +122,11 @@ impl Alert {
         self.anomaly.as_ref().map(|anomaly| anomaly.user_id.as_str())
     }
 
-    /// Why it is an anomaly, in words; of a plain text, the text.
+    /// Why it is an anomaly, in words. A plain text says it itself.
     #[must_use]
-    pub fn because(&self, decision: &Decision) -> String {
+    pub fn because(&self, decision: &Decision) -> Option<String> {
         let before = Before { anomalies: decision.repeats };
-        self.anomaly.as_ref().map_or_else(|| self.text.clone(), |anomaly| anomaly.because(before))
+        self.anomaly.as_ref().map(|anomaly| anomaly.because(before))
     }
 
     /// The severity. A plain text does not say; it crossed a threshold, so it is a warning.

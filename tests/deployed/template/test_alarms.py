@@ -127,6 +127,18 @@ def test_the_anomaly_alarm_is_that_of_the_flink_baseline():
     assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
 
 
+def test_only_the_anomaly_alarm_has_to_be_asked_to_notify():
+    # Every anomaly is told by policy already.
+    assert [name for name, alarm in alarms().items() if "ActionsEnabled" in alarm] == ["AnomalyAlarm"]
+    asked = model.properties(model.deployed(AnomalyAlarmNotifies="true"), "AWS::CloudWatch::Alarm")["AnomalyAlarm"]
+    assert (alarms()["AnomalyAlarm"]["ActionsEnabled"], asked["ActionsEnabled"]) == ("false", "true")
+
+
+def test_a_policy_that_cannot_be_read_has_an_alarm():
+    [alarm] = [alarm for alarm in alarms().values() if alarm.get("MetricName") == "PolicyUnusable"]
+    assert alarm["Dimensions"][0] == {"Name": "Function", "Value": "alerter"}
+
+
 def test_the_band_alarm_watches_what_its_detector_is_trained_on():
     [detector] = model.properties(DEPLOYED, "AWS::CloudWatch::AnomalyDetector").values()
     [alarm] = [alarm for alarm in alarms().values() if "ThresholdMetricId" in alarm]

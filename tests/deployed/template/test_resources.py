@@ -110,6 +110,8 @@ def test_producers_of_other_accounts_may_put_into_a_created_stream_and_encrypt_f
     ({"ProducerAccounts": "111122223333"}, []),
     ({"ProducerAccounts": "111122223333", "StreamArn": model.STREAM}, ["ProducersNeedACreatedStream"]),
     ({"ProducerAccounts": "111122223333", "KmsKey": "aws-managed"}, ["ProducersNeedACreatedStream"]),
+    ({"DigestHours": 0}, ["BudgetNeedsSummaries"]),
+    ({"DigestHours": 0, "PagesPerDayMax": 0}, []),
 ])
 def test_parameters_that_contradict_each_other_are_refused(parameters, broken):
     assert model.broken_rules(**parameters) == broken
@@ -226,13 +228,42 @@ def test_every_table_expires_its_items_recovers_and_is_encrypted(choice):
 
 @pytest.mark.parametrize(("table", "attribute", "adapter"), [
     ("StateTable", "userId", "functions/detector/src/window_store/dynamodb.rs"),
-    ("LedgerTable", "id", "functions/alerter/src/ledger/dynamodb.rs"),
+    ("LedgerTable", "id", "functions/alerter/src/ledger/layout.rs"),
 ])
 def test_a_table_has_the_key_that_its_adapter_uses(table, attribute, adapter):
     schema = model.deployed()[table]["Properties"]["KeySchema"]
     assert schema == [{"AttributeName": attribute, "KeyType": "HASH"}]
     assert f'"{attribute}"' in model.source(adapter)
     assert "expiresAt" in model.source(adapter)
+
+
+def test_the_index_of_what_waits_is_sparse_small_and_as_its_adapter_uses_it():
+    table = model.deployed()["LedgerTable"]["Properties"]
+    [index] = table["GlobalSecondaryIndexes"]
+    keys = [key["AttributeName"] for key in index["KeySchema"]]
+    assert (index["IndexName"], keys, index["Projection"]) == ("digest", ["digestKey", "digestRank"], {"ProjectionType": "KEYS_ONLY"})
+    layout = model.source("functions/alerter/src/ledger/layout.rs")
+    assert all(f'"{name}"' in layout for name in [index["IndexName"], *keys])
+
+
+@pytest.mark.parametrize(("hours", "expression"), [(1, "rate(1 hour)"), (24, {"Fn::Sub": "rate(${DigestHours} hours)"})])
+def test_the_schedule_asks_the_alerter_for_a_summary(hours, expression):
+    schedule = model.deployed(DigestHours=hours)["DigestSchedule"]["Properties"]
+    assert schedule["ScheduleExpression"] == expression
+    assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["AlerterFunction", "Arn"]}
+    code = model.source("functions/alerter/src/event.rs")
+    assert f'r#"{schedule["Target"]["Input"]}"#' in code
+
+
+def test_without_summaries_there_is_no_schedule():
+    assert not {"DigestSchedule", "DigestScheduleRole"} & model.deployed(DigestHours=0, PagesPerDayMax=0).keys()
+
+
+def test_people_are_mailed_pages_and_summaries_and_machines_hear_everything():
+    [mail] = [s for s in each("AWS::SNS::Subscription", AlertEmail="a@b.c") if s["TopicArn"] == {"Ref": "AlertTopic"}]
+    assert mail["FilterPolicy"] == {"disposition": ["page", "summary"]}
+    code = model.source("functions/alerter/src/publication.rs")
+    assert all(f'=> "{audience}"' in code for audience in mail["FilterPolicy"]["disposition"])
 
 
 def test_provisioned_units_scale_at_70_percent_between_their_bounds():

@@ -6,7 +6,7 @@ use anomaly_core::Severity;
 use serde_json::{Value, json};
 
 use super::text::for_subscribers;
-use super::{Audience, Publication};
+use super::{Audience, MESSAGE_BYTES_MAX, Publication};
 use crate::case::Case;
 use crate::ledger::Waiting;
 use crate::message::PLAIN_TEXT_RULE;
@@ -25,7 +25,9 @@ impl Counted {
     }
 
     fn without(&self, other: &Self) -> Self {
-        let left = |(priority, count): (&Severity, &usize)| (*priority, count - other.0.get(priority).unwrap_or(&0));
+        let left = |(priority, count): (&Severity, &usize)| {
+            (*priority, count.saturating_sub(other.0.get(priority).copied().unwrap_or_default()))
+        };
         Self(self.0.iter().map(left).filter(|(_, count)| *count > 0).collect())
     }
 
@@ -44,9 +46,16 @@ impl Counted {
     }
 }
 
-/// One message on everything that waited, the most urgent first: `top` in words, the others counted.
+/// One message on everything that waited, the most urgent first: `top` in words, as far as they fit, the others counted.
 #[must_use]
 pub fn summary(waiting: &[Waiting], top: &[Case]) -> Publication {
+    let shorter = (0..=top.len()).rev().filter_map(|length| top.get(..length));
+    let mut publications = shorter.map(|top| summary_of(waiting, top));
+    let fits = publications.find(|publication| publication.message().len() <= MESSAGE_BYTES_MAX);
+    fits.unwrap_or_else(|| summary_of(waiting, &[]))
+}
+
+fn summary_of(waiting: &[Waiting], top: &[Case]) -> Publication {
     let all = Counted::of(waiting.iter().map(|waiting| waiting.rank.priority));
     let rest = all.without(&Counted::of(top.iter().map(|case| case.decision.priority)));
     let documents: Vec<Value> = top.iter().map(for_subscribers).collect();
@@ -74,6 +83,7 @@ fn email(all: &Counted, rest: &Counted, top: &[Case]) -> String {
 }
 
 fn ranked(place: usize, case: &Case) -> String {
-    let (priority, because, id) = (case.decision.priority.as_str(), case.because(), &case.alert.id);
+    let (priority, id) = (case.decision.priority.as_str(), &case.alert.id);
+    let because = case.because().unwrap_or_else(|| case.alert.text.clone());
     format!("\n{place}. {priority}: {because}\n   Alert id {id}\n")
 }

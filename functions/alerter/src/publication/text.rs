@@ -27,8 +27,8 @@ pub fn document(alert: &Alert) -> Value {
 /// The document, why it is an anomaly, and what was decided about it.
 pub(super) fn for_subscribers(case: &Case) -> Value {
     let Decision { disposition, priority, episode, repeats, .. } = &case.decision;
-    let more = [
-        ("because", json!(case.because())),
+    let because = case.because().map(|because| ("because", json!(because)));
+    let decided = [
         ("disposition", json!(disposition)),
         ("priority", json!(priority)),
         ("episode", json!(episode)),
@@ -36,7 +36,7 @@ pub(super) fn for_subscribers(case: &Case) -> Value {
     ];
     let mut document = case.document.clone();
     if let Some(fields) = document.as_object_mut() {
-        fields.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        fields.extend(because.into_iter().chain(decided).map(|(name, value)| (name.to_owned(), value)));
     }
     document
 }
@@ -45,9 +45,11 @@ pub(super) fn for_subscribers(case: &Case) -> Value {
 pub(super) fn email(case: &Case) -> String {
     let text = &case.alert.text;
     let budget = last_page(case).map(|line| format!("\n{line}\n")).unwrap_or_default();
-    match &case.alert.anomaly {
-        Some(anomaly) => format!("{text}\n\n{}\n\n{}{budget}", case.because(), details(anomaly, &case.decision)),
-        None => format!("{text}{budget}"),
+    match (&case.alert.anomaly, case.because()) {
+        (Some(anomaly), Some(because)) => {
+            format!("{text}\n\n{because}\n\n{}{budget}", details(anomaly, &case.decision))
+        }
+        _ => format!("{text}{budget}"),
     }
 }
 
@@ -99,6 +101,6 @@ pub(super) fn of_bundle(cases: &[&Case]) -> String {
 }
 
 fn in_bundle(case: &Case) -> String {
-    let because = case.alert.anomaly.as_ref().map(|_| format!("  {}\n", case.because()));
+    let because = case.because().map(|because| format!("  {because}\n"));
     format!("{}\n{}", case.alert.text, because.unwrap_or_default())
 }
