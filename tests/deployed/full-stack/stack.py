@@ -76,6 +76,10 @@ class Stack:
         shards = [shard["ShardId"] for shard in kinesis.list_shards(StreamName=stream)["Shards"]]
         return {shard: list(shard_records(kinesis, stream, shard)) for shard in shards}
 
+    def alerts(self):
+        """The ledger's alerts by id, with attributes as plain values."""
+        return {id: item for id, item in self.items("LedgerTableName").items() if "status" in item}
+
     def items(self, table):
         """All items of a table by key, with attributes as plain values."""
         pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs[table])

@@ -86,11 +86,11 @@ def test_nothing_waits_in_an_outbox_or_a_dead_letter_queue(stack):
 def test_the_ledger_holds_every_alert_as_completed(stack, subscribers):
     until("the alerts to be completed", ALERT_SECONDS, lambda: set(statuses(stack)) == {"completed"})
     ids = {alert["id"] for user in ("anna", "berta", "dora") for alert in subscribers.alerts_of(user)[0]}
-    assert set(stack.items("LedgerTableName")) == ids
+    assert set(stack.alerts()) == ids
 
 
 def test_the_metric_counts_every_alert_once(stack):
-    assert until("AnomalyCount", ALERT_SECONDS, stack.anomaly_count) == len(stack.items("LedgerTableName"))
+    assert until("AnomalyCount", ALERT_SECONDS, stack.anomaly_count) == len(stack.alerts())
 
 
 def test_the_metric_of_the_stack_counts_the_same(stack):
@@ -116,4 +116,4 @@ def bad_record(stack, payload):
 
 
 def statuses(stack):
-    return [item["status"] for item in stack.items("LedgerTableName").values()]
+    return [item["status"] for item in stack.alerts().values()]

@@ -92,22 +92,22 @@ def sequence_numbers(records):
 
 
 def test_a_redelivered_stream_changes_nothing(stack, subscribers, deliver):
-    before = (versions(stack), stack.items("LedgerTableName"), len(subscribers.documents()))
+    before = (versions(stack), stack.alerts(), len(subscribers.documents()))
     assert len(before[1]) == before[2]
     delivered = deliver()
     assert delivered["records_done"] == len(records(stack))
     assert (delivered["partial_failures"], delivered["function_errors"], delivered["records_open"]) == (0, 0, 0)
     until("the anomaly queue to be empty", RESPONSE_SECONDS, stack.is_drained)
-    assert (versions(stack), stack.items("LedgerTableName"), len(subscribers.documents())) == before
+    assert (versions(stack), stack.alerts(), len(subscribers.documents())) == before
 
 
 def test_a_lost_state_raises_the_same_alerts_again_and_the_ledger_suppresses_them(stack, subscribers, deliver):
-    before, since_ms = (stack.items("LedgerTableName"), len(subscribers.documents())), now_ms()
+    before, since_ms = (stack.alerts(), len(subscribers.documents())), now_ms()
     forget_states(stack)
     assert deliver()["records_open"] == 0
     suppressed = ("AlerterLogGroupName", since_ms, '"AlertsSuppressed":')
     until("suppressed alerts", RESPONSE_SECONDS, lambda: stack.log_lines(*suppressed) and stack.is_drained())
-    assert (stack.items("LedgerTableName"), len(subscribers.documents())) == before
+    assert (stack.alerts(), len(subscribers.documents())) == before
 
 
 def forget_states(stack):
@@ -179,7 +179,7 @@ def test_the_stream_is_intact_once_the_function_starts_again(stack, deliver):
 
 
 def test_discarded_records_can_be_sent_back_as_they_were(stack, sigma, deliver, discarded):
-    ledger, known = stack.items("LedgerTableName"), set(sequence_numbers(records(stack)))
+    ledger, known = stack.alerts(), set(sequence_numbers(records(stack)))
     files = [file for file in sorted(discarded.glob("*.json")) if user_of(file) == "emil"]
     sent = sigma("send", "--stream", stack.outputs["StreamName"], "--from-failure", *files, "--json")
     assert (sent["sent"], sent["failed"]) == (USUAL + 1, 0)
@@ -189,7 +189,7 @@ def test_discarded_records_can_be_sent_back_as_they_were(stack, sigma, deliver, 
     # Their transactions were applied long ago, and are recognised by their ids.
     assert deliver()["records_open"] == 0
     assert int(stack.items("StateTableName")["emil"]["count"]) == USUAL
-    assert stack.items("LedgerTableName") == ledger
+    assert stack.alerts() == ledger
 
 
 def user_of(file):

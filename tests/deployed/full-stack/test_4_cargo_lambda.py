@@ -77,4 +77,4 @@ def test_their_bad_records_are_in_quarantine(responses, stack):
 
 def test_the_metric_still_counts_every_alert_once(responses, stack):
     """The ledger has every alert of the whole run, however often it was delivered."""
-    until("AnomalyCount", DELIVERY_SECONDS, lambda: stack.anomaly_count() == len(stack.items("LedgerTableName")))
+    until("AnomalyCount", DELIVERY_SECONDS, lambda: stack.anomaly_count() == len(stack.alerts()))

@@ -56,7 +56,7 @@ class Flow:
     """The waves, each put once the one before is applied, and their results."""
 
     def __init__(self, stack, subscribers, faults, delivery):
-        self.counted_before, self.known_before = stack.anomaly_count(), set(stack.items("LedgerTableName"))
+        self.counted_before, self.known_before = stack.anomaly_count(), set(stack.alerts())
         stack.messages(stack.outputs["QuarantineQueueUrl"])
         subscribers.forget()
         for number in range(WAVES):
@@ -114,7 +114,7 @@ def test_every_anomaly_was_published_once_and_nothing_else(flow, subscribers):
 
 
 def test_the_ledger_holds_every_anomaly_as_completed_and_nothing_else(flow, stack):
-    ledger = {id: alert["status"] for id, alert in stack.items("LedgerTableName").items() if id not in flow.known_before}
+    ledger = {id: alert["status"] for id, alert in stack.alerts().items() if id not in flow.known_before}
     assert ledger == dict.fromkeys(flow.reference.ids(), "completed")
 
 

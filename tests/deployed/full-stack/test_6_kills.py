@@ -46,7 +46,7 @@ class Case:
         return self.stack.items("StateTableName").get(self.user, {})
 
     def status(self):
-        return self.stack.items("LedgerTableName").get(self.id, {}).get("status")
+        return self.stack.alerts().get(self.id, {}).get("status")
 
     def is_settled(self, published):
         at_queue, at_endpoint = self.subscribers.ids()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alerter::ledger::layout;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::sleep;
 
@@ -22,9 +23,10 @@ pub(super) async fn remove(probe: Probe<'_>) -> anyhow::Result<String> {
             note(forget_alert(&probe, id).await);
         }
         note(delete(&probe, &probe.stack.state_table, "userId", &probe.user).await);
+        note(delete(&probe, &probe.stack.ledger_table, layout::ID, &layout::history(&probe.user)).await);
     }
     anyhow::ensure!(left.is_empty(), "remove by hand: {}", left.join("; "));
-    Ok("subscription, queue, state and ledger entry".to_owned())
+    Ok("subscription, queue, state and ledger entries".to_owned())
 }
 
 async fn unsubscribe(probe: &Probe<'_>) -> anyhow::Result<()> {

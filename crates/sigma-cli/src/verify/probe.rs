@@ -128,7 +128,8 @@ impl<'a> Probe<'a> {
         }
         anyhow::bail!(
             "not within {} s: look for the user's item in the state table (if there is none, the detector's log; output \
-             DetectorLogGroupName), then at the anomaly queue and its dead-letter queue, then at the alerter's log (AlerterLogGroupName)",
+             DetectorLogGroupName), then at the anomaly queue and its dead-letter queue, then at the alerter's log \
+             (AlerterLogGroupName); in shadow mode no alert arrives at all (`sigma policy show`)",
             timeout.as_secs()
         )
     }

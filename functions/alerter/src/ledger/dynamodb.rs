@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::layout;
@@ -34,6 +34,11 @@ impl DynamoDbLedger {
     fn update(&self, id: &str) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.table).key(layout::ID, text(id))
     }
+}
+
+/// On the heap: the future of a request has 6 KB, and the futures around it would be moved with it.
+async fn send(update: UpdateItemFluentBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
+    Box::pin(update.send()).await
 }
 
 fn is_refused(error: &SdkError<UpdateItemError>) -> bool {

@@ -76,9 +76,8 @@ fn email(all: &Counted, rest: &Counted, top: &[Case]) -> String {
     let mut text =
         format!("{} {anomalies} since the last summary: {}. The most urgent first:\n", all.total(), all.in_words());
     text.extend(top.iter().enumerate().map(|(index, case)| ranked(index + 1, case)));
-    if rest.total() > 0 {
-        text += &format!("\nAnd {} more: {}. The ledger has all of them.\n", rest.total(), rest.in_words());
-    }
+    let more = (rest.total() > 0).then(|| format!("\nAnd {} more: {}.\n", rest.total(), rest.in_words()));
+    text.extend(more);
     text
 }
 

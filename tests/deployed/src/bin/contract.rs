@@ -61,5 +61,20 @@ fn detector_summary() -> DetectorSummary {
 }
 
 fn alerter_summary() -> AlerterSummary {
-    AlerterSummary { messages: 1, poison: 1, suppressed: 1, held: 1, publications: 1, alerts: 1, failed: 1 }
+    AlerterSummary {
+        messages: 1,
+        poison: 1,
+        suppressed: 1,
+        held: 1,
+        publications: 1,
+        alerts: 1,
+        failed: 1,
+        pages: 1,
+        digest: 1,
+        silent: 1,
+        shadow: 1,
+        over_budget: 1,
+        policy_unusable: 1,
+        summarised: 1,
+    }
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 
 use super::super::{Claim, Ending, Entry, Lease, Ledger, LedgerError, layout};
-use super::{DynamoDbLedger, Item, is_refused, number, text, text_of};
+use super::{DynamoDbLedger, Item, is_refused, number, send, text, text_of};
 
 const CLAIMED: &str = "claimed";
 const PUBLISHED: &str = "published";
@@ -75,7 +75,7 @@ impl Ledger for DynamoDbLedger {
             .expression_attribute_values(":alert", text(entry.body))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match update.send().await {
+        match send(update).await {
             Ok(answer) => Ok(granted(&answer.attributes.unwrap_or_default(), entry.decision)),
             Err(error) => refused(error),
         }
@@ -86,14 +86,14 @@ impl Ledger for DynamoDbLedger {
             .end(ending, lease, PUBLISHED)?
             .condition_expression(IS_OURS)
             .expression_attribute_values(":owner", text(lease.owner));
-        match update.send().await {
+        match send(update).await {
             Err(error) if !is_refused(&error) => Err(LedgerError::new("mark as published", error)),
             _ => Ok(()),
         }
     }
 
     async fn complete(&self, ending: Ending<'_>, lease: Lease<'_>) -> Result<(), LedgerError> {
-        match self.end(ending, lease, COMPLETED)?.condition_expression(IS_OPEN).send().await {
+        match send(self.end(ending, lease, COMPLETED)?.condition_expression(IS_OPEN)).await {
             Err(error) if !is_refused(&error) => Err(LedgerError::new("complete", error)),
             _ => Ok(()),
         }

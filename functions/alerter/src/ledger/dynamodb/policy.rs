@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::super::{LedgerError, PageOfDay, PolicyStore, StoredPolicy, StoredUser, layout};
-use super::{DynamoDbLedger, Item, is_refused, number, text, text_of};
+use super::{DynamoDbLedger, Item, is_refused, number, send, text, text_of};
 
 /// A day's pages are a set of alerts, so that the same alert never takes two.
 const TAKE_PAGE: &str = "ADD #pages :pages SET expiresAt = :expires";
@@ -35,7 +35,7 @@ impl PolicyStore for DynamoDbLedger {
             .expression_attribute_names("#history", layout::HISTORY)
             .expression_attribute_values(":history", text(history))
             .expression_attribute_values(":expires", number(expires_at_seconds));
-        update.send().await.map(drop).map_err(|error| LedgerError::new("write a history", error))
+        send(update).await.map(drop).map_err(|error| LedgerError::new("write a history", error))
     }
 
     async fn take_page(&self, page: PageOfDay<'_>) -> Result<Option<u32>, LedgerError> {
@@ -49,7 +49,7 @@ impl PolicyStore for DynamoDbLedger {
             .expression_attribute_values(":max", number(page.pages_max.into()))
             .expression_attribute_values(":expires", number(page.expires_at_seconds))
             .return_values(ReturnValue::AllNew);
-        match update.send().await {
+        match send(update).await {
             Ok(answer) => Ok(Some(pages_taken(answer.attributes()))),
             Err(error) if is_refused(&error) => Ok(None),
             Err(error) => Err(LedgerError::new("take a page", error)),

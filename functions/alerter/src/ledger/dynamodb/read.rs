@@ -43,7 +43,8 @@ impl DynamoDbLedger {
         // What the local tool has just written holds for the next batch.
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
         let request = request.map_err(|error| LedgerError::new("read", error))?;
-        let output = self.client.batch_get_item().request_items(&self.table, request).send().await;
+        let call = self.client.batch_get_item().request_items(&self.table, request);
+        let output = Box::pin(call.send()).await;
         let output = output.map_err(|error| LedgerError::new("read", error))?;
         let items = output.responses.and_then(|mut tables| tables.remove(&self.table));
         let unprocessed = output.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));

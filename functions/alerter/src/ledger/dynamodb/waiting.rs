@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::super::{Lease, LedgerError, StoredAlert, Turn, Waiting, WaitingList, layout};
-use super::{DynamoDbLedger, Item, is_refused, number, text, text_of};
+use super::{DynamoDbLedger, Item, is_refused, number, send, text, text_of};
 
 /// The turn is free, or ours: a call whose response was lost, repeated by the SDK, succeeds.
 const IS_FREE: &str = "attribute_not_exists(id) OR leaseUntil < :now OR #owner = :owner";
@@ -33,7 +33,7 @@ impl DynamoDbLedger {
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(start);
-        query.send().await.map_err(|error| LedgerError::new("list what waits", error))
+        Box::pin(query.send()).await.map_err(|error| LedgerError::new("list what waits", error))
     }
 
     async fn waiting_in(&self, part: u8, limit: usize) -> Result<Vec<Waiting>, LedgerError> {
@@ -61,7 +61,7 @@ impl WaitingList for DynamoDbLedger {
             .expression_attribute_values(":now", number(lease.now_ms))
             .expression_attribute_values(":until", number(lease.until_ms))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match update.send().await {
+        match send(update).await {
             Ok(_) => Ok(Turn::Ours),
             Err(error) => not_ours(error),
         }
@@ -82,7 +82,7 @@ impl WaitingList for DynamoDbLedger {
 
     async fn remove(&self, id: &str) -> Result<(), LedgerError> {
         let update = self.update(id).update_expression("REMOVE digestKey, digestRank");
-        let removed = update.condition_expression("attribute_exists(id)").send().await;
+        let removed = send(update.condition_expression("attribute_exists(id)")).await;
         match removed {
             Err(error) if !is_refused(&error) => Err(LedgerError::new("take an alert off the list", error)),
             _ => Ok(()),
@@ -97,7 +97,7 @@ impl WaitingList for DynamoDbLedger {
             .expression_attribute_names("#owner", "owner")
             .expression_attribute_values(":owner", text(lease.owner))
             .expression_attribute_values(":until", number(next_ms));
-        match update.send().await {
+        match send(update).await {
             Err(error) if !is_refused(&error) => Err(LedgerError::new("end a summary", error)),
             _ => Ok(()),
         }
