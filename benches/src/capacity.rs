@@ -132,7 +132,7 @@ fn per_user(report: &mut Report, name: &str, sums: &Sums) {
     add("requests", "per user and batch", number(requests - sums.clears) / users, None);
 }
 
-/// The extra cost of an anomaly: a larger write, the clearing of the outbox, two writes to the ledger.
+/// The extra cost of an anomaly: a larger write, the clearing of the outbox, the ledger, and the summary if it waits for that.
 async fn per_anomaly(report: &mut Report, bench: &Bench, warm: &Sums) -> anyhow::Result<()> {
     let anomalies = number(warm.anomalies);
     let extra = (warm.usage.write_units - number(warm.user_batches)) / anomalies;
@@ -150,6 +150,12 @@ async fn per_anomaly(report: &mut Report, bench: &Bench, warm: &Sums) -> anyhow:
     let per_alert = |value: f64| Spread::exact(value / number(messages.len()));
     report.add(Figure::new('e', "anomaly: ledger writes", "per anomaly").ours(per_alert(number(usage.writes))));
     report.add(Figure::new('e', "anomaly: ledger write units", "per anomaly").ours(per_alert(usage.write_units)));
+    report.add(Figure::new('e', "anomaly: ledger read units", "per anomaly").ours(per_alert(usage.read_units)));
+    let summarised = alerter.handle(alerter::event::DIGEST_DUE, &invocation()).await?.summary.summarised;
+    let usage = bench.meter.take();
+    let waited = number(summarised);
+    let figure = Figure::new('e', "anomaly: write units of its summary", "per anomaly that waited");
+    report.add(figure.ours(Spread::exact(usage.write_units / waited)));
     Ok(())
 }
 

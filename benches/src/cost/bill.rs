@@ -18,12 +18,14 @@ pub(super) const ROUND_TRIP_MS: f64 = 5.0;
 /// A function of 1,769 MB has one CPU (AWS Lambda Developer Guide, "Configure Lambda function memory").
 const MEGABYTES_PER_CPU: f64 = 1_769.0;
 /// Time of one call of the alerter: the ledger and SNS, one after the other, and CPU: assumed.
-const ALERTER_CALL_MS: f64 = 50.0;
-/// The alerts of a batch that are published one by one, and the digest.
+const ALERTER_CALL_MS: f64 = 65.0;
+/// The alerts of a batch that are published one by one, and the message that the others share.
 const PUBLICATIONS_PER_CALL_MAX: f64 = 4.0;
-const LEDGER_WRITES_PER_ANOMALY: f64 = 2.0;
+/// Claim, completion, history, index and summary of an alert that waits, and its reads: part (e).
+const LEDGER_WRITE_UNITS_PER_ANOMALY: f64 = 6.0;
+const LEDGER_READ_UNITS_PER_ANOMALY: f64 = 3.0;
 /// An entry of the ledger with DynamoDB's 100 bytes of overhead: assumed.
-const LEDGER_ENTRY_BYTES: f64 = 300.0;
+const LEDGER_ENTRY_BYTES: f64 = 1_200.0;
 /// A warm state with that overhead: part (e).
 const STATE_BYTES: f64 = 880.0;
 /// Lambda polls an idle queue with five pollers, and a long poll of an empty queue takes 20 s (AWS Lambda Developer Guide, "Using Lambda
@@ -34,8 +36,8 @@ const DETECTOR_LOG_BYTES: f64 = 852.0;
 const ALERTER_LOG_BYTES: f64 = 616.0;
 /// Lambda's own lines of a call at `SystemLogLevel` INFO: assumed.
 const SYSTEM_LOG_BYTES: f64 = 3.0 * 300.0;
-/// The alerter's metrics of a call without faults: `Messages`, `AlertsPublished` and `Publications`.
-const ALERTER_METRICS: f64 = 3.0;
+/// The alerter's metrics of calls without faults: `Messages`, `AlertsPublished`, `AlertsPaged`, `AlertsDigest` and `Publications`.
+const ALERTER_METRICS: f64 = 5.0;
 /// Lambda's metrics of a stream's mapping with `EventCount`: polled, invoked, filtered out, failed, dropped and delivered to the failure
 /// destination (AWS Lambda Developer Guide, "Event source mapping metrics"). Billed as custom metrics, here while there is traffic.
 const MAPPING_METRICS: f64 = 6.0;
@@ -174,10 +176,12 @@ fn state(stack: &Stack, traffic: &Traffic) -> f64 {
     requests + stored(traffic.users * STATE_BYTES)
 }
 
-/// Two writes an anomaly, and the entries of a whole retention.
+/// Writes and reads of each anomaly, and the entries of a whole retention.
 fn ledger(stack: &Stack, traffic: &Traffic) -> f64 {
-    let writes = traffic.anomalies * LEDGER_WRITES_PER_ANOMALY * WRITE_UNITS_MILLION / MILLION;
-    writes + stored(traffic.anomalies * stack.ledger_days * 24.0 / HOURS_PER_MONTH * LEDGER_ENTRY_BYTES)
+    let writes = LEDGER_WRITE_UNITS_PER_ANOMALY * WRITE_UNITS_MILLION;
+    let reads = LEDGER_READ_UNITS_PER_ANOMALY * READ_UNITS_MILLION;
+    traffic.anomalies * (writes + reads) / MILLION
+        + stored(traffic.anomalies * stack.ledger_days * 24.0 / HOURS_PER_MONTH * LEDGER_ENTRY_BYTES)
 }
 
 /// A table with point-in-time recovery.

@@ -64,7 +64,6 @@ impl AlerterSummary {
             .with("AlertsSilent", self.silent)
             .with("AlertsShadow", self.shadow)
             .with("AlertsOverBudget", self.over_budget)
-            .with("AlertsSummarised", self.summarised)
             .with("PolicyUnusable", self.policy_unusable)
     }
 
