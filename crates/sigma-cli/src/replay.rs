@@ -103,6 +103,13 @@ pub struct ColumnOptions {
         help = "CSV column with the transaction's id, which identifies retries [default: transactionId, trans_num or the like]"
     )]
     pub id_column: Option<String>,
+    /// The merchant.
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "CSV column with the merchant, which a model looks at [default: merchantId, merchant, terminal or the like]"
+    )]
+    pub merchant_column: Option<String>,
     /// The label.
     #[arg(
         long,
@@ -115,8 +122,15 @@ pub struct ColumnOptions {
 impl ColumnOptions {
     /// The columns as the reader takes them.
     pub(crate) fn names(&self) -> ColumnNames {
-        let Self { user_column, amount_column, time_column, id_column, label_column } = self.clone();
-        ColumnNames { user: user_column, amount: amount_column, time: time_column, id: id_column, label: label_column }
+        let Self { user_column, amount_column, time_column, id_column, merchant_column, label_column } = self.clone();
+        ColumnNames {
+            user: user_column,
+            amount: amount_column,
+            time: time_column,
+            id: id_column,
+            merchant: merchant_column,
+            label: label_column,
+        }
     }
 }
 
