@@ -28,7 +28,7 @@ use heat::Heat;
 use level::{LOUD_AMOUNTS, Level};
 pub use population::Population;
 use serde::{Deserialize, Serialize};
-pub use trees::{Feature, Features, MODEL_VERSION, Model, ModelJson, Opinion, Tree};
+pub use trees::{Feature, Features, MODEL_VERSION, Model, ModelJson, Opinion, Training, Tree};
 
 use crate::{Direction, LongTerm};
 

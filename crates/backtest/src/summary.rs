@@ -79,6 +79,8 @@ pub struct Columns {
     pub time: String,
     /// The transaction's id.
     pub id: Option<String>,
+    /// The merchant.
+    pub merchant: Option<String>,
     /// Whether it is anomalous.
     pub label: Option<String>,
 }

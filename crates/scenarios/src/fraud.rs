@@ -42,7 +42,7 @@ const CASH_OUT_GAP_SECONDS: f64 = 600.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// An outlier of the `uniform` scenario.
+    /// An outlier of the scenarios `uniform`, `lognormal` and `gamma`.
     Injected,
     /// A thief pays with a leaked card.
     LeakedCard,
@@ -52,6 +52,10 @@ pub enum Kind {
     CashOut,
     /// A thief begins with usual amounts and increases them.
     SlowRamp,
+    /// More than anyone should pay, in the scenario `handbook`.
+    LargeAmount,
+    /// A payment at a compromised terminal, in the scenario `handbook`.
+    CompromisedTerminal,
 }
 
 impl Kind {
@@ -64,6 +68,8 @@ impl Kind {
             Self::CardTesting => "card-testing",
             Self::CashOut => "cash-out",
             Self::SlowRamp => "slow-ramp",
+            Self::LargeAmount => "large-amount",
+            Self::CompromisedTerminal => "compromised-terminal",
         }
     }
 }

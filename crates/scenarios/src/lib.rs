@@ -7,11 +7,13 @@
 //! Deliberately absent: the command line, and AWS.
 
 mod fraud;
+mod handbook;
 mod merchants;
 mod retail;
 mod rhythm;
 mod rows;
 mod selection;
+mod skewed;
 mod spender;
 mod uniform;
 
@@ -40,11 +42,17 @@ pub enum Scenario {
     Retail,
     /// Card spending with fraud: leaked cards, card testing, slow ramps.
     Fraud,
+    /// Log-normal amounts of widely spread users, and 1 % outliers of 5 to 20 times the user's median.
+    LogNormal,
+    /// Gamma-distributed amounts, and 1 % outliers of 3 to 10 times the user's mean.
+    Gamma,
+    /// The simulator of the *Fraud Detection Handbook*: normal amounts, large ones, compromised terminals, leaked cards.
+    Handbook,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 3] = [Self::Uniform, Self::Retail, Self::Fraud];
+    pub const ALL: [Self; 6] = [Self::Uniform, Self::Retail, Self::Fraud, Self::LogNormal, Self::Gamma, Self::Handbook];
 
     /// The name on the command line.
     #[must_use]
@@ -53,6 +61,9 @@ impl Scenario {
             Self::Uniform => "uniform",
             Self::Retail => "retail",
             Self::Fraud => "fraud",
+            Self::LogNormal => "lognormal",
+            Self::Gamma => "gamma",
+            Self::Handbook => "handbook",
         }
     }
 }
@@ -71,7 +82,7 @@ pub struct ScenarioSettings {
     /// Event time at which the scenario begins, in ms since the epoch.
     pub start_ms: i64,
     /// Intended length of the scenario, in seconds: new users and fraud are spread over it. The generator itself never ends.
-    /// `uniform` does not depend on it.
+    /// Only `retail` and `fraud` depend on it.
     pub horizon_seconds: f64,
 }
 
@@ -101,6 +112,10 @@ pub enum Generator {
     Uniform(Box<uniform::Uniform>),
     /// [`Scenario::Retail`] and [`Scenario::Fraud`].
     Retail(Box<retail::Retail>),
+    /// [`Scenario::LogNormal`] and [`Scenario::Gamma`].
+    Skewed(Box<skewed::Skewed>),
+    /// [`Scenario::Handbook`].
+    Handbook(Box<handbook::Handbook>),
 }
 
 impl Generator {
@@ -112,6 +127,8 @@ impl Generator {
         Ok(match settings.scenario {
             Scenario::Uniform => Self::Uniform(Box::new(uniform::Uniform::new(settings))),
             Scenario::Retail | Scenario::Fraud => Self::Retail(Box::new(retail::Retail::new(settings)?)),
+            Scenario::LogNormal | Scenario::Gamma => Self::Skewed(Box::new(skewed::Skewed::new(settings)?)),
+            Scenario::Handbook => Self::Handbook(Box::new(handbook::Handbook::new(settings)?)),
         })
     }
 }
@@ -123,6 +140,8 @@ impl Iterator for Generator {
         match self {
             Self::Uniform(uniform) => uniform.next(),
             Self::Retail(retail) => retail.next(),
+            Self::Skewed(skewed) => skewed.next(),
+            Self::Handbook(handbook) => handbook.next(),
         }
     }
 }
@@ -160,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_transactions() {
-        for scenario in [Scenario::Uniform, Scenario::Retail, Scenario::Fraud] {
+        for scenario in Scenario::ALL {
             let take = |seed| {
                 let settings = ScenarioSettings { seed, ..settings(scenario) };
                 Generator::new(&settings).unwrap().take(2_000).collect::<Vec<_>>()
@@ -172,7 +191,7 @@ mod tests {
 
     #[test]
     fn transactions_are_in_order_of_event_time_and_not_before_the_start() {
-        for scenario in [Scenario::Uniform, Scenario::Retail, Scenario::Fraud] {
+        for scenario in Scenario::ALL {
             for rate_per_second in [1.0 / 86_400.0, 1.0, 10_000.0] {
                 let settings = ScenarioSettings { rate_per_second, ..settings(scenario) };
                 let times: Vec<_> = Generator::new(&settings).unwrap().take(5_000).map(|g| g.timestamp).collect();

@@ -35,11 +35,16 @@ pub(crate) struct Laws {
 impl Laws {
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self {
-            scale: LogNormal::new(SCALE_MEDIAN.ln(), SCALE_LOG_SD)?,
+            scale: scale_law()?,
             activity: LogNormal::new(0.0, ACTIVITY_LOG_SD)?,
             merchants: MerchantLaws::new()?,
         })
     }
+}
+
+/// The distribution over users of their median amount.
+pub(crate) fn scale_law() -> anyhow::Result<LogNormal<f64>> {
+    Ok(LogNormal::new(SCALE_MEDIAN.ln(), SCALE_LOG_SD)?)
 }
 
 /// The state of a user between two transactions.

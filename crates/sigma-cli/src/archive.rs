@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use anomaly_core::profile::Population;
 use anomaly_core::{Rule, RuleKind, RuleSettings, knobs};
-use backtest::{InputFormat, Reader, ReaderSettings, TimeFormat};
+use backtest::Reader;
 use clap::Args;
 use training::{Archive, Budget};
 
 use crate::choice::within;
 use crate::progress::Progress;
-use crate::replay::{ColumnOptions, input_format};
+use crate::reader_options::ReaderOptions;
 use crate::rule_options::SharedKnobs;
 
 /// Records between two updates of the progress.
@@ -27,15 +27,9 @@ pub struct ArchiveOptions {
     /// CSV, gzip or not.
     #[arg(value_name = "ARCHIVE")]
     pub archive: PathBuf,
-    /// Format of the archive.
-    #[arg(long, value_parser = input_format(), default_value = "auto")]
-    pub format: InputFormat,
-    /// Form of the times in a CSV: auto, iso, s, ms, or a pattern such as '%d/%m/%Y %H:%M'.
-    #[arg(long, default_value = "auto", help_heading = "Columns of a CSV")]
-    pub time_format: TimeFormat,
-    /// Columns of a CSV.
+    /// How to read it.
     #[command(flatten)]
-    pub columns: ColumnOptions,
+    pub reader: ReaderOptions,
     /// The rule.
     #[command(flatten)]
     pub knobs: KnobOptions,
@@ -74,7 +68,7 @@ impl ArchiveOptions {
     pub(crate) fn read(&self, population: Option<Population>, is_quiet: bool) -> anyhow::Result<Archive> {
         let rule = self.knobs.rule(population)?;
         let mut archive = Archive::new(&rule, i64::from(self.knobs.shared.state_retention_days) * MS_PER_DAY);
-        let mut reader = Reader::open(&self.archive, self.reader())?;
+        let mut reader = Reader::open(&self.archive, self.reader.settings())?;
         let mut progress = reader.bytes_total().map(|total| Progress::new("bytes", total, is_quiet));
         let mut rejected = BTreeMap::new();
         let (mut records, mut bytes_shown) = (0_u64, 0);
@@ -93,10 +87,6 @@ impl ArchiveOptions {
         archive.forget_users();
         self.require_transactions(&archive, &rejected)?;
         Ok(archive)
-    }
-
-    fn reader(&self) -> ReaderSettings {
-        ReaderSettings { format: self.format, columns: self.columns.names(), time_format: self.time_format.clone() }
     }
 
     fn require_transactions<R: std::fmt::Display>(

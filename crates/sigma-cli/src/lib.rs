@@ -14,6 +14,7 @@ pub mod generate;
 mod output;
 mod parse;
 mod progress;
+mod reader_options;
 pub mod replay;
 mod rule_options;
 mod selection;

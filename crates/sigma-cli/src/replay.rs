@@ -9,19 +9,16 @@ mod table;
 
 use std::path::PathBuf;
 
-use backtest::{
-    Backtest, BacktestSummary, ColumnNames, Flag, InputFormat, InputRecord, Plan, ReaderSettings, TimeFormat,
-};
+use backtest::{Backtest, BacktestSummary, Flag, InputRecord, Plan};
 use clap::Args;
-use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use handlers::Handlers;
 use outputs::{JsonLines, Reject};
 
-use crate::choice::one_of;
 use crate::files;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::reader_options::ReaderOptions;
 use crate::rule_options::RuleOptions;
 
 /// Records between two updates of the progress.
@@ -39,15 +36,9 @@ pub struct Options {
     /// File of transactions, a folder of them (a Firehose archive), or - for standard input: JSON records or CSV, gzip or not.
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// Format of the input.
-    #[arg(long, value_parser = input_format(), default_value = "auto")]
-    pub format: InputFormat,
-    /// Form of the times in a CSV: auto, iso, s, ms, or a pattern such as '%d/%m/%Y %H:%M'.
-    #[arg(long, default_value = "auto", help_heading = "Columns of a CSV")]
-    pub time_format: TimeFormat,
-    /// Columns of a CSV.
+    /// How to read it.
     #[command(flatten)]
-    pub columns: ColumnOptions,
+    pub reader: ReaderOptions,
     /// The rules.
     #[command(flatten)]
     pub rules: RuleOptions,
@@ -75,60 +66,6 @@ pub struct Options {
     pub output: Output,
 }
 
-/// Flags that name columns; the others are found by usual names.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Columns of a CSV")]
-pub struct ColumnOptions {
-    /// The user.
-    #[arg(
-        long,
-        value_name = "NAME",
-        help = "CSV column with the user [default: userId, user, customer, card, account, cc_num or the like]"
-    )]
-    pub user_column: Option<String>,
-    /// The amount.
-    #[arg(long, value_name = "NAME", help = "CSV column with the amount [default: amount, amt, value or the like]")]
-    pub amount_column: Option<String>,
-    /// The event time.
-    #[arg(
-        long,
-        value_name = "NAME",
-        help = "CSV column with the time [default: timestamp, time, date, trans_date_trans_time or the like]"
-    )]
-    pub time_column: Option<String>,
-    /// The transaction's id.
-    #[arg(
-        long,
-        value_name = "NAME",
-        help = "CSV column with the transaction's id, which identifies retries [default: transactionId, trans_num or the like]"
-    )]
-    pub id_column: Option<String>,
-    /// The label.
-    #[arg(
-        long,
-        value_name = "NAME",
-        help = "Column or JSON field that says whether a transaction is anomalous [default: label, is_fraud, class or the like]"
-    )]
-    pub label_column: Option<String>,
-}
-
-impl ColumnOptions {
-    /// The columns as the reader takes them.
-    pub(crate) fn names(&self) -> ColumnNames {
-        let Self { user_column, amount_column, time_column, id_column, label_column } = self.clone();
-        ColumnNames { user: user_column, amount: amount_column, time: time_column, id: id_column, label: label_column }
-    }
-}
-
-/// A parser for the format of an input.
-pub(crate) fn input_format() -> impl TypedValueParser<Value = InputFormat> {
-    one_of([
-        (InputFormat::Auto, "auto", "Detected from the name and the first character of each file"),
-        (InputFormat::Jsonl, "jsonl", "The stream's records, one a line or concatenated"),
-        (InputFormat::Csv, "csv", "Comma-separated, or similar, with a header"),
-    ])
-}
-
 /// Runs the backtest, prints the figures and writes the files.
 ///
 /// # Errors
@@ -151,10 +88,6 @@ impl Options {
     /// The sweep runs only if an output shows it.
     fn is_swept(&self) -> bool {
         !self.no_sweep && (self.summary.is_some() || self.report.is_some() || self.output.json)
-    }
-
-    fn reader(&self) -> ReaderSettings {
-        ReaderSettings { format: self.format, columns: self.columns.names(), time_format: self.time_format.clone() }
     }
 
     /// One detector for each rule, in the order of the plan; none if they are not asked for.
@@ -182,7 +115,7 @@ async fn replay(options: &Options) -> anyhow::Result<BacktestSummary> {
     let handlers = options.handlers(&plan).await?;
     let files = Files::create(options)?;
     let keeps_flags = files.flags.is_some() || !handlers.is_empty();
-    let backtest = Backtest::open(&options.input, options.reader(), &plan, keeps_flags)?;
+    let backtest = Backtest::open(&options.input, options.reader.settings(), &plan, keeps_flags)?;
     let mut pass = Pass { backtest, handlers, files, flags: Vec::new() };
     pass.read(options.output.quiet).await?;
     let Pass { backtest, handlers, files, flags } = pass;

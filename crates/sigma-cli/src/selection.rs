@@ -41,6 +41,13 @@ pub(crate) fn scenario() -> impl TypedValueParser<Value = Scenario> {
         Scenario::Fraud => {
             "Card spending with fraud: leaked cards in bursts at new merchants, card testing, slow ramps"
         }
+        Scenario::LogNormal => {
+            "Log-normal amounts of widely spread users, and 1 % outliers of 5 to 20 times the median"
+        }
+        Scenario::Gamma => "Gamma-distributed amounts, and 1 % outliers of 3 to 10 times the mean",
+        Scenario::Handbook => {
+            "The Fraud Detection Handbook's simulator; the rate says how long its day is: 2 transactions a user"
+        }
     };
     one_of(Scenario::ALL.map(|scenario| (scenario, scenario.as_str(), help(scenario))))
 }

@@ -51,7 +51,7 @@ pub fn fit(archive: &Archive, settings: FitSettings, on_tree: impl FnMut()) -> R
 }
 
 fn json(Boosted { base, trees }: Boosted) -> ModelJson {
-    ModelJson { version: MODEL_VERSION, features: Feature::ALL.to_vec(), base, threshold: 0.0, trees }
+    ModelJson { version: MODEL_VERSION, features: Feature::ALL.to_vec(), base, threshold: 0.0, trees, trained: None }
 }
 
 fn require_both_classes(rows: &[Row], split: Split) -> Result<(), TrainingError> {

@@ -2,12 +2,14 @@
 //! same names; `variables` lists them for docs and tests.
 
 mod rule;
+mod warnings;
 
 use std::num::NonZeroUsize;
 use std::ops::Bound;
 
 use anomaly_core::{Knob, KnobRow, Rule, knobs};
 use lambda_kit::{Env, EnvError, metrics};
+pub use warnings::ConfigWarning;
 
 const STATE_TABLE_NAME: (&str, &str) = ("STATE_TABLE_NAME", "the name of the table of user state");
 const ANOMALY_QUEUE_URL: (&str, &str) = ("ANOMALY_QUEUE_URL", "the URL of the anomaly queue");
@@ -64,6 +66,8 @@ pub struct Config {
     pub stack_name: Option<String>,
     /// What the handler needs.
     pub settings: DetectorSettings,
+    /// Settings that have no effect.
+    pub warnings: Vec<ConfigWarning>,
 }
 
 /// What the handler needs, whatever its ports are.
@@ -109,13 +113,15 @@ impl Config {
     /// [`EnvError`] names the variable and what it accepts.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         let required = |(name, form)| env.required(name, form);
+        let settings = DetectorSettings::from_env(env)?;
         Ok(Self {
             state_table_name: required(STATE_TABLE_NAME)?,
             anomaly_queue_url: required(ANOMALY_QUEUE_URL)?,
             quarantine_queue_url: required(QUARANTINE_QUEUE_URL)?,
             metric_namespace: env.text(METRIC_NAMESPACE.0).unwrap_or(METRIC_NAMESPACE.1).to_owned(),
             stack_name: metrics::stack_name(env)?,
-            settings: DetectorSettings::from_env(env)?,
+            warnings: warnings::of(env, &settings.rule),
+            settings,
         })
     }
 }

@@ -3,6 +3,7 @@
 #![recursion_limit = "256"]
 
 use anyhow::Context;
+use detector::config::ConfigWarning;
 use detector::message_queue::SqsQueue;
 use detector::shard_ranges::KinesisShardRanges;
 use detector::window_store::DynamoDbWindowStore;
@@ -17,6 +18,7 @@ async fn main() -> anyhow::Result<()> {
     let env = Env::from_process();
     telemetry::start(&env)?;
     let config = Config::from_env(&env).context("the detector is not configured")?;
+    config.warnings.iter().for_each(ConfigWarning::log);
     let aws = sdk_config(AwsSettings::from_env(&env)?);
     let sqs = aws_sdk_sqs::Client::new(&aws);
     let detector = Detector::new(

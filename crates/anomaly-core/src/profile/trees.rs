@@ -124,6 +124,17 @@ pub struct ModelJson {
     pub threshold: f64,
     /// The trees.
     pub trees: Vec<Tree>,
+    /// How it was trained, if the file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<Training>,
+}
+
+/// What matters to the rule of how a model was trained. The file may say more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Training {
+    /// Whether the scores that it was trained on came with a population table, if the file says so.
+    pub has_population: Option<bool>,
 }
 
 /// One tree as parallel lists, a node an index; the root is 0 and children come after their parents.
@@ -165,6 +176,12 @@ impl Model {
     #[must_use]
     pub const fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    /// Whether the rule had a population table when the model was trained; `None` if the file does not say.
+    #[must_use]
+    pub fn was_trained_with_population(&self) -> Option<bool> {
+        self.json.trained.and_then(|training| training.has_population)
     }
 
     /// The model's opinion. Every feature's part is the sum of the differences of node values along the paths.
@@ -298,7 +315,7 @@ mod tests {
             v: vec![0.0, -1.0, 1.0, 0.5, 3.0],
         };
         let features = vec![Feature::LnAmount, Feature::Heat];
-        ModelJson { version: 1, features, base: -2.0, threshold: 0.5, trees: vec![tree.clone(), tree] }
+        ModelJson { version: 1, features, base: -2.0, threshold: 0.5, trees: vec![tree.clone(), tree], trained: None }
     }
 
     #[test]

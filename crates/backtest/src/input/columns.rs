@@ -13,6 +13,8 @@ pub struct ColumnNames {
     pub time: Option<String>,
     /// The transaction's id.
     pub id: Option<String>,
+    /// The merchant.
+    pub merchant: Option<String>,
     /// Whether the transaction is anomalous; also a JSON field.
     pub label: Option<String>,
 }
@@ -24,6 +26,7 @@ pub(crate) struct Indices {
     pub(crate) amount: usize,
     pub(crate) time: usize,
     pub(crate) id: Option<usize>,
+    pub(crate) merchant: Option<usize>,
     pub(crate) label: Option<usize>,
 }
 
@@ -72,6 +75,17 @@ const TIME: &[&str] = &[
     "unixtime",
 ];
 const ID: &[&str] = &["transactionid", "transid", "transnum", "txid", "txnid"];
+const MERCHANT: &[&str] = &[
+    "merchantid",
+    "merchant",
+    "merchantname",
+    "merchantnumber",
+    "terminalid",
+    "terminal",
+    "shopid",
+    "shop",
+    "namedest",
+];
 const LABEL: &[&str] = &["label", "isfraud", "fraud", "txfraud", "isanomaly", "anomaly", "class"];
 
 /// A column to look for.
@@ -113,6 +127,7 @@ impl ColumnNames {
             amount: wanted("amount", "--amount-column", self.amount.as_ref(), AMOUNT).require(header)?,
             time: wanted("time", "--time-column", self.time.as_ref(), TIME).require(header)?,
             id: wanted("transaction id", "--id-column", self.id.as_ref(), ID).find(header)?,
+            merchant: wanted("merchant", "--merchant-column", self.merchant.as_ref(), MERCHANT).find(header)?,
             label: wanted("label", "--label-column", self.label.as_ref(), LABEL).find(header)?,
         };
         let name = |index: usize| header.get(index).cloned().unwrap_or_default();
@@ -121,6 +136,7 @@ impl ColumnNames {
             amount: name(indices.amount),
             time: name(indices.time),
             id: indices.id.map(name),
+            merchant: indices.merchant.map(name),
             label: indices.label.map(name),
         };
         Ok((columns, indices))
@@ -159,21 +175,21 @@ mod tests {
         text.split(',').map(str::to_owned).collect()
     }
 
-    fn found(text: &str) -> [Option<String>; 5] {
+    fn found(text: &str) -> [Option<String>; 6] {
         let (columns, _) = ColumnNames::default().find(&header(text)).unwrap();
-        [Some(columns.user), Some(columns.amount), Some(columns.time), columns.id, columns.label]
+        [Some(columns.user), Some(columns.amount), Some(columns.time), columns.id, columns.merchant, columns.label]
     }
 
     #[test]
     fn the_columns_of_well_known_data_sets_are_found() {
         let sparkov = ",trans_date_trans_time,cc_num,merchant,category,amt,first,last,trans_num,unix_time,is_fraud";
-        let expected = ["cc_num", "amt", "trans_date_trans_time", "trans_num", "is_fraud"];
+        let expected = ["cc_num", "amt", "trans_date_trans_time", "trans_num", "merchant", "is_fraud"];
         assert_eq!(found(sparkov), expected.map(|name| Some(name.to_owned())));
         let handbook = "TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TERMINAL_ID,TX_AMOUNT,TX_FRAUD";
-        let expected = ["CUSTOMER_ID", "TX_AMOUNT", "TX_DATETIME", "TRANSACTION_ID", "TX_FRAUD"];
+        let expected = ["CUSTOMER_ID", "TX_AMOUNT", "TX_DATETIME", "TRANSACTION_ID", "TERMINAL_ID", "TX_FRAUD"];
         assert_eq!(found(handbook), expected.map(|name| Some(name.to_owned())));
         let ours = "userId,amount,timestamp,transactionId,merchantId,label,kind";
-        let expected = ["userId", "amount", "timestamp", "transactionId", "label"];
+        let expected = ["userId", "amount", "timestamp", "transactionId", "merchantId", "label"];
         assert_eq!(found(ours), expected.map(|name| Some(name.to_owned())));
     }
 

@@ -101,8 +101,8 @@ fn transaction<'a>(
         user_id: Text(Cow::Borrowed(required(row, indices.user)?)),
         amount: amount(required(row, indices.amount)?)?,
         timestamp: time_format.parse(required(row, indices.time)?)?,
-        transaction_id: indices.id.and_then(|id| required(row, id).ok()).map(|id| Text(Cow::Borrowed(id))),
-        merchant_id: None,
+        transaction_id: optional(row, indices.id),
+        merchant_id: optional(row, indices.merchant),
     };
     // The arrival time is unknown, so no event time counts as ahead of it.
     Transaction::validate(raw, EVENT_TIME_MS_MAX, 0)
@@ -113,6 +113,11 @@ fn required(row: &ByteRecord, index: usize) -> Result<&str, RejectReason> {
     let field = row.get(index).ok_or(RejectReason::MissingField)?;
     let text = std::str::from_utf8(field).map_err(|_| RejectReason::NotUtf8)?.trim();
     if text.is_empty() { Err(RejectReason::MissingField) } else { Ok(text) }
+}
+
+/// The field of a column that the file may lack; `None` also if the field is empty.
+fn optional(row: &ByteRecord, index: Option<usize>) -> Option<Text<'_>> {
+    required(row, index?).ok().map(|text| Text(Cow::Borrowed(text)))
 }
 
 /// A number with a decimal point. A currency sign may precede it, and one minus sign.
@@ -172,6 +177,17 @@ mod tests {
                 (3, Ok(("7".to_owned(), 12.0, 1_546_300_801_000)), Some(true)),
             ]
         );
+    }
+
+    #[test]
+    fn a_transaction_has_the_id_and_the_merchant_of_its_row_if_they_are_there() {
+        let content: &[u8] = b"user,amount,time,trans_num,merchant\nu,1,1,t1,The Corner Shop\nu,1,2, ,\nu,1,3\n";
+        let mut reader = CsvReader::new(Box::new(content), &ReaderSettings::default()).unwrap();
+        for expected in [(Some("t1"), Some("The Corner Shop")), (None, None), (None, None)] {
+            assert!(reader.advance().unwrap());
+            let transaction = reader.record("").outcome.unwrap();
+            assert_eq!((transaction.transaction_id.as_deref(), transaction.merchant_id.as_deref()), expected);
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn heading(summary: &BacktestSummary) -> String {
     )];
     lines.extend(input.labelled.map(|labelled| format!("{labelled} of them are labelled as anomalous")));
     lines.extend(input.columns.as_ref().map(|columns| {
-        let rest = [("id", &columns.id), ("label", &columns.label)];
+        let rest = [("id", &columns.id), ("merchant", &columns.merchant), ("label", &columns.label)];
         let rest = rest.iter().filter_map(|(what, name)| Some(format!(", {what} = {}", (*name).as_ref()?)));
         let (user, amount, time) = (&columns.user, &columns.amount, &columns.time);
         format!("Columns: user = {user}, amount = {amount}, time = {time}{}", rest.collect::<String>())

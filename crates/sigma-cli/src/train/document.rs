@@ -11,7 +11,7 @@ const BYTES_MAX: usize = 64 * 1_024;
 /// # Errors
 /// If it is larger than 64 KB.
 pub(super) fn json(Fitted { model, report }: &Fitted) -> anyhow::Result<String> {
-    let ModelJson { version, features, base, threshold, trees } = model;
+    let ModelJson { version, features, base, threshold, trees, trained: _ } = model;
     let trees = trees.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     let fields = [
         ("version", serde_json::to_string(version)?),

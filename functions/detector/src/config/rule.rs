@@ -5,8 +5,8 @@ use anomaly_core::{KnobRow, ModelMode, Rule, RuleKind, RuleSettings, knobs};
 use lambda_kit::{Env, EnvError};
 use serde::de::DeserializeOwned;
 
-const POPULATION: &str = "POPULATION";
-const MODEL: &str = "MODEL";
+pub(super) const POPULATION: &str = "POPULATION";
+pub(super) const MODEL: &str = "MODEL";
 /// Largest document, in bytes.
 const BYTES_MAX: usize = 64 * 1024;
 
@@ -68,11 +68,12 @@ fn document<T: DeserializeOwned>(env: &Env, name: &'static str) -> Result<Option
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const MODEL_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/parity/profile/model.json");
-    const POPULATION_FILE: &str =
+    pub(crate) const MODEL_FILE: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/parity/profile/model.json");
+    pub(crate) const POPULATION_FILE: &str =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/parity/profile/population.json");
 
     fn rule(pairs: &[(&str, &str)]) -> Result<Rule, EnvError> {
