@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests: a panic is a failed test")]
 
 mod alerter_protocol;
+mod alerting;
 mod aws;
 mod dependencies;
 mod detector_protocol;
