@@ -56,6 +56,12 @@ enum Comparison {
 }
 
 impl Pattern {
+    /// Whether it matches nothing unless some field is there.
+    #[must_use]
+    pub fn needs_presence(&self) -> bool {
+        any_needs_presence(&self.fields)
+    }
+
     /// Whether a document matches.
     #[must_use]
     pub fn matches(&self, document: &Value) -> bool {
@@ -76,6 +82,13 @@ impl From<Pattern> for Value {
     fn from(pattern: Pattern) -> Self {
         pattern.json
     }
+}
+
+fn any_needs_presence(fields: &BTreeMap<String, Field>) -> bool {
+    fields.values().any(|field| match field {
+        Field::Nested(fields) => any_needs_presence(fields),
+        Field::OneOf(matchers) => !matchers.contains(&Matcher::Exists(false)),
+    })
 }
 
 fn all_match(fields: &BTreeMap<String, Field>, object: Option<&Value>) -> bool {

@@ -15,6 +15,12 @@ const POLICY_BYTES_MAX: usize = 64 * 1024;
 /// Most rules of a policy, and most entries of a user: each alert is matched with all of them.
 const RULES_MAX: usize = 200;
 const ENTRIES_MAX: usize = 20;
+/// Largest list of a user, in bytes of JSON.
+const ENTRIES_BYTES_MAX: usize = 16 * 1024;
+/// Longest id and reason of a rule, in bytes: they are stored with each decision.
+const TEXT_BYTES_MAX: usize = 500;
+/// Most pages a day: the day's item holds the id of each.
+const PAGES_PER_DAY_MAX: u32 = 1_000;
 /// Most alerts that a summary tells in words.
 const TOP_MAX: u32 = 50;
 const TOP_DEFAULT: u32 = 20;
@@ -209,6 +215,9 @@ impl Policy {
             _ if page.score.is_some_and(|score| score.is_nan() || score < 0.0) => {
                 Err("page.score has to be 0 or more".to_owned())
             }
+            _ if page.per_day.is_some_and(|pages| pages > PAGES_PER_DAY_MAX) => {
+                Err(format!("page.perDay has to be at most {PAGES_PER_DAY_MAX}"))
+            }
             _ if !(1..=TOP_MAX).contains(&digest.top) => Err(format!("digest.top has to be 1 to {TOP_MAX}")),
             _ if rules.len() > RULES_MAX => Err(format!("there are {} rules; {RULES_MAX} is the most", rules.len())),
             Some(duplicate) => Err(format!("two rules have the id \"{}\"", duplicate.id)),
@@ -231,13 +240,22 @@ impl Rule {
         match () {
             () if id.is_empty() => Err("a rule has no id".to_owned()),
             () if self.pattern.is_none() => Err(format!("rule \"{id}\" has no match")),
-            () => self.check_why(),
+            () => self.check_texts(),
         }
     }
 
-    fn check_why(&self) -> Result<(), String> {
-        let is_told = !self.why.trim().is_empty();
-        is_told.then_some(()).ok_or_else(|| format!("rule \"{}\" does not say why", self.id))
+    fn check_texts(&self) -> Result<(), String> {
+        let Self { id, why, pattern, .. } = self;
+        let is_only_absence = pattern.as_ref().is_some_and(|pattern| !pattern.needs_presence());
+        match () {
+            () if why.trim().is_empty() => Err(format!("rule \"{id}\" does not say why")),
+            () if id.len().max(why.len()) > TEXT_BYTES_MAX => {
+                Err(format!("an id or a reason is longer than {TEXT_BYTES_MAX} bytes: \"{}…\"", id.get(..20).unwrap_or_default()))
+            }
+            // A misspelt field is absent from everything.
+            () if is_only_absence => Err(format!("rule \"{id}\" only asks what is absent; name a field that has to be there")),
+            () => Ok(()),
+        }
     }
 
     /// Whether it ends in the future, within a year.
@@ -264,12 +282,15 @@ impl UserEntries {
     /// # Errors
     /// [`PolicyError`] says what is wrong.
     pub fn parse(json: &str) -> Result<Self, PolicyError> {
+        if json.len() > ENTRIES_BYTES_MAX {
+            return Err(PolicyError::Invalid(format!("it has {} bytes; {ENTRIES_BYTES_MAX} is the most", json.len())));
+        }
         let fields: Map<String, Value> = serde_json::from_str(json)?;
         let listed: Self = serde_json::from_value(Value::Object(fields))?;
         if listed.entries.len() > ENTRIES_MAX {
             return Err(PolicyError::Invalid(format!("a user has at most {ENTRIES_MAX} entries")));
         }
-        listed.entries.iter().try_for_each(Rule::check_why).map_err(PolicyError::Invalid)?;
+        listed.entries.iter().try_for_each(Rule::check_texts).map_err(PolicyError::Invalid)?;
         Ok(listed)
     }
 }
@@ -304,6 +325,7 @@ mod tests {
             (r#"{"page":{"severity":"low"}}"#, "unknown variant `low`"),
             (r#"{"page":{"perDay":-1}}"#, "invalid value"),
             (r#"{"page":{"score":-1}}"#, "page.score"),
+            (r#"{"page":{"perDay":1001}}"#, "page.perDay"),
             (r#"{"digest":{"top":0}}"#, "digest.top"),
             (r#"{"rule":[]}"#, "unknown field `rule`"),
         ];
@@ -321,6 +343,8 @@ mod tests {
             (r#""match":{"merchantId":["m12"]},"#, ""),
             (r#","until":"2027-01-31""#, ""),
             ("ticket 42", " "),
+            ("ticket 42", &"x".repeat(501)),
+            (r#"["m12"]"#, r#"[{"exists":false}]"#),
             ("silent", "drop"),
             ("m12\"]", "m12\"],\"userId\":\"u\""),
         ] {
@@ -329,6 +353,13 @@ mod tests {
         }
         let twice = with_rule(&format!("{RULE},{RULE}"));
         assert_eq!(Policy::parse(&twice).unwrap_err().to_string(), "two rules have the id \"payroll\"");
+    }
+
+    #[test]
+    fn a_list_of_a_user_is_bounded() {
+        let why = |length| format!(r#"{{"entries":[{{"then":"silent","until":"2027-01-31","why":"{}"}}]}}"#, "x".repeat(length));
+        assert!(UserEntries::parse(&why(500)).is_ok());
+        assert!(UserEntries::parse(&why(501)).is_err() && UserEntries::parse(&why(20_000)).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use lambda_kit::{Clock, Invocation, telemetry::chain};
 use crate::case::Case;
 use crate::decide::Desk;
 use crate::handler::{Alerter, BEGIN_RESERVE_MS, LEDGER_CALLS_CONCURRENT_MAX, Outcome, Progress, Run, count};
-use crate::ledger::{LedgerError, LedgerTable, Turn, Waiting};
+use crate::ledger::{Lease, LedgerError, LedgerTable, Turn, Waiting};
 use crate::message::{Alert, QueueMessage};
 use crate::metric_sink::MetricSink;
 use crate::publication::{Publication, summary};
@@ -39,6 +39,9 @@ pub enum DigestError {
     /// The deadline came first.
     #[error("there was no time left for the summary")]
     OutOfTime,
+    /// More wait than one summary has time for. The repeated event makes another one.
+    #[error("more alerts wait than one summary has time for")]
+    MoreWaits,
 }
 
 impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> {
@@ -48,8 +51,10 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> 
     /// [`DigestError`]; the alerts wait for the next summary.
     pub async fn summarise(&self, invocation: &Invocation) -> Result<Outcome, DigestError> {
         let mut run = Run { alerter: self, invocation, progress: Progress::default(), singles_left: 0 };
-        match run.in_time(self.ledger.begin_summary(run.lease())).await? {
-            Turn::Ours => run.summarise_and_end().await?,
+        // Lambda may run one asynchronous event twice at once, under the same request id.
+        let owner = format!("{}#{}", invocation.request_id, self.clock.now_ms());
+        match run.in_time(self.ledger.begin_summary(Lease { owner: &owner, ..run.lease() })).await? {
+            Turn::Ours => run.summarise_and_end(&owner).await?,
             Turn::Held => return Err(DigestError::Held),
             // The schedule's event came twice.
             Turn::JustEnded => {}
@@ -59,15 +64,17 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> 
 }
 
 impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
-    async fn summarise_and_end(&mut self) -> Result<(), DigestError> {
-        self.summarise().await?;
+    async fn summarise_and_end(&mut self, owner: &str) -> Result<(), DigestError> {
+        let summarised = self.summarise().await;
         let Alerter { ledger, clock, .. } = self.alerter;
-        let next_ms = clock.now_ms().saturating_add(TURN_PAUSE_MS);
-        let ended = self.invocation.within(clock, END_RESERVE_MS, ledger.end_summary(self.lease(), next_ms)).await;
+        // What is left, the repeated event tells without a pause.
+        let pause_ms = if summarised.is_ok() { TURN_PAUSE_MS } else { 0 };
+        let (lease, next_ms) = (Lease { owner, ..self.lease() }, clock.now_ms().saturating_add(pause_ms));
+        let ended = self.invocation.within(clock, END_RESERVE_MS, ledger.end_summary(lease, next_ms)).await;
         if let Some(Err(error)) = ended {
             tracing::warn!(error = %chain(&error), "The turn to make a summary ends with its lease.");
         }
-        Ok(())
+        summarised
     }
 
     async fn summarise(&mut self) -> Result<(), DigestError> {
@@ -81,8 +88,8 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
         self.publish_summary(&publication).await?;
         self.progress.summary.publications += 1;
         self.progress.summary.summarised += count(waiting.len());
-        self.take_off_the_list(&waiting).await;
-        Ok(())
+        let is_taken_off = self.take_off_the_list(&waiting).await;
+        if !is_taken_off || waiting.len() >= ALERTS_MAX { Err(DigestError::MoreWaits) } else { Ok(()) }
     }
 
     /// The most urgent alerts, as they were stored.
@@ -103,18 +110,20 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
         if confirmed.is_empty() { Err(DigestError::NotConfirmed) } else { Ok(()) }
     }
 
-    /// What stays on the list because of a fault is told again in the next summary.
-    async fn take_off_the_list(&self, waiting: &[Waiting]) {
+    /// What stays on the list because of a fault is told again in the next summary. Returns whether there was time for all of them.
+    async fn take_off_the_list(&self, waiting: &[Waiting]) -> bool {
         let ledger = &self.alerter.ledger;
         let removals = stream::iter(waiting).map(|waiting| ledger.remove(&waiting.id));
         let removing = removals.buffer_unordered(LEDGER_CALLS_CONCURRENT_MAX).filter_map(async |removed| removed.err());
         let removing = removing.collect::<Vec<LedgerError>>();
         let Some(errors) = self.invocation.within(&self.alerter.clock, REMOVE_RESERVE_MS, removing).await else {
-            return tracing::warn!("Time ran out; the next summary has some alerts again.");
+            tracing::warn!("Time ran out; the next summary has some alerts again.");
+            return false;
         };
         for error in errors {
             tracing::warn!(error = %chain(&error), "An alert stays on the list; the next summary has it again.");
         }
+        true
     }
 
     async fn in_time<T>(&self, call: impl Future<Output = Result<T, LedgerError>>) -> Result<T, DigestError> {

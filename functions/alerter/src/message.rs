@@ -9,6 +9,8 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Longest body, in bytes. The detector's messages have at most about 5 KB. The worst text, all quotation marks, takes six times its
 /// length in an SNS message and still fits.
 const BODY_BYTES_MAX: usize = 32 * 1024;
+/// Longest user id, in bytes, of which anything is remembered: 256 characters. A key of DynamoDB has at most 2,048 bytes.
+const USER_ID_BYTES_MAX: usize = 1_024;
 /// A plain-text body with these words is an alert: the plain-text contract.
 const PLAIN_TEXT_MARK: &str = "ANOMALY DETECTED";
 /// The message attribute `rule` of a plain-text alert. Filter policies may name it, so it stays.
@@ -116,10 +118,11 @@ impl Alert {
         }
     }
 
-    /// The user; `None` for a plain text.
+    /// The user of whom the ledger may know something; `None` for a plain text, and for an id that is too long for a key.
     #[must_use]
     pub fn user_id(&self) -> Option<&str> {
-        self.anomaly.as_ref().map(|anomaly| anomaly.user_id.as_str())
+        let user_id = self.anomaly.as_ref().map(|anomaly| anomaly.user_id.as_str());
+        user_id.filter(|user_id| user_id.len() <= USER_ID_BYTES_MAX)
     }
 
     /// Why it is an anomaly, in words. A plain text says it itself.

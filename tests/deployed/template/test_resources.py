@@ -255,15 +255,17 @@ def test_the_schedule_asks_the_alerter_for_a_summary(hours, expression):
     assert f'r#"{schedule["Target"]["Input"]}"#' in code
 
 
-def test_without_summaries_there_is_no_schedule():
-    assert not {"DigestSchedule", "DigestScheduleRole"} & model.deployed(DigestHours=0, PagesPerDayMax=0).keys()
+def test_what_waited_before_summaries_were_switched_off_is_still_told():
+    schedule = model.deployed(DigestHours=0, PagesPerDayMax=0)["DigestSchedule"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(24 hours)"
 
 
 def test_people_are_mailed_pages_and_summaries_and_machines_hear_everything():
     [mail] = [s for s in each("AWS::SNS::Subscription", AlertEmail="a@b.c") if s["TopicArn"] == {"Ref": "AlertTopic"}]
-    assert mail["FilterPolicy"] == {"disposition": ["page", "summary"]}
+    told, untold = mail["FilterPolicy"]["$or"]
+    assert (told, untold) == ({"disposition": ["page", "summary"]}, {"disposition": [{"exists": False}]})
     code = model.source("functions/alerter/src/publication.rs")
-    assert all(f'=> "{audience}"' in code for audience in mail["FilterPolicy"]["disposition"])
+    assert all(f'=> "{audience}"' in code for audience in told["disposition"])
 
 
 def test_provisioned_units_scale_at_70_percent_between_their_bounds():
