@@ -177,10 +177,25 @@ async fn a_summary_of_the_longest_texts_fits_sns() {
         bench.handle(&sqs_event(&[text])).await;
         bench.clock.advance(10_000);
     }
-    bench.publisher.take();
+    let _ = bench.publisher.take();
     bench.handle(DIGEST_DUE).await;
     let summary = bench.publisher.take().remove(0);
     assert!(summary.message().len() <= alerter::publication::MESSAGE_BYTES_MAX);
     assert_eq!(summary.alert_ids.len(), 20);
     assert!(summary.email.contains("And "), "those that do not fit are counted");
+}
+
+/// Of a redelivery everything is known; it must not count as another alert of the user's episode.
+#[tokio::test]
+async fn a_redelivery_beside_a_new_alert_hides_no_page() {
+    let bench = AlerterBench::new();
+    let of_user = |number, severity: &str| anomaly(number, severity).replace(&format!("\"user{number}\""), "\"user0\"");
+    let [high, warning, critical] =
+        [(0, "high"), (1, "warning"), (2, "critical")].map(|(number, severity)| of_user(number, severity));
+    bench.handle(&sqs_event(&[high.clone(), warning.clone()])).await;
+    let _ = bench.publisher.take();
+    bench.handle(&sqs_event(&[high, warning, critical])).await;
+    assert_eq!(audiences(&bench.publisher.take()), [Audience::Page]);
+    let decision = &bench.ledger.decisions()[&id(2)];
+    assert_eq!((decision.repeats, &decision.reason), (2, &Reason::Priority));
 }

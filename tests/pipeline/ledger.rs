@@ -143,13 +143,17 @@ async fn one_invocation_at_a_time_makes_a_summary() {
 #[tokio::test]
 async fn the_policy_and_what_is_known_of_users_are_read_together() {
     let table = Table::new().await;
-    assert_eq!(table.ledger.read(&[]).await.unwrap().policy, None);
+    assert_eq!(table.ledger.read(&[], &[]).await.unwrap().policy, None);
     table.put(layout::POLICY, layout::POLICY, "{}").await;
     table.put(&layout::user("u1"), layout::ENTRIES, "entries").await;
     table.put(&layout::user("u2"), "something else", "x").await;
     table.ledger.write_history("u1", "history", 1).await.unwrap();
     let many: Vec<String> = (0..200).map(|number| format!("u{number}")).collect();
-    let stored = table.ledger.read(&many.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+    let silent = decision(Disposition::Silent);
+    table.claim("a", lease("one", 0), &silent).await;
+    let users: Vec<&str> = many.iter().map(String::as_str).collect();
+    let stored = table.ledger.read(&users, &["a", "absent"]).await.unwrap();
+    assert_eq!(stored.decided, [("a".to_owned(), silent)].into());
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(stored.policy, text("{}"));
     assert_eq!(stored.users["u1"], StoredUser { entries: text("entries"), history: text("history") });

@@ -214,9 +214,9 @@ impl Ledger for SlowLedger {
 }
 
 impl PolicyStore for SlowLedger {
-    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
+    async fn read(&self, user_ids: &[&str], alert_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
         sleep(SLOW).await;
-        self.0.read(user_ids).await
+        self.0.read(user_ids, alert_ids).await
     }
 
     async fn write_history(&self, user_id: &str, history: &str, expires_at_seconds: i64) -> Result<(), LedgerError> {

@@ -59,6 +59,8 @@ pub enum Reason {
     Priority,
     /// The episode has told people of this priority already.
     Repeat,
+    /// It is from long before the user's newest alert: nobody has to read it at once any more.
+    Late,
     /// The day's pages are used up.
     Budget,
     /// There are no summaries, so nothing waits for one.
@@ -157,6 +159,7 @@ fn by_priority(facts: &Facts<'_>, priority: Severity, standing: &Standing<'_>) -
     let is_urgent = priority >= page.severity && page.score.is_none_or(|least| facts.score.abs() >= least);
     match told(facts, standing) {
         _ if !is_urgent => (Disposition::Digest, Reason::Priority),
+        _ if standing.history.is_past(facts.event_time_ms) => (Disposition::Digest, Reason::Late),
         Some(told) if told >= priority => (Disposition::Digest, Reason::Repeat),
         _ => (Disposition::Page, Reason::Priority),
     }

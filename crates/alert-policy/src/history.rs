@@ -3,7 +3,7 @@
 //! An episode is a user's alerts of which each is at most a day after the one before. Its first page and every rise above it are told;
 //! what repeats goes to the summary. A repeat also raises: the second `high` within seven days is `critical`.
 
-use anomaly_core::Severity;
+use anomaly_core::{REPEATS_COUNTED_MAX, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::Disposition;
@@ -13,8 +13,8 @@ use crate::decision::{Decision, Facts};
 pub const EPISODE_GAP_MS: i64 = 86_400_000;
 /// How long an anomaly makes the next one more urgent.
 pub const REPEAT_SPAN_MS: i64 = 7 * 86_400_000;
-/// Event times kept: what is counted in words is bounded by it.
-const RECENT_MAX: usize = 50;
+/// Characters of an alert's id that tell it from the user's other recent ones.
+const SHORT_ID_CHARACTERS: usize = 8;
 
 /// The alerts of one user so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +35,9 @@ pub struct History {
     /// Event time of the newest anomaly of severity `high` or `critical`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_ms: Option<i64>,
-    /// Event times of the last seven days, oldest first.
+    /// The alerts of the last seven days, oldest first: event time, and the beginning of the id. Adding one of them again changes nothing.
     #[serde(default)]
-    pub recent_ms: Vec<i64>,
-    /// The alert that was added last: adding it again changes nothing.
-    #[serde(default)]
-    pub last_id: String,
+    pub recent: Vec<(i64, String)>,
 }
 
 impl History {
@@ -50,11 +47,17 @@ impl History {
         !self.episode.is_empty() && distance_ms(self.last_ms, event_time_ms) <= EPISODE_GAP_MS
     }
 
+    /// Whether an alert at this time is from long before the episode: out of a dead-letter queue, say.
+    #[must_use]
+    pub(crate) fn is_past(&self, event_time_ms: i64) -> bool {
+        !self.episode.is_empty() && event_time_ms < self.last_ms.saturating_sub(EPISODE_GAP_MS)
+    }
+
     /// Anomalies in the seven days up to this time.
     #[must_use]
     pub(crate) fn repeats(&self, event_time_ms: i64) -> u32 {
-        let is_recent = |ms: &&i64| distance_ms(**ms, event_time_ms) <= REPEAT_SPAN_MS;
-        u32::try_from(self.recent_ms.iter().filter(is_recent).count()).unwrap_or(u32::MAX)
+        let is_recent = |(ms, _): &&(i64, String)| distance_ms(*ms, event_time_ms) <= REPEAT_SPAN_MS;
+        u32::try_from(self.recent.iter().filter(is_recent).count()).unwrap_or(u32::MAX)
     }
 
     /// Whether the user had an anomaly of severity `high` or above in the seven days around this time.
@@ -65,14 +68,14 @@ impl History {
 
     /// Adds an alert on which this was decided, in the end: what the budget refused was not told.
     pub fn add(&mut self, facts: &Facts<'_>, decision: &Decision) {
-        if self.last_id == facts.id {
+        let short_id: String = facts.id.chars().take(SHORT_ID_CHARACTERS).collect();
+        if self.recent.iter().any(|(_, known)| *known == short_id) {
             return;
         }
-        facts.id.clone_into(&mut self.last_id);
         if facts.severity >= Severity::High {
             self.high_ms = self.high_ms.max(Some(facts.event_time_ms));
         }
-        self.remember(facts.event_time_ms);
+        self.remember(facts.event_time_ms, short_id);
         if self.is_within(facts.event_time_ms) {
             self.last_ms = self.last_ms.max(facts.event_time_ms);
             self.count = self.count.saturating_add(1);
@@ -103,13 +106,13 @@ impl History {
         self.paged_in_shadow = is_shadow;
     }
 
-    fn remember(&mut self, event_time_ms: i64) {
-        let index = self.recent_ms.partition_point(|ms| *ms <= event_time_ms);
-        self.recent_ms.insert(index, event_time_ms);
-        let newest_ms = self.recent_ms.last().copied().unwrap_or(event_time_ms);
-        self.recent_ms.retain(|ms| distance_ms(*ms, newest_ms) <= REPEAT_SPAN_MS);
-        let excess = self.recent_ms.len().saturating_sub(RECENT_MAX);
-        self.recent_ms.drain(..excess);
+    fn remember(&mut self, event_time_ms: i64, short_id: String) {
+        let index = self.recent.partition_point(|(ms, _)| *ms <= event_time_ms);
+        self.recent.insert(index, (event_time_ms, short_id));
+        let newest_ms = self.recent.last().map_or(event_time_ms, |(ms, _)| *ms);
+        self.recent.retain(|(ms, _)| distance_ms(*ms, newest_ms) <= REPEAT_SPAN_MS);
+        let kept = usize::try_from(REPEATS_COUNTED_MAX).unwrap_or(usize::MAX);
+        self.recent.drain(..self.recent.len().saturating_sub(kept));
     }
 }
 

@@ -249,11 +249,14 @@ impl Rule {
         let is_only_absence = pattern.as_ref().is_some_and(|pattern| !pattern.needs_presence());
         match () {
             () if why.trim().is_empty() => Err(format!("rule \"{id}\" does not say why")),
-            () if id.len().max(why.len()) > TEXT_BYTES_MAX => {
-                Err(format!("an id or a reason is longer than {TEXT_BYTES_MAX} bytes: \"{}…\"", id.get(..20).unwrap_or_default()))
-            }
+            () if id.len().max(why.len()) > TEXT_BYTES_MAX => Err(format!(
+                "an id or a reason is longer than {TEXT_BYTES_MAX} bytes: \"{}…\"",
+                id.get(..20).unwrap_or_default()
+            )),
             // A misspelt field is absent from everything.
-            () if is_only_absence => Err(format!("rule \"{id}\" only asks what is absent; name a field that has to be there")),
+            () if is_only_absence => {
+                Err(format!("rule \"{id}\" only asks what is absent; name a field that has to be there"))
+            }
             () => Ok(()),
         }
     }
@@ -357,7 +360,9 @@ mod tests {
 
     #[test]
     fn a_list_of_a_user_is_bounded() {
-        let why = |length| format!(r#"{{"entries":[{{"then":"silent","until":"2027-01-31","why":"{}"}}]}}"#, "x".repeat(length));
+        let why = |length| {
+            format!(r#"{{"entries":[{{"then":"silent","until":"2027-01-31","why":"{}"}}]}}"#, "x".repeat(length))
+        };
         assert!(UserEntries::parse(&why(500)).is_ok());
         assert!(UserEntries::parse(&why(501)).is_err() && UserEntries::parse(&why(20_000)).is_err());
     }

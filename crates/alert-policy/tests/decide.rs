@@ -92,7 +92,27 @@ fn a_user_who_never_stops_makes_a_message_for_each_severity() {
         .map(|hour| user.alert(hour, [Warning, High, Critical][usize::try_from(hour % 3).unwrap()]))
         .collect();
     assert_eq!(decided.iter().filter(|decision| decision.disposition == Page).count(), 3);
-    assert!(user.history.recent_ms.len() <= 50);
+    assert!(user.history.recent.len() <= 20);
+}
+
+#[test]
+fn an_alert_that_was_added_changes_nothing_when_it_is_added_again() {
+    let (mut user, document) = (User::new(None), json!({}));
+    let facts = |id| Facts { id, event_time_ms: NOW_MS, severity: High, score: 6.0, document: &document };
+    let decision = user.alert(0, High);
+    user.alert(1, Warning);
+    let before = user.history.clone();
+    user.history.add(&facts("1"), &decision);
+    assert_eq!(user.history, before);
+}
+
+#[test]
+fn a_backlog_from_before_the_episode_waits_for_the_summary() {
+    let mut user = User::new(None);
+    user.alert(100, Critical);
+    let late: Vec<_> = (0..20).map(|hour| user.alert(hour, Critical)).collect();
+    assert!(late.iter().all(|decision| (decision.disposition, &decision.reason) == (Digest, &Reason::Late)));
+    assert_eq!(user.history.episode, "1", "the episode is still today's");
 }
 
 #[test]
@@ -177,6 +197,8 @@ proptest! {
     #[test]
     fn never_fewer_are_told_than_priorities_reached(alerts in proptest::collection::vec((0..200_i64, severities()), 1..60)) {
         let mut user = User::new(Some(json!({"page": {"severity": "warning"}})));
+        let mut alerts = alerts;
+        alerts.sort_by_key(|(hours, _)| *hours);
         let decided: Vec<_> = alerts.iter().map(|(hours, severity)| (*hours, user.alert(*hours, *severity))).collect();
         for (index, (hours, decision)) in decided.iter().enumerate() {
             let was_told = decided[..=index].iter().any(|(at, told)| {

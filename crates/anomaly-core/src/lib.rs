@@ -55,4 +55,4 @@ pub use verdict_counts::VerdictCounts;
 pub use weighted::Weighted;
 pub use window::{PANES_KEPT, PANES_PER_WINDOW, Window};
 pub use windowed::Windowed;
-pub use words::{Before, WORDS_BYTES_MAX};
+pub use words::{Before, REPEATS_COUNTED_MAX, WORDS_BYTES_MAX};

@@ -19,10 +19,13 @@ const PART_MIN: f64 = 0.5;
 /// From this quotient on, an amount is that many times the usual one.
 const TIMES_MIN: f64 = 1.5;
 
+/// From this many anomalies on, those of a user are no longer counted.
+pub const REPEATS_COUNTED_MAX: u32 = 20;
+
 /// What came before an anomaly of the same user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Before {
-    /// Anomalies of the last seven days, this one not counted.
+    /// Anomalies of the last seven days, this one not counted, up to [`REPEATS_COUNTED_MAX`].
     pub anomalies: u32,
 }
 
@@ -55,8 +58,11 @@ impl AnomalyMessage {
 
 /// The anomalies before this one.
 fn repeated(before: Before) -> Option<String> {
-    let nth = before.anomalies.checked_add(1).filter(|nth| *nth > 1)?;
-    Some(format!("{} unusual payment in 7 days", ordinal(nth)))
+    match before.anomalies {
+        0 => None,
+        REPEATS_COUNTED_MAX.. => Some(format!("one of more than {REPEATS_COUNTED_MAX} unusual payments in 7 days")),
+        before => Some(format!("{} unusual payment in 7 days", ordinal(before + 1))),
+    }
 }
 
 /// What the score of `profile` is made of beside the amount.

@@ -1,6 +1,6 @@
 //! An alert on its way through an invocation.
 
-use alert_policy::{Decision, Facts};
+use alert_policy::{Decision, EPISODE_GAP_MS, Facts};
 use serde_json::Value;
 
 use crate::ledger::{Ending, Entry};
@@ -49,11 +49,14 @@ impl Case {
     }
 }
 
-/// What a decision is made on. A plain text has no time of its own.
+/// What a decision is made on. A plain text has no time of its own, and no alert is from further ahead than a day.
 pub(crate) fn facts<'a>(alert: &'a Alert, document: &'a Value, now_ms: i64) -> Facts<'a> {
     Facts {
         id: &alert.id,
-        event_time_ms: alert.anomaly.as_ref().map_or(now_ms, |anomaly| anomaly.event_time_ms),
+        event_time_ms: alert
+            .anomaly
+            .as_ref()
+            .map_or(now_ms, |anomaly| anomaly.event_time_ms.min(now_ms + EPISODE_GAP_MS)),
         severity: alert.severity(),
         score: alert.score().unwrap_or_default(),
         document,

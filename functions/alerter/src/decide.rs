@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alert_policy::{History, Policy, Settings, Standing, UserEntries, decide};
+use alert_policy::{Decision, History, Policy, Settings, Standing, UserEntries, decide};
 use lambda_kit::{Clock, telemetry::chain};
 
 use crate::case::{Case, Incoming, facts};
@@ -20,6 +20,8 @@ use crate::publisher::Publisher;
 pub(crate) struct Desk {
     policy: Option<Policy>,
     users: BTreeMap<String, User>,
+    /// What was decided already, by alert: a redelivery.
+    decided: BTreeMap<String, Decision>,
     /// Stored texts that cannot be read.
     unusable: u64,
 }
@@ -35,7 +37,8 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
     pub(crate) async fn desk(&mut self, alerts: &[Incoming]) -> Option<Desk> {
         let users: BTreeSet<&str> = alerts.iter().filter_map(|(alert, _)| alert.user_id()).collect();
         let users: Vec<&str> = users.into_iter().collect();
-        let reading = self.alerter.ledger.read(&users);
+        let ids: Vec<&str> = alerts.iter().map(|(alert, _)| alert.id.as_str()).collect();
+        let reading = self.alerter.ledger.read(&users, &ids);
         match self.invocation.within(&self.alerter.clock, BEGIN_RESERVE_MS, reading).await? {
             Ok(stored) => {
                 let desk = Desk::read(stored);
@@ -52,7 +55,7 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
 
 impl Desk {
     fn read(stored: StoredPolicy) -> Self {
-        let mut desk = Self::default();
+        let mut desk = Self { decided: stored.decided, ..Self::default() };
         desk.policy = stored.policy.and_then(|json| desk.usable("policy", Policy::parse(&json)));
         for (user_id, StoredUser { entries, history }) in stored.users {
             let entries = entries.and_then(|json| desk.usable("list of a user", UserEntries::parse(&json)));
@@ -92,7 +95,8 @@ impl Desk {
                 let facts = facts(&alert, &document, now_ms);
                 let entries = user.and_then(|user| user.entries.as_ref());
                 let standing = Standing { policy: self.policy.as_ref(), entries, history, settings, now_ms };
-                let decision = decide(&facts, &standing);
+                let decided = self.decided.get(&alert.id).cloned();
+                let decision = decided.unwrap_or_else(|| decide(&facts, &standing));
                 history.add(&facts, &decision);
                 Case { document, decision, pages_taken: None, messages, alert }
             })

@@ -105,6 +105,8 @@ pub struct StoredPolicy {
     pub policy: Option<String>,
     /// What is known of users; of a user that is not here, nothing.
     pub users: BTreeMap<String, StoredUser>,
+    /// What was decided already, by alert.
+    pub decided: BTreeMap<String, Decision>,
 }
 
 /// What is known of a user, as it is stored.
@@ -132,8 +134,8 @@ pub struct PageOfDay<'a> {
 /// What decisions are made on.
 #[expect(async_fn_in_trait, reason = "one invocation at a time on one thread: its futures need not be Send")]
 pub trait PolicyStore {
-    /// Reads the policy, and what is known of these users.
-    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError>;
+    /// Reads the policy, what is known of these users, and what was decided already about these alerts.
+    async fn read(&self, user_ids: &[&str], alert_ids: &[&str]) -> Result<StoredPolicy, LedgerError>;
 
     /// Replaces a user's history.
     async fn write_history(&self, user_id: &str, history: &str, expires_at_seconds: i64) -> Result<(), LedgerError>;

@@ -40,6 +40,8 @@ fn an_amount_is_told_beside_what_is_usual() {
 fn a_repeat_is_told() {
     let text = message().because(Before { anomalies: 2 });
     assert!(text.ends_with("in 84 payments); third unusual payment in 7 days."), "{text}");
+    let text = message().because(Before { anomalies: 20 });
+    assert!(text.ends_with("; one of more than 20 unusual payments in 7 days."), "{text}");
 }
 
 #[test]

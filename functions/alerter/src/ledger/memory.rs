@@ -174,14 +174,16 @@ impl Ledger for MemoryLedger {
 }
 
 impl PolicyStore for MemoryLedger {
-    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
+    async fn read(&self, user_ids: &[&str], alert_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
         if self.read_faults.next() != Fault::None {
             return Err(injected("read"));
         }
         self.locked(|table| {
             let known = |user_id: &&str| Some(((*user_id).to_owned(), table.stored.users.get(*user_id)?.clone()));
             let users = user_ids.iter().filter_map(known).collect();
-            Ok(StoredPolicy { policy: table.stored.policy.clone(), users })
+            let decision = |id: &&str| Some(((*id).to_owned(), table.alerts.get(*id)?.stored.decision.clone()));
+            let decided = alert_ids.iter().filter_map(decision).collect();
+            Ok(StoredPolicy { policy: table.stored.policy.clone(), users, decided })
         })
     }
 

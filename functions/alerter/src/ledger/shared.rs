@@ -23,8 +23,8 @@ impl<L: Ledger> Ledger for Rc<L> {
 }
 
 impl<L: PolicyStore> PolicyStore for Rc<L> {
-    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
-        L::read(self, user_ids).await
+    async fn read(&self, user_ids: &[&str], alert_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
+        L::read(self, user_ids, alert_ids).await
     }
 
     async fn write_history(&self, user_id: &str, history: &str, expires_at_seconds: i64) -> Result<(), LedgerError> {

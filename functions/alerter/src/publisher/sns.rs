@@ -2,6 +2,7 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::BuildError;
+use aws_sdk_sns::types::builders::PublishBatchRequestEntryBuilder;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use aws_types::SdkConfig;
 use lambda_kit::batch::{Answers, confirm};
@@ -9,7 +10,7 @@ use lambda_kit::retries::{OnlyIfRefused, patient};
 use lambda_kit::telemetry::chain;
 
 use super::Publisher;
-use crate::publication::{Publication, SUBJECT};
+use crate::publication::{Audience, Publication, SUBJECT};
 
 /// A standard topic, one PublishBatch a call. What SNS refuses, an entry or a call, is sent up to three times; what it may have accepted
 /// is not sent again.
@@ -68,18 +69,29 @@ impl Publisher for SnsPublisher {
 }
 
 fn entry(id: usize, publication: &Publication) -> Result<PublishBatchRequestEntry, BuildError> {
-    let mut entry = PublishBatchRequestEntry::builder()
+    let entry = PublishBatchRequestEntry::builder()
         .id(id.to_string())
         .subject(SUBJECT)
         .message_structure("json")
         .message(publication.message())
-        .message_attributes("disposition", attribute("String", publication.audience.as_str())?)
+        .message_attributes("disposition", attribute("String", publication.audience.as_str())?);
+    // A summary tells nothing new to who filters alerts by these.
+    let entry = if publication.audience == Audience::Summary { entry } else { of_alerts(entry, publication)? };
+    entry.build()
+}
+
+fn of_alerts(
+    entry: PublishBatchRequestEntryBuilder,
+    publication: &Publication,
+) -> Result<PublishBatchRequestEntryBuilder, BuildError> {
+    let entry = entry
         .message_attributes("severity", attribute("String", publication.severity.as_str())?)
         .message_attributes("rule", attribute("String", publication.rule)?);
-    if let Some(score) = publication.score {
-        entry = entry.message_attributes("score", attribute("Number", &format!("{score:.2}"))?);
-    }
-    entry.build()
+    let score = publication.score.map(|score| attribute("Number", &format!("{score:.2}"))).transpose()?;
+    Ok(match score {
+        Some(score) => entry.message_attributes("score", score),
+        None => entry,
+    })
 }
 
 fn attribute(data_type: &str, value: &str) -> Result<MessageAttributeValue, BuildError> {

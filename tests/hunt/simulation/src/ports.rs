@@ -178,8 +178,8 @@ impl Ledger for Reach {
 }
 
 impl PolicyStore for Reach {
-    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
-        let read = || self.0.world.ledger.read(user_ids);
+    async fn read(&self, user_ids: &[&str], alert_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
+        let read = || self.0.world.ledger.read(user_ids, alert_ids);
         self.0.in_ledger(|| format!("reads the policy and {}", user_ids.join(", ")), read).await
     }
 

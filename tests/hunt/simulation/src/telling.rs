@@ -1,8 +1,8 @@
 //! The promises on whom an alert reaches: decided once, as a policy in force says, within the day's pages, and in a summary if it waits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use alert_policy::{Decision, Disposition};
+use alert_policy::{Decision, Disposition, Reason};
 use alerter::publication::Audience;
 
 use super::world::World;
@@ -24,7 +24,20 @@ fn check_decision(world: &World, id: &str, decision: &Decision) -> Result<(), St
     if decision != first && !(first.is_budgeted() && *decision == first.clone().over_budget()) {
         return Err(format!("I11: alert {id} was decided twice: {first:?}, then {decision:?}"));
     }
+    check_repeat(id, &decided)?;
     world.policies.check(user_id, decision).map_err(|what| format!("I11: alert {id}: {what}: {decision:?}"))
+}
+
+/// I11: a repeat waits only if people were told of its episode at once. Under several policies they may have been told by another.
+fn check_repeat(id: &str, decided: &BTreeMap<String, (String, Decision)>) -> Result<(), String> {
+    let Some((user_id, repeat)) = decided.get(id).filter(|(_, decision)| decision.reason == Reason::Repeat) else {
+        return Ok(());
+    };
+    let mut of_user = decided.values().filter(|(other, _)| other == user_id).map(|(_, decision)| decision);
+    let is_one_policy = of_user.clone().all(|other| other.policy_version == repeat.policy_version);
+    let pages = |other: &Decision| other.would.unwrap_or(other.disposition) == Disposition::Page;
+    let is_told = of_user.any(|other| pages(other) && other.priority >= repeat.priority);
+    if is_told || !is_one_policy { Ok(()) } else { Err(format!("I11: alert {id} is a repeat of nothing: {repeat:?}")) }
 }
 
 /// I11: whoever gets an alert is who was decided. One that may be published twice may be told at once first and wait then.

@@ -12,9 +12,10 @@ const TAKE_PAGE: &str = "ADD #pages :pages SET expiresAt = :expires";
 const IS_LEFT: &str = "attribute_not_exists(#pages) OR size(#pages) < :max OR contains(#pages, :id)";
 
 impl PolicyStore for DynamoDbLedger {
-    async fn read(&self, user_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
+    async fn read(&self, user_ids: &[&str], alert_ids: &[&str]) -> Result<StoredPolicy, LedgerError> {
         let of_users = user_ids.iter().flat_map(|user_id| [layout::user(user_id), layout::history(user_id)]);
-        let ids: Vec<String> = [layout::POLICY.to_owned()].into_iter().chain(of_users).collect();
+        let of_alerts = alert_ids.iter().map(|id| (*id).to_owned());
+        let ids: Vec<String> = [layout::POLICY.to_owned()].into_iter().chain(of_users).chain(of_alerts).collect();
         let items = self.get(&ids).await?;
         let items: BTreeMap<String, Item> =
             items.into_iter().filter_map(|item| Some((text_of(&item, layout::ID)?, item))).collect();
@@ -25,7 +26,15 @@ impl PolicyStore for DynamoDbLedger {
             let history = part(&layout::history(user_id), layout::HISTORY);
             ((*user_id).to_owned(), StoredUser { entries, history })
         };
-        Ok(StoredPolicy { policy: part(layout::POLICY, layout::POLICY), users: user_ids.iter().map(user).collect() })
+        let decision = |id: &&str| {
+            let json = text_of(items.get(*id)?, layout::DECISION)?;
+            Some(((*id).to_owned(), serde_json::from_str(&json).ok()?))
+        };
+        Ok(StoredPolicy {
+            policy: part(layout::POLICY, layout::POLICY),
+            users: user_ids.iter().map(user).collect(),
+            decided: alert_ids.iter().filter_map(decision).collect(),
+        })
     }
 
     async fn write_history(&self, user_id: &str, history: &str, expires_at_seconds: i64) -> Result<(), LedgerError> {

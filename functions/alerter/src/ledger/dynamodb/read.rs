@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::{LedgerError, layout};
 use super::{DynamoDbLedger, Item, text};
 
 /// Keys of one BatchGetItem, at most.
 const KEYS_MAX: usize = 100;
+const CALLS_CONCURRENT_MAX: usize = 8;
 /// Calls for keys that DynamoDB left out for lack of capacity, and the pause before the second; it doubles.
 const ATTEMPTS_MAX: u32 = 4;
 const BACKOFF: Duration = Duration::from_millis(50);
@@ -16,11 +18,8 @@ const BACKOFF: Duration = Duration::from_millis(50);
 impl DynamoDbLedger {
     /// Reads items; those that are absent are left out. Either all of them are read, or it is an error.
     pub(super) async fn get(&self, ids: &[String]) -> Result<Vec<Item>, LedgerError> {
-        let mut items = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(KEYS_MAX) {
-            items.extend(self.get_chunk(chunk).await?);
-        }
-        Ok(items)
+        let chunks = stream::iter(ids.chunks(KEYS_MAX)).map(|chunk| self.get_chunk(chunk));
+        chunks.buffered(CALLS_CONCURRENT_MAX).try_concat().await
     }
 
     async fn get_chunk(&self, ids: &[String]) -> Result<Vec<Item>, LedgerError> {
