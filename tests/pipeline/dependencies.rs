@@ -77,7 +77,7 @@ fn dependencies_point_one_way() {
         ("lambda-kit", &["anomaly-core"]),
         ("event-source", &[]),
         ("scenarios", &[]),
-        ("backtest", &["anomaly-core", "intake"]),
+        ("backtest", &["alert-policy", "anomaly-core", "intake"]),
         ("backtest-report", &["anomaly-core", "backtest"]),
         ("training", &["anomaly-core"]),
         ("detector", &["anomaly-core", "intake", "lambda-kit"]),
@@ -86,6 +86,7 @@ fn dependencies_point_one_way() {
         (
             "sigma-cli",
             &[
+                "alert-policy",
                 "alerter",
                 "anomaly-core",
                 "backtest",
