@@ -78,7 +78,7 @@ fn dependencies_point_one_way() {
         ("event-source", &[]),
         ("scenarios", &[]),
         ("backtest", &["alert-policy", "anomaly-core", "intake"]),
-        ("backtest-report", &["anomaly-core", "backtest"]),
+        ("backtest-report", &["alert-policy", "anomaly-core", "backtest"]),
         ("training", &["anomaly-core"]),
         ("detector", &["anomaly-core", "intake", "lambda-kit"]),
         ("alerter", &["alert-policy", "anomaly-core", "lambda-kit"]),

@@ -15,7 +15,7 @@ pub struct AlertingOptions {
     #[arg(long, value_name = "FILE.json")]
     pub policy: Option<PathBuf>,
     /// Alerts a day (UTC) that are told at once, unless the policy says otherwise; the rest wait for a summary. 0 for any number.
-    #[arg(long, value_name = "PAGES", default_value_t = AlertingSettings::PAGES_PER_DAY_MAX)]
+    #[arg(long, value_name = "PAGES", default_value_t = AlertingSettings::PAGES_PER_DAY_MAX, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub pages_per_day_max: u32,
     /// Hours between summaries; 0 for none: then every alert is told at once, which needs --pages-per-day-max 0.
     #[arg(

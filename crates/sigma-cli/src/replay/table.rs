@@ -1,9 +1,10 @@
 //! The figures for people: one column per rule.
 
-use super::people;
 use backtest::BacktestSummary;
 use backtest::summary::{Delay, Difference, Quality, RuleSummary};
 use comfy_table::{CellAlignment, Table, presets};
+
+use super::people;
 
 /// A row: its name, and its text for each rule.
 type Row = (&'static str, fn(&RuleSummary) -> String);
