@@ -4,8 +4,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use alert_policy::Disposition;
-use anomaly_core::{Assessment, Before, RuleKind, Severity, Transaction};
+use anomaly_core::{AnomalyMessage, Assessment, Before, RuleKind, Severity, Transaction};
 use hdrhistogram::Histogram;
+use serde_json::Value;
 
 use super::flagged::Flagged;
 use super::people::{AlertingSettings, People};
@@ -81,7 +82,7 @@ impl Detail {
     ) -> anyhow::Result<Disposition> {
         let (is_top, needs_document) = (self.top.takes(flagged), self.people.needs_document());
         let message = (is_top || needs_document).then(|| flagged.message(transaction, kind)).transpose()?;
-        let document = message.as_ref().filter(|_| needs_document).map(serde_json::to_value).transpose()?;
+        let document = message.as_ref().filter(|_| needs_document).map(document).transpose()?;
         let decision = self.people.tell(flagged, &document.unwrap_or_default());
         if is_top {
             let before = Before { anomalies: decision.repeats };
@@ -96,6 +97,15 @@ impl Detail {
             self.series.record(recorder, seen, assessment, severity);
         }
     }
+}
+
+/// What patterns of a policy look at, as the alerter makes it: the message with its text.
+fn document(message: &AnomalyMessage) -> serde_json::Result<Value> {
+    let mut document = serde_json::to_value(message)?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("text".to_owned(), message.text().into());
+    }
+    Ok(document)
 }
 
 #[expect(

@@ -278,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_policy_decides_what_people_would_get() {
         let policy = scratch("policy.json");
-        let rule = r#"{"id":"all","match":{"rule":["adaptive"]},"then":"silent","until":"2099-01-01","why":"test"}"#;
+        let rule = r#"{"id":"all","match":{"rule":["adaptive"],"text":[{"prefix":"ANOMALY"}]},"then":"silent","until":"2099-01-01","why":"test"}"#;
         std::fs::write(&policy, format!(r#"{{"version":3,"rules":[{rule}]}}"#)).unwrap();
         let summary = replay(&options("parity/input.jsonl", &["--policy", policy.to_str().unwrap()])).await.unwrap();
         std::fs::remove_file(&policy).unwrap();
