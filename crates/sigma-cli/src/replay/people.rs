@@ -1,7 +1,5 @@
 //! What people would get, as rows of the table.
 
-use std::cmp::max;
-
 use alert_policy::Mode;
 use backtest::BacktestSummary;
 use backtest::summary::{AlertCount, AlertingSummary, MessagesPerDay, PeopleSummary, Reach};
@@ -30,7 +28,7 @@ pub(super) fn rows(summary: &BacktestSummary) -> Vec<Vec<String>> {
     let labelled = LABELLED_ROWS.iter().filter(|_| is_labelled);
     let row = |(name, cell): &Row| cells((*name).to_owned(), people.iter().map(|people| cell(people)));
     let rows = ROWS.iter().chain(labelled).map(row);
-    let rules = people.iter().map(|people| people.policy_rules.len()).fold(0, max);
+    let rules = people.iter().map(|people| people.policy_rules.len()).max().unwrap_or(0);
     rows.chain((0..rules).map(|place| policy_rule(place, is_labelled, &people)))
         .filter(|_| !people.is_empty())
         .collect()
@@ -55,9 +53,9 @@ pub(super) fn heading(alerting: &AlertingSummary) -> String {
 fn policy_rule(place: usize, is_labelled: bool, people: &[&PeopleSummary]) -> Vec<String> {
     let rules = || people.iter().filter_map(|people| people.policy_rules.get(place));
     let name = rules().next().map(|rule| format!("Policy: {} ({})", rule.id, rule.then.as_str())).unwrap_or_default();
-    let text = |AlertCount { alerts, labelled }: AlertCount| match is_labelled {
-        true => format!("{alerts} alerts, {labelled} labelled"),
-        false => format!("{alerts} alerts"),
+    let text = |AlertCount { alerts, labelled }: AlertCount| {
+        let labelled = if is_labelled { format!(", {labelled} labelled") } else { String::new() };
+        format!("{alerts} alerts{labelled}")
     };
     cells(name, rules().map(|rule| text(rule.count)))
 }
