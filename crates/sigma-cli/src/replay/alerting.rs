@@ -47,3 +47,30 @@ fn read_policy(path: &Path) -> anyhow::Result<Policy> {
     let json = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
     Policy::parse(&json).with_context(|| format!("cannot use the policy in {name}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        alerting: AlertingOptions,
+    }
+
+    #[test]
+    fn defaults_and_bounds_are_those_of_the_alerter() {
+        let command = Cli::command();
+        for (name, flag) in [("PAGES_PER_DAY_MAX", "pages_per_day_max"), ("DIGEST_HOURS", "digest_hours")] {
+            let variable = alerter::config::variables().into_iter().find(|row| row.name == name).unwrap();
+            let argument = command.get_arguments().find(|argument| argument.get_id() == flag).unwrap();
+            assert_eq!(argument.get_default_values(), [variable.default.unwrap().as_str()], "{name}");
+            let max = variable.max.unwrap();
+            let parse = |value: f64| Cli::try_parse_from(["replay", &format!("--{}={value}", flag.replace('_', "-"))]);
+            assert!(parse(max).is_ok() && parse(max + 1.0).is_err(), "{name}");
+        }
+        assert_eq!(Cli::parse_from(["replay"]).alerting.settings().unwrap(), AlertingSettings::default());
+    }
+}
