@@ -72,8 +72,8 @@ impl Detail {
         count(&mut self.scores.labelled, label == Some(true));
     }
 
-    /// Tells a flag to people, and keeps it with its words if it is remarkable. `kind` is `None` for `tumbling`. Messages are made only
-    /// where something looks at them: they cost more than a verdict.
+    /// Tells a flag to people, and keeps it with its words if it is remarkable. `kind` is `None` for `tumbling`. A message is made
+    /// only where something looks at it.
     pub(crate) fn tell(
         &mut self,
         flagged: &Flagged,
