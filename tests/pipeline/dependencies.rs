@@ -77,8 +77,8 @@ fn dependencies_point_one_way() {
         ("lambda-kit", &["anomaly-core"]),
         ("event-source", &[]),
         ("scenarios", &[]),
-        ("backtest", &["anomaly-core", "intake"]),
-        ("backtest-report", &["anomaly-core", "backtest"]),
+        ("backtest", &["alert-policy", "anomaly-core", "intake"]),
+        ("backtest-report", &["alert-policy", "anomaly-core", "backtest"]),
         ("training", &["anomaly-core"]),
         ("detector", &["anomaly-core", "intake", "lambda-kit"]),
         ("alerter", &["alert-policy", "anomaly-core", "lambda-kit"]),
@@ -86,6 +86,7 @@ fn dependencies_point_one_way() {
         (
             "sigma-cli",
             &[
+                "alert-policy",
                 "alerter",
                 "anomaly-core",
                 "backtest",

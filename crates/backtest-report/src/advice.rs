@@ -36,7 +36,7 @@ pub(super) fn section(summary: &BacktestSummary) -> Markup {
 
 fn findings(summary: &BacktestSummary) -> Vec<Markup> {
     let of_input = [rejected(summary), unsorted(summary)];
-    let of_rules = [best_rule(&summary.rules)];
+    let of_rules = [best_rule(&summary.rules), summary.rules.first().and_then(messages)];
     let of_rule = |rule| {
         [Some(volume(rule)), best_sigmas(rule), heavy_tails(rule), few_users(rule), warming_up(rule), late(rule)]
     };
@@ -62,6 +62,15 @@ fn volume(rule: &RuleSummary) -> Markup {
         }
         _ => html! { (own) "." },
     }
+}
+
+/// What one person would get.
+fn messages(rule: &RuleSummary) -> Option<Markup> {
+    let people = rule.people.as_ref().filter(|_| rule.alerts > 0)?;
+    Some(html! {
+        "Of " (rule.label) ", one person would get " strong { (decimal(people.messages.mean)) " messages a day" } ", at most "
+        (count(people.messages.max)) "; " (decimal(people.messages_without.mean)) " if every alert were a message."
+    })
 }
 
 fn is_quieter(rule: &RuleSummary, point: &SweepPoint) -> bool {

@@ -11,6 +11,7 @@ mod chart;
 mod comparison;
 mod curves;
 mod format;
+mod people;
 mod rule_panel;
 mod scale;
 mod scores;

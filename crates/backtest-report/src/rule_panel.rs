@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::format::{count, decimal, money, percent, second};
-use super::{scores, series, timeline};
+use super::{people, scores, series, timeline};
 use backtest::summary::{BacktestSummary, Flag, RuleSummary};
 
 /// Maximum number of users drawn, over all rules: the page should stay below a few MB.
@@ -39,6 +39,9 @@ fn panel(number: usize, rule: &RuleSummary, summary: &BacktestSummary, series_ma
             div.grid {
                 (timeline::chart(format!("timeline-{number}"), rule, &summary.timeline).render())
                 (scores::chart(format!("scores-{number}"), rule).render())
+            }
+            @if let Some(people) = &rule.people {
+                (people::section(format!("messages-{number}"), people, summary.alerting.as_ref()))
             }
             @if !rule.series.is_empty() {
                 h2 { "The busiest users" }
@@ -93,6 +96,7 @@ fn noisiest(rule: &RuleSummary) -> Markup {
 }
 
 fn flags(flags: &[Flag]) -> Markup {
+    let has_words = flags.iter().any(|flag| flag.because.is_some());
     html! {
         @if !flags.is_empty() {
             h2 { "The most remarkable transactions" }
@@ -103,16 +107,17 @@ fn flags(flags: &[Flag]) -> Markup {
                             @for column in ["User", "Event time", "Amount", "Mean", "Threshold", "Score", "Severity"] {
                                 th scope="col" { (column) }
                             }
+                            @if has_words { th.words scope="col" { "In words" } }
                         }
                     }
-                    tbody { @for flag in flags.iter().take(FLAGS_MAX) { (flag_row(flag)) } }
+                    tbody { @for flag in flags.iter().take(FLAGS_MAX) { (flag_row(flag, has_words)) } }
                 }
             }
         }
     }
 }
 
-fn flag_row(flag: &Flag) -> Markup {
+fn flag_row(flag: &Flag, has_words: bool) -> Markup {
     html! {
         tr {
             th scope="row" { bdi { (flag.user_id) } }
@@ -122,6 +127,7 @@ fn flag_row(flag: &Flag) -> Markup {
             td { (money(flag.threshold)) }
             td { (decimal(flag.score)) }
             td { (flag.severity.as_str()) }
+            @if has_words { td.words { @if let Some(because) = &flag.because { bdi { (because) } } } }
         }
     }
 }

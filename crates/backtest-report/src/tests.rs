@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 
+use alert_policy::{Disposition, Mode};
 use anomaly_core::{Direction, RejectReason, Severity};
 
 use super::*;
 use backtest::summary::{
-    Delay, Detection, Difference, Flag, Knobs, Point, Quality, RuleName, RuleSummary, ScoreHistogram, SweepPoint,
+    AlertCount, AlertingSummary, Delay, Detection, Difference, Flag, Knobs, MessagesOverTime, MessagesPerDay,
+    PeopleSummary, Point, PolicyRuleSummary, Quality, Reach, RuleName, RuleSummary, ScoreHistogram, SweepPoint,
     Timeline, UserCount, UserSeries,
 };
 
@@ -52,6 +54,7 @@ fn rule(label: &str) -> RuleSummary {
         severity: Severity::Critical,
         rule: None,
         label: None,
+        because: Some(format!("9,120.00 is 37 times what {HOSTILE} usually spends.")),
         window_start: None,
         window_end: None,
     };
@@ -73,6 +76,7 @@ fn rule(label: &str) -> RuleSummary {
         users_alerted_share: 0.5,
         warming_up_share: 0.2,
         detection: Some(Detection { quality: quality(0.5, 0.4), delay: Delay::default() }),
+        people: Some(people()),
         scores: ScoreHistogram {
             start: -1.0,
             width: 2.0,
@@ -91,6 +95,31 @@ fn rule(label: &str) -> RuleSummary {
             flagged_left_out: 0,
             points,
         }],
+    }
+}
+
+/// 11 days in bins of 5.
+fn people() -> PeopleSummary {
+    let count = |alerts, labelled| AlertCount { alerts, labelled };
+    PeopleSummary {
+        messages: MessagesPerDay { mean: 1.5, max: 4 },
+        messages_without: MessagesPerDay { mean: 9.0, max: 14 },
+        summaries: 3,
+        pages: count(5, 3),
+        digest: count(2, 1),
+        silent: count(2, 1),
+        shadow: count(0, 0),
+        over_budget: 0,
+        episodes: Some(Reach { at_once: 2, in_summary: 1, never: 1 }),
+        labelled_users: Some(Reach::default()),
+        policy_rules: vec![PolicyRuleSummary { id: HOSTILE.to_owned(), then: Disposition::Silent, count: count(2, 1) }],
+        over_time: MessagesOverTime {
+            start_ms: 1_759_968_000_000,
+            days: 11,
+            bin_days: 5,
+            with: vec![10, 5, 2],
+            without: vec![40, 50, 9],
+        },
     }
 }
 
@@ -116,6 +145,12 @@ fn summary(rules: Vec<RuleSummary>) -> BacktestSummary {
             transactions: vec![300, 300, 400],
             labelled: vec![1, 0, 5],
         },
+        alerting: Some(AlertingSummary {
+            policy_version: Some(7),
+            mode: Mode::Live,
+            pages_per_day_max: 20,
+            digest_hours: 24,
+        }),
         rules,
         elapsed_seconds: 0.5,
         lines_per_second: 2_006.0,
@@ -132,7 +167,9 @@ fn marks(page: &str, id: &str) -> usize {
 #[test]
 fn each_value_is_a_mark_and_a_row() {
     let page = render(&summary(vec![rule("adaptive 2.5σ"), rule("plain 3σ")]));
-    for (id, expected) in [("timeline-0", 3), ("scores-1", 3), ("series-0-0", 3), ("alerts-by-sigmas", 6)] {
+    for (id, expected) in
+        [("timeline-0", 3), ("scores-1", 3), ("messages-1", 3), ("series-0-0", 3), ("alerts-by-sigmas", 6)]
+    {
         assert_eq!(marks(&page, id), expected, "{id}");
     }
     assert_eq!(marks(&page, "precision-by-recall"), 6);
@@ -164,6 +201,25 @@ fn the_advice_names_a_quieter_threshold() {
     assert!(page.contains("σ = 3.5 raises <strong>0.5</strong>"));
     assert!(page.contains("<strong>20\u{a0}%</strong> of the transactions could not be judged"));
     assert!(page.contains("<strong>3</strong> records are not transactions (3 not-json)"));
+}
+
+#[test]
+fn messages_are_means_over_the_days_of_a_column() {
+    let page = render(&summary(vec![rule("adaptive 2.5σ")]));
+    for row in [["2025-10-09", "2", "8"], ["2025-10-14", "1", "10"], ["2025-10-19", "2", "9"]] {
+        let cells = row.map(|cell| format!("<td>{cell}</td>")).concat();
+        assert!(page.contains(&format!("<tr>{cells}</tr>")), "{cells}");
+    }
+    assert!(page.contains("would get <strong>1.5 messages a day</strong>, at most 4; 9 if every alert"));
+    assert!(page.contains("policy version 7") && page.contains("<td>silent</td><td>2</td><td>1</td>"));
+    assert!(page.contains("9,120.00 is 37 times what"));
+}
+
+#[test]
+fn a_summary_from_before_messages_were_counted_has_a_report_too() {
+    let old = RuleSummary { people: None, ..rule("adaptive 2.5σ") };
+    let page = render(&BacktestSummary { alerting: None, ..summary(vec![old]) });
+    assert!(!page.contains("What people would get") && !page.contains("messages a day"));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Assembles the summary from the engine's counts.
 
 use super::bootstrap::{Pair, Tally, f1_difference};
-use super::engine::{ALERTS_FROM, Engine, LABELLED, TRANSACTIONS};
+use super::engine::{ALERTS_FROM, Engine, LABELLED, TRANSACTIONS, Totals};
+use super::flagged::Flagged;
+use super::people::{People, Span};
 use super::summary::{
-    Detection, Difference, Flag, InputSummary, Quality, RuleName, RuleSummary, SweepPoint, Timeline, UserCount,
-    UserSeries,
+    Detection, Difference, Flag, InputSummary, PeopleSummary, Quality, RuleName, RuleSummary, SweepPoint, Timeline,
+    UserCount, UserSeries,
 };
 use super::track::{Counts, Track};
 
@@ -75,6 +77,7 @@ impl Engine {
             users_alerted_share: ratio(users_alerted, base.users),
             warming_up_share: ratio(verdicts.warming_up, base.transactions),
             detection: base.quality_of(&track.counts).map(|quality| Detection { quality, delay }),
+            people: detail.map(|detail| self.people(&detail.people, base)),
             scores,
             alerts_over_time: self.bins.series(ALERTS_FROM + place),
             sweep: if is_swept { self.sweep(track, base) } else { Vec::new() },
@@ -82,6 +85,13 @@ impl Engine {
             noisiest_users: self.noisiest_users(track, ids),
             series: self.series(track, ids),
         }
+    }
+
+    /// What people would get of a track's alerts.
+    fn people(&self, people: &People, base: Base) -> PeopleSummary {
+        let Totals { first_event_time_ms, last_event_time_ms, episodes, .. } = self.totals;
+        let span = Span::new(first_event_time_ms.unwrap_or_default(), last_event_time_ms.unwrap_or_default());
+        people.summary(span, base.labelled.map(|_| (episodes, count(self.users.labelled()))))
     }
 
     /// What a track would find with as many alerts as the first one raises.
@@ -166,7 +176,11 @@ impl Engine {
 
 fn top_flags(track: &Track, ids: &[&str]) -> Vec<Flag> {
     let top = track.detail.as_ref().map(|detail| detail.top.sorted()).unwrap_or_default();
-    top.iter().map(|flagged| flagged.named(ids.get(flagged.user).copied().unwrap_or_default(), None)).collect()
+    let named = |(flagged, because): (Flagged, Option<String>)| {
+        let user_id = ids.get(flagged.user).copied().unwrap_or_default();
+        Flag { because, ..flagged.named(user_id, None) }
+    };
+    top.into_iter().map(named).collect()
 }
 
 impl Counts {

@@ -8,6 +8,7 @@ use anomaly_core::{RejectReason, VerdictCounts};
 
 use super::engine::Engine;
 use super::input::{InputRecord, Reader, ReaderSettings};
+use super::people::AlertingSettings;
 use super::plan::Plan;
 use super::summary::{BacktestSummary, Flag, InputSummary, SUMMARY_VERSION};
 
@@ -18,6 +19,7 @@ pub struct Backtest {
     reader: Reader,
     engine: Engine,
     is_swept: bool,
+    alerting: AlertingSettings,
     started: Instant,
     elapsed_seconds: f64,
 }
@@ -34,6 +36,7 @@ impl Backtest {
             reader: Reader::open(input, settings)?,
             engine: Engine::new(plan, keeps_flags)?,
             is_swept: plan.is_swept,
+            alerting: plan.alerting.clone(),
             started: Instant::now(),
             elapsed_seconds: 0.0,
         })
@@ -59,9 +62,13 @@ impl Backtest {
     }
 
     /// Ends the input. The current windows of `tumbling` end too, and may be flagged.
-    pub fn finish(&mut self) {
-        self.engine.finish();
+    ///
+    /// # Errors
+    /// If a flag cannot be made into the message that the detector would send.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        self.engine.finish()?;
         self.elapsed_seconds = self.started.elapsed().as_secs_f64();
+        Ok(())
     }
 
     /// Runs the whole input through every rule. Returns the summary, and all flags if they are kept.
@@ -70,7 +77,7 @@ impl Backtest {
     /// If the input cannot be read or has no valid transaction.
     pub fn run(mut self) -> anyhow::Result<(BacktestSummary, Vec<Flag>)> {
         while self.advance(|_, _| Ok(()))? {}
-        self.finish();
+        self.finish()?;
         let flags = self.take_flags().collect();
         Ok((self.summary()?, flags))
     }
@@ -112,6 +119,7 @@ impl Backtest {
             version: SUMMARY_VERSION,
             tool: format!("sigma {}", env!("CARGO_PKG_VERSION")),
             timeline: self.engine.timeline(&input),
+            alerting: Some(self.alerting.summary()),
             rules: self.engine.rules(&input, self.is_swept),
             elapsed_seconds: self.elapsed_seconds,
             lines_per_second: rate(input.lines, self.elapsed_seconds),

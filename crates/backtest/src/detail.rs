@@ -3,10 +3,13 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use anomaly_core::{Assessment, Severity};
+use alert_policy::Disposition;
+use anomaly_core::{AnomalyMessage, Assessment, Before, RuleKind, Severity, Transaction};
 use hdrhistogram::Histogram;
+use serde_json::Value;
 
 use super::flagged::Flagged;
+use super::people::{AlertingSettings, People};
 use super::ranking::Ranking;
 use super::seen::Seen;
 use super::series::Series;
@@ -24,11 +27,12 @@ pub(crate) struct Detail {
     pub(crate) ranking: Ranking,
     pub(crate) top: Top,
     pub(crate) delays: Delays,
+    pub(crate) people: People,
     pub(crate) series: Series,
 }
 
 impl Detail {
-    pub(crate) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new(alerting: AlertingSettings) -> anyhow::Result<Self> {
         let bins = || vec![0; SCORES_BINS];
         let scores = ScoreHistogram {
             start: SCORES_START,
@@ -42,6 +46,7 @@ impl Detail {
             ranking: Ranking::default(),
             top: Top::default(),
             delays: Delays::new()?,
+            people: People::new(alerting),
             series: Series::default(),
         })
     }
@@ -67,12 +72,40 @@ impl Detail {
         count(&mut self.scores.labelled, label == Some(true));
     }
 
+    /// Tells a flag to people, and keeps it with its words if it is remarkable. `kind` is `None` for `tumbling`. A message is made
+    /// only where something looks at it.
+    pub(crate) fn tell(
+        &mut self,
+        flagged: &Flagged,
+        transaction: &Transaction<'_>,
+        kind: Option<RuleKind>,
+    ) -> anyhow::Result<Disposition> {
+        let (is_top, needs_document) = (self.top.takes(flagged), self.people.needs_document());
+        let message = (is_top || needs_document).then(|| flagged.message(transaction, kind)).transpose()?;
+        let document = message.as_ref().filter(|_| needs_document).map(document).transpose()?;
+        let decision = self.people.tell(flagged, &document.unwrap_or_default());
+        if is_top {
+            let before = Before { anomalies: decision.repeats };
+            self.top.add(flagged, message.filter(|_| kind.is_some()).map(|message| message.because(before)));
+        }
+        Ok(decision.disposition)
+    }
+
     /// Adds a transaction to its user's series, if the user is recorded.
     pub(crate) fn record(&mut self, seen: &Seen<'_>, assessment: Option<&Assessment>, severity: Option<Severity>) {
         if let Some(recorder) = seen.arrival.recorder {
             self.series.record(recorder, seen, assessment, severity);
         }
     }
+}
+
+/// What patterns of a policy look at, as the alerter makes it: the message with its text.
+fn document(message: &AnomalyMessage) -> serde_json::Result<Value> {
+    let mut document = serde_json::to_value(message)?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("text".to_owned(), message.text().into());
+    }
+    Ok(document)
 }
 
 #[expect(
@@ -89,22 +122,29 @@ fn bin(score: f64) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Top(BinaryHeap<Reverse<ByScore>>);
 
+/// A flag, and why it is one.
 #[derive(Debug)]
-struct ByScore(Flagged);
+struct ByScore(Flagged, Option<String>);
 
 impl Top {
-    pub(crate) fn add(&mut self, flagged: &Flagged) {
-        self.0.push(Reverse(ByScore(*flagged)));
+    /// Whether a flag would be kept.
+    fn takes(&self, flagged: &Flagged) -> bool {
+        let lowest = self.0.peek().filter(|_| self.0.len() >= RuleSummary::TOP_FLAGS_MAX);
+        lowest.is_none_or(|lowest| ByScore(*flagged, None) > lowest.0)
+    }
+
+    fn add(&mut self, flagged: &Flagged, because: Option<String>) {
+        self.0.push(Reverse(ByScore(*flagged, because)));
         if self.0.len() > RuleSummary::TOP_FLAGS_MAX {
             self.0.pop();
         }
     }
 
-    /// The flags, highest |score| first.
-    pub(crate) fn sorted(&self) -> Vec<Flagged> {
+    /// The flags with their words, highest |score| first.
+    pub(crate) fn sorted(&self) -> Vec<(Flagged, Option<String>)> {
         let mut sorted: Vec<&ByScore> = self.0.iter().map(|reverse| &reverse.0).collect();
         sorted.sort_by(|a, b| b.cmp(a));
-        sorted.into_iter().map(|by_score| by_score.0).collect()
+        sorted.into_iter().map(|ByScore(flagged, because)| (*flagged, because.clone())).collect()
     }
 }
 

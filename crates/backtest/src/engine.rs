@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alert_policy::Disposition;
 use anomaly_core::{RejectReason, Transaction};
 
 use super::detail::Detail;
@@ -12,7 +13,7 @@ use super::seen::Seen;
 use super::summary::Flag;
 use super::timeline::Bins;
 use super::track::Track;
-use super::users::Users;
+use super::users::{User, Users};
 
 /// Indices of the timeline's series: transactions, labelled transactions, then the alerts of each shown track.
 pub(crate) const TRANSACTIONS: usize = 0;
@@ -50,7 +51,7 @@ impl Engine {
     pub(crate) fn new(plan: &Plan, keeps_flags: bool) -> anyhow::Result<Self> {
         let mut tracks = Vec::new();
         for (place, spec) in plan.specs.iter().enumerate() {
-            let detail = (place < plan.shown).then(Detail::new).transpose()?.map(Box::new);
+            let detail = (place < plan.shown).then(|| Detail::new(plan.alerting.clone())).transpose()?.map(Box::new);
             tracks.push(Track::new(spec.clone(), spec.rule()?, detail)?);
         }
         Ok(Self {
@@ -91,50 +92,62 @@ impl Engine {
         let seen = Seen { index, transaction, label, arrival };
         for place in 0..self.tracks.len() {
             let Some(track) = self.tracks.get_mut(place) else { continue };
-            if let Some(flagged) = track.add(&seen)?.filter(|_| place < self.shown) {
-                self.note(place, &flagged, &transaction.user_id);
-            }
+            let Some(flagged) = track.add(&seen)?.filter(|_| place < self.shown) else { continue };
+            // What an ended window flags is an earlier transaction of the user.
+            let ended = flagged.window.map(|_| flagged.transaction(&transaction.user_id));
+            self.note(place, &flagged, ended.as_ref().unwrap_or(transaction))?;
         }
         Ok(())
     }
 
     /// Ends the input.
-    pub(crate) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
         for place in 0..self.tracks.len() {
             let recorder = |user| self.users.get(user).and_then(|user| user.recorder);
             let flagged = self.tracks.get_mut(place).map(|track| track.finish(recorder)).unwrap_or_default();
             if place < self.shown && !flagged.is_empty() {
                 let ids: Vec<String> = self.users.ids().into_iter().map(str::to_owned).collect();
                 for flagged in &flagged {
-                    self.note(place, flagged, ids.get(flagged.user).map_or("", String::as_str));
+                    let user_id = ids.get(flagged.user).map_or("", String::as_str);
+                    self.note(place, flagged, &flagged.transaction(user_id))?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Adds a shown track's flag to the outputs.
-    fn note(&mut self, place: usize, flagged: &Flagged, user_id: &str) {
+    fn note(&mut self, place: usize, flagged: &Flagged, transaction: &Transaction<'_>) -> anyhow::Result<()> {
         self.bins.count(ALERTS_FROM + place, flagged.event_time_ms);
-        let Some(track) = self.tracks.get_mut(place) else { return };
+        let Some(track) = self.tracks.get_mut(place) else { return Ok(()) };
         if self.keeps_flags {
             let rule = (self.shown > 1).then_some(track.spec.label.as_str());
-            self.flags.push(flagged.named(user_id, rule));
+            self.flags.push(flagged.named(&transaction.user_id, rule));
         }
-        let Some(detail) = &mut track.detail else { return };
-        detail.top.add(flagged);
-        let episode = self.users.get_mut(flagged.user).and_then(|user| user.episode.as_mut());
-        let episode = episode.filter(|episode| flagged.event_time_ms >= episode.first_ms);
-        if let Some(episode) = episode.filter(|episode| episode.detected >> place & 1 == 0)
-            && flagged.label == Some(true)
-        {
-            episode.detected |= 1 << place;
-            detail.delays.add(episode.transactions, flagged.known_ms() - episode.first_ms);
+        let Some(detail) = &mut track.detail else { return Ok(()) };
+        let disposition = detail.tell(flagged, transaction, track.spec.rule.kind())?;
+        let user = self.users.get_mut(flagged.user).filter(|_| flagged.label == Some(true));
+        if let Some(user) = user {
+            note_labelled(place, flagged, disposition, detail, user);
         }
+        Ok(())
     }
 
     /// Takes the flags since the last call, in the order in which they became known.
     pub(crate) fn take_flags(&mut self) -> std::vec::Drain<'_, Flag> {
         self.flags.drain(..)
+    }
+}
+
+/// Notes what a labelled flag says about its episode and its user.
+fn note_labelled(place: usize, flagged: &Flagged, disposition: Disposition, detail: &mut Detail, user: &mut User) {
+    detail.people.users.note(&mut user.reached, place, disposition);
+    let episode = user.episode.as_mut().filter(|episode| flagged.event_time_ms >= episode.first_ms);
+    let Some(episode) = episode else { return };
+    detail.people.episodes.note(&mut episode.reached, place, disposition);
+    if episode.detected >> place & 1 == 0 {
+        episode.detected |= 1 << place;
+        detail.delays.add(episode.transactions, flagged.known_ms() - episode.first_ms);
     }
 }
 

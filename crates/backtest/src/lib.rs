@@ -4,7 +4,8 @@
 //! detector's `step`, with a state of its own for every user. Memory grows with users and rules, not with lines.
 //!
 //! [`Reader`] reads files as one sequence of records, [`Backtest`] passes each record to one track per rule, and [`summary`] holds
-//! the findings. Data flows one way: record → transaction → verdict of each track → counts, flags, series → summary.
+//! the findings. Data flows one way: record → transaction → verdict of each track → counts, flags, series → summary. Each flag also
+//! goes through the alerter's policy (`people`), so that the summary says what people would get.
 //!
 //! Deliberately absent: the command line, HTML, AWS.
 
@@ -15,6 +16,7 @@ mod detail;
 mod engine;
 mod flagged;
 pub mod input;
+mod people;
 mod plan;
 mod ranking;
 mod seen;
@@ -27,5 +29,6 @@ mod users;
 
 pub use backtest::Backtest;
 pub use input::{ColumnNames, InputFormat, InputRecord, Reader, ReaderSettings, TimeFormat};
+pub use people::AlertingSettings;
 pub use plan::{Plan, PlanError, RuleChoices};
 pub use summary::{BacktestSummary, Flag, RuleName};

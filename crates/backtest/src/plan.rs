@@ -3,6 +3,7 @@
 use anomaly_core::profile::{Model, Population};
 use anomaly_core::{Direction, KnobError, Rule, RuleKind, RuleSettings, knobs};
 
+use super::people::AlertingSettings;
 use super::summary::{Knobs, RuleName};
 use super::track::{Aids, Spec};
 
@@ -63,6 +64,8 @@ pub struct Plan {
     /// How many of them are shown. The others only count alerts for the sweep.
     pub(crate) shown: usize,
     pub(crate) is_swept: bool,
+    /// How the shown rules' alerts are told.
+    pub(crate) alerting: AlertingSettings,
 }
 
 /// Choices that cannot run.
@@ -74,6 +77,14 @@ pub enum PlanError {
     /// More combinations than a report can hold.
     #[error("{0} combinations of rules and sigmas are too many; at most {SHOWN_MAX} can be compared")]
     TooMany(usize),
+    /// Alerts for which no page is left would reach nobody.
+    #[error(
+        "without summaries there is no budget of pages: with 0 hours between summaries, pages per day have to be 0, for any number"
+    )]
+    BudgetWithoutDigest,
+    /// Summaries that nobody would wait for.
+    #[error("{0} hours between summaries are too many; {max} is the most", max = AlertingSettings::DIGEST_HOURS_MAX)]
+    DigestHours(u32),
 }
 
 impl RuleChoices {
@@ -97,7 +108,7 @@ impl RuleChoices {
         if is_swept {
             self.add_distinct(&self.rules, &SWEEP, &mut specs)?;
         }
-        Ok(Plan { specs, shown, is_swept })
+        Ok(Plan { specs, shown, is_swept, alerting: AlertingSettings::default() })
     }
 
     fn add_distinct(&self, rules: &[RuleName], sigmas: &[f64], specs: &mut Vec<Spec>) -> Result<(), KnobError> {
@@ -143,6 +154,15 @@ impl RuleChoices {
 }
 
 impl Plan {
+    /// The same rules, with their alerts told like this.
+    ///
+    /// # Errors
+    /// [`PlanError`] if that cannot be told.
+    pub fn with_alerting(self, alerting: AlertingSettings) -> Result<Self, PlanError> {
+        alerting.check()?;
+        Ok(Self { alerting, ..self })
+    }
+
     /// The shown rules, and how long each keeps a silent user's state, in seconds. `None` unless the detector has them all.
     #[must_use]
     pub fn detector_rules(&self) -> Option<Vec<(Rule, u32)>> {

@@ -3,12 +3,16 @@
 //! Everything in it is bounded: bins, points and lists have fixed maxima, whatever the size of the input. Times are event times in
 //! ms since the epoch. Within a version fields are only ever added.
 
+mod people;
 mod quality;
 mod samples;
 
 use std::collections::BTreeMap;
 
 use anomaly_core::{Direction, RejectReason, VerdictCounts, knobs};
+pub use people::{
+    AlertCount, AlertingSummary, MessagesOverTime, MessagesPerDay, PeopleSummary, PolicyRuleSummary, Reach,
+};
 pub use quality::{Delay, Detection, Difference, Quality, ScoreHistogram, SweepPoint};
 pub use samples::{Flag, Point, UserCount, UserSeries};
 use serde::{Deserialize, Serialize};
@@ -27,6 +31,9 @@ pub struct BacktestSummary {
     pub input: InputSummary,
     /// Transactions over time. Every rule's alerts are counted in the same bins.
     pub timeline: Timeline,
+    /// How alerts are told; `None` in a summary that was written before that was counted.
+    #[serde(default)]
+    pub alerting: Option<AlertingSummary>,
     /// One entry for each combination of rule and sigmas, in the order of the command line.
     pub rules: Vec<RuleSummary>,
     /// Wall time of reading and judging, in seconds.
@@ -144,6 +151,9 @@ pub struct RuleSummary {
     /// F1 less that of the first rule of the summary; `None` without a label, and for the first.
     #[serde(default)]
     pub f1_difference: Option<Difference>,
+    /// What people would get; `None` in a summary that was written before that was counted.
+    #[serde(default)]
+    pub people: Option<PeopleSummary>,
     /// Distribution of the scores of judged transactions.
     pub scores: ScoreHistogram,
     /// Alerts in each bin of the timeline.

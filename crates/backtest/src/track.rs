@@ -10,7 +10,7 @@ use super::summary::{Knobs, RuleName};
 use super::tumbling::{EndedWindow, Tumbling};
 
 /// The shard that a backtest pretends to read.
-const SHARD: &str = "shardId-000000000000";
+pub(crate) const SHARD: &str = "shardId-000000000000";
 
 /// Which rule a track runs.
 #[derive(Debug, Clone, PartialEq)]

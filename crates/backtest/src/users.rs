@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::people::Reached;
 use super::summary::Delay;
 
 /// Maximum number of users whose transactions are recorded: many more than are shown, since the busiest are known only at the end.
@@ -29,6 +30,8 @@ pub(crate) struct User {
     /// Index of the recorder of the user's transactions, if they are recorded.
     pub(crate) recorder: Option<usize>,
     pub(crate) episode: Option<Episode>,
+    /// What people heard of the user's labelled transactions.
+    pub(crate) reached: Reached,
 }
 
 /// Labelled transactions of a user that belong together, as [`Delay`] defines it.
@@ -40,6 +43,8 @@ pub(crate) struct Episode {
     pub(crate) transactions: u64,
     /// Bit n: track n has flagged a labelled transaction of it.
     pub(crate) detected: u64,
+    /// What people heard of it.
+    pub(crate) reached: Reached,
 }
 
 /// How a transaction relates to its user.
@@ -57,6 +62,11 @@ pub(crate) struct Arrival {
 }
 
 impl Users {
+    /// Users with a labelled transaction.
+    pub(crate) fn labelled(&self) -> usize {
+        self.known.iter().filter(|user| user.labelled > 0).count()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.known.len()
     }
@@ -135,6 +145,13 @@ impl Users {
     }
 }
 
+impl Episode {
+    fn new(event_time_ms: i64) -> Self {
+        let (first_ms, last_ms) = (event_time_ms, event_time_ms);
+        Self { first_ms, last_ms, transactions: 0, detected: 0, reached: Reached::default() }
+    }
+}
+
 impl User {
     /// Continues the current episode or begins a new one. Returns whether one begins.
     fn continue_episode(&mut self, event_time_ms: i64, is_labelled: bool) -> bool {
@@ -150,8 +167,7 @@ impl User {
             }
         }
         if is_labelled {
-            self.episode =
-                Some(Episode { first_ms: event_time_ms, last_ms: event_time_ms, transactions: 0, detected: 0 });
+            self.episode = Some(Episode::new(event_time_ms));
         }
         is_labelled
     }

@@ -3,12 +3,15 @@
 //! The work is done by `backtest`. With `--through-handlers` the same records also go through the real detector, and the verdicts are
 //! compared.
 
+mod alerting;
 mod handlers;
 mod outputs;
+mod people;
 mod table;
 
 use std::path::PathBuf;
 
+use alerting::AlertingOptions;
 use backtest::{Backtest, BacktestSummary, Flag, InputRecord, Plan};
 use clap::Args;
 use clap::error::ErrorKind;
@@ -30,6 +33,7 @@ const RECORDS_PER_UPDATE: u64 = 16_384;
     sigma replay --input transactions.csv --report report.html\n  \
     sigma replay --input card.csv --user-column cc_num --time-format '%d/%m/%Y %H:%M' --label-column is_fraud\n  \
     sigma replay --input archive/2026/ --rule adaptive --rule tumbling --sigmas 2.5 --sigmas 3.5\n  \
+    sigma replay --input archive/2026/ --policy policy.json --report report.html\n  \
     zcat day.jsonl.gz | sigma replay --input - --flags-out flags.jsonl --rejects rejects.jsonl\n\n\
     docs/replay.md describes the input, the output and the figures.")]
 pub struct Options {
@@ -42,6 +46,9 @@ pub struct Options {
     /// The rules.
     #[command(flatten)]
     pub rules: RuleOptions,
+    /// How alerts are told.
+    #[command(flatten)]
+    pub alerting: AlertingOptions,
     /// Also run every record through the detector as it is deployed, on an embedded DynamoDB, once for each rule, and fail if a verdict
     /// differs. Takes rules of the detector; slower.
     #[arg(long)]
@@ -112,6 +119,7 @@ fn usage(message: impl std::fmt::Display) -> anyhow::Error {
 /// Runs the backtest and writes flags and rejects.
 async fn replay(options: &Options) -> anyhow::Result<BacktestSummary> {
     let plan = options.rules.choices()?.plan(options.is_swept()).map_err(usage)?;
+    let plan = plan.with_alerting(options.alerting.settings()?).map_err(usage)?;
     let handlers = options.handlers(&plan).await?;
     let files = Files::create(options)?;
     let keeps_flags = files.flags.is_some() || !handlers.is_empty();
@@ -159,7 +167,7 @@ impl Pass {
         for handlers in &mut self.handlers {
             handlers.poll(true).await?;
         }
-        self.backtest.finish();
+        self.backtest.finish()?;
         self.take_flags()
     }
 
@@ -229,6 +237,10 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name).to_str().unwrap().to_owned()
     }
 
+    fn scratch(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("sigma-{}-{name}", std::process::id()))
+    }
+
     fn options(input: &str, arguments: &[&str]) -> Options {
         let data = file(input);
         let given = ["replay", "--quiet", "--input", &data];
@@ -261,6 +273,46 @@ mod tests {
         let columns = ["--time-format", "%d/%m/%Y %H:%M:%S", "--user-column", "Card number", "--time-column"];
         let arguments = [&columns[..], &["Date of purchase", "--through-handlers"]].concat();
         run(&options("replay/cards.csv", &arguments)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_policy_decides_what_people_would_get() {
+        let policy = scratch("policy.json");
+        let rule = r#"{"id":"all","match":{"rule":["adaptive"],"text":[{"prefix":"ANOMALY"}]},"then":"silent","until":"2099-01-01","why":"test"}"#;
+        std::fs::write(&policy, format!(r#"{{"version":3,"rules":[{rule}]}}"#)).unwrap();
+        let summary = replay(&options("parity/input.jsonl", &["--policy", policy.to_str().unwrap()])).await.unwrap();
+        std::fs::remove_file(&policy).unwrap();
+        let [adaptive, profile] = [0, 1].map(|place| summary.rules[place].people.clone().unwrap());
+        assert!(summary.rules[0].alerts > 0 && summary.rules[1].alerts > 0);
+        assert_eq!((adaptive.silent.alerts, adaptive.messages.max), (summary.rules[0].alerts, 0));
+        assert_eq!(adaptive.policy_rules[0].count.alerts, summary.rules[0].alerts);
+        assert_eq!((profile.silent.alerts, profile.policy_rules[0].count.alerts), (0, 0));
+        let text = table::text(&summary);
+        assert!(text.contains("at most 20 alerts a day at once, and a summary every 24 h; policy version 3"), "{text}");
+        assert!(text.contains("Policy: all (silent)"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_cannot_be_read_is_an_error_that_says_why() {
+        let policy = scratch("not-a-policy.json");
+        std::fs::write(&policy, r#"{"page":{"severity":"low"}}"#).unwrap();
+        let error = run(&options("replay/mixed.jsonl", &["--policy", policy.to_str().unwrap()])).await.unwrap_err();
+        std::fs::remove_file(&policy).unwrap();
+        assert!(format!("{error:#}").contains("unknown variant `low`"), "{error:#}");
+        let error = run(&options("replay/mixed.jsonl", &["--policy", policy.to_str().unwrap()])).await.unwrap_err();
+        assert!(format!("{error:#}").starts_with("cannot read"), "{error:#}");
+    }
+
+    #[tokio::test]
+    async fn without_summaries_there_is_no_budget() {
+        let error = run(&options("replay/mixed.jsonl", &["--digest-hours", "0"])).await.unwrap_err();
+        assert_eq!(error.downcast::<clap::Error>().unwrap().exit_code(), 2);
+        let off = ["--digest-hours", "0", "--pages-per-day-max", "0"];
+        let summary = replay(&options("parity/input.jsonl", &off)).await.unwrap();
+        for rule in &summary.rules {
+            let people = rule.people.as_ref().unwrap();
+            assert_eq!((people.pages.alerts, people.messages), (rule.alerts, people.messages_without));
+        }
     }
 
     #[tokio::test]

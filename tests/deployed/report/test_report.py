@@ -28,6 +28,7 @@ def test_every_value_of_the_summary_is_drawn_and_in_a_table(open_page, backtest)
         expected = {
             f"timeline-{number}": len(summary["timeline"]["transactions"]),
             f"scores-{number}": len(rule["scores"]["judged"]),
+            f"messages-{number}": len(rule["people"]["over_time"]["with"]),
         }
         for place, series in enumerate(rule["series"][: SERIES_MAX // len(rules)]):
             expected[f"series-{number}-{place}"] = len(series["points"])
@@ -144,7 +145,7 @@ def test_the_arrow_keys_choose_a_rule(open_page):
 
 def test_values_show_on_hover(open_page):
     page = open_page(viewport=DESKTOP)
-    for chart in ["timeline-0", "scores-0", "series-0-0", "alerts-by-sigmas", "precision-by-recall"]:
+    for chart in ["timeline-0", "scores-0", "messages-0", "series-0-0", "alerts-by-sigmas", "precision-by-recall"]:
         mark = page.locator(f"#{chart} .mark").nth(2)
         mark.scroll_into_view_if_needed()
         box = mark.bounding_box()

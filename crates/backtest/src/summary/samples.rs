@@ -33,6 +33,9 @@ pub struct Flag {
     /// Whether the transaction is labelled as anomalous, if there is a label.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub label: Option<bool>,
+    /// Why it is an anomaly, in words: of the most remarkable ones alone, and not for `tumbling`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub because: Option<String>,
     /// Only for `tumbling`: start of the window; this is its largest amount.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub window_start: Option<i64>,

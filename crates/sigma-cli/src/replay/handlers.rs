@@ -114,6 +114,7 @@ impl Handlers {
             severity: message.severity,
             rule: None,
             label: None,
+            because: None,
             window_start: None,
             window_end: None,
         })

@@ -4,6 +4,8 @@ use backtest::BacktestSummary;
 use backtest::summary::{Delay, Difference, Quality, RuleSummary};
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::people;
+
 /// A row: its name, and its text for each rule.
 type Row = (&'static str, fn(&RuleSummary) -> String);
 
@@ -46,6 +48,9 @@ pub(super) fn text(summary: &BacktestSummary) -> String {
         let delays = summary.rules.iter().map(delay);
         table.add_row(std::iter::once("Episodes detected, median delay".to_owned()).chain(delays));
     }
+    for row in people::rows(summary) {
+        table.add_row(row);
+    }
     for index in 1..=summary.rules.len() {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -82,6 +87,7 @@ fn heading(summary: &BacktestSummary) -> String {
             input.out_of_order
         ));
     }
+    lines.extend(summary.alerting.as_ref().map(people::heading));
     lines.join("\n")
 }
 
@@ -128,7 +134,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Three digits or so.
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     match number {
         n if n >= 100.0 || n == 0.0 => format!("{n:.0}"),
         n if n >= 10.0 => format!("{n:.1}"),

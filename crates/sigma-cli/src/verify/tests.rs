@@ -176,8 +176,9 @@ async fn a_stack_in_good_order_alerts_and_nothing_stays() {
     let (report, rules) = verified(GOOD, pending()).await;
     assert_eq!(failures(&report), []);
     assert!(report.is_success() && report.latency_ms.is_some());
-    // 30 observations and 11 more, and the outlier. The state, the alert that arrived, and the id that the outlier has here.
-    assert_eq!(rules.calls(), [42, 1, 1, 3]);
+    // 30 observations and 11 more, and the outlier. The state, the history, the alert that arrived, and the
+    // id that the outlier has here.
+    assert_eq!(rules.calls(), [42, 1, 1, 4]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,7 +204,7 @@ async fn a_firing_alarm_fails_the_verification_and_the_rest_is_still_tried() {
     assert_eq!(name, "no alarm is firing");
     assert!(detail.contains("demo-DetectorErrorsAlarm") && detail.contains("runbook"), "{detail}");
     assert!(report.latency_ms.is_some());
-    assert_eq!(rules.calls(), [42, 1, 1, 3]);
+    assert_eq!(rules.calls(), [42, 1, 1, 4]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,14 +219,14 @@ async fn without_an_alert_in_time_it_says_where_to_look_and_removes_everything()
     let [(name, detail)] = failures(&report)[..] else { panic!("{report:?}") };
     assert_eq!((name, report.latency_ms), ("the alert arrives", None));
     assert!(detail.contains("within 5 s") && detail.contains("AlerterLogGroupName"), "{detail}");
-    assert_eq!(rules.calls(), [42, 1, 1, 2]);
+    assert_eq!(rules.calls(), [42, 1, 1, 3]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_interruption_removes_everything() {
     let (report, rules) = verified(World { alerts: false, ..GOOD }, tokio::time::sleep(Duration::from_secs(1))).await;
     assert_eq!(failures(&report), [("the alert arrives", "interrupted")]);
-    assert_eq!(rules.calls(), [42, 1, 1, 2]);
+    assert_eq!(rules.calls(), [42, 1, 1, 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,5 +235,5 @@ async fn what_cannot_be_removed_is_named_and_stops_nothing_else() {
     let [(name, detail)] = failures(&report)[..] else { panic!("{report:?}") };
     assert_eq!(name, "everything is removed");
     assert!(detail.contains("subscription-1") && !detail.contains("queue"), "{detail}");
-    assert_eq!(rules.calls()[2..], [1, 3]);
+    assert_eq!(rules.calls()[2..], [1, 4]);
 }
