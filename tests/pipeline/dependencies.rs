@@ -86,6 +86,7 @@ fn dependencies_point_one_way() {
         (
             "sigma-cli",
             &[
+                "alert-policy",
                 "alerter",
                 "anomaly-core",
                 "backtest",
