@@ -10,7 +10,7 @@ use super::confirm::confirm;
 use super::draft::{Author, stamped};
 use super::losses::{Losses, Tally};
 use super::place::Place;
-use super::store::{Filter, PolicyTable, Versioned, text, text_of};
+use super::store::{Filter, Item, PolicyTable, Versioned, text, text_of};
 use crate::output::Output;
 
 /// Flags of commands that write.
@@ -48,6 +48,13 @@ pub(super) struct Change {
     pub(super) policy: Policy,
 }
 
+/// The version as which the policy in force is kept, and that of the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Numbers {
+    kept: u64,
+    new: u64,
+}
+
 impl Editor {
     /// At a place, as the caller.
     pub(super) async fn open(place: &Place, flags: WriteFlags, output: Output) -> anyhow::Result<Self> {
@@ -62,7 +69,8 @@ impl Editor {
         policy: Policy,
         notes: Vec<String>,
     ) -> anyhow::Result<Change> {
-        let policy = stamped(policy, self.next_version(before).await?, &self.author)?;
+        let numbers = self.numbers(before).await?;
+        let policy = stamped(policy, numbers.new, &self.author)?;
         let last_days = self.losses(&policy).await?;
         let mut change = Change {
             table: self.table.name().to_owned(),
@@ -75,7 +83,7 @@ impl Editor {
         self.show(&change);
         if !self.flags.dry_run {
             self.ask(&change)?;
-            self.table.replace(before, &change.policy).await?;
+            self.table.replace(before, numbers.kept, &change.policy).await?;
             change.is_written = true;
         }
         Ok(change)
@@ -111,21 +119,25 @@ impl Editor {
         if self.flags.yes { Ok(()) } else { confirm(&question) }
     }
 
-    /// Versions go on even if the policy was deleted by hand, so that no version that is kept is lost.
-    async fn next_version(&self, before: Option<&Versioned<Policy>>) -> anyhow::Result<u64> {
-        if let Some(before) = before {
-            return Ok(before.version + 1);
+    /// Numbers that no version has had, whatever was changed by hand: versions that are kept are never overwritten.
+    async fn numbers(&self, before: Option<&Versioned<Policy>>) -> anyhow::Result<Numbers> {
+        let version = before.map_or(0, |before| before.version);
+        if version > 0 && !self.table.has_version(version).await? {
+            return Ok(Numbers { kept: version, new: version.saturating_add(1) });
         }
+        let newest = self.newest_kept().await?;
+        let next = newest.map_or(version, |newest| newest.max(version).saturating_add(1));
+        let new = if before.is_some() { next.saturating_add(1) } else { next.max(1) };
+        Ok(Numbers { kept: next, new })
+    }
+
+    async fn newest_kept(&self) -> anyhow::Result<Option<u64>> {
         let prefix = format!("{}#", layout::POLICY);
         let filter = Filter { expression: "begins_with(id, :kept)", values: vec![(":kept", text(&prefix))] };
-        let mut newest = 0;
-        self.table
-            .scan(filter, |item| {
-                let version = text_of(&item, layout::ID).strip_prefix(&prefix).and_then(|version| version.parse().ok());
-                newest = newest.max(version.unwrap_or(0));
-            })
-            .await?;
-        Ok(newest + 1)
+        let mut newest = None;
+        let version = |item: &Item| text_of(item, layout::ID).strip_prefix(&prefix)?.parse().ok();
+        self.table.scan(filter, |item| newest = newest.max(version(&item))).await?;
+        Ok(newest)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the alerts of the last days would have lost under a policy.
 //!
 //! An alert that was told and would now be silent or shadow is lost to everybody; a page that would now be a digest alert is lost to
-//! people until the next summary. Episodes and the day's budget are not replayed: they do not depend on the rules. What a user's entry
-//! decided is left to it, since entries come before rules.
+//! people until the next summary. Each alert is taken as it was decided: episodes and the day's budget are not replayed. What a user's
+//! entry decided is left to it, since entries come before rules.
 
 use alert_policy::{Disposition, Mode, Policy, Rank, Reason};
 use alerter::publication::document;

@@ -13,7 +13,7 @@ use crate::parse::seconds;
 /// What to silence.
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
-struct Target {
+struct Subject {
     /// The alerts of one merchant.
     #[arg(long, value_name = "MERCHANT")]
     merchant: Option<String>,
@@ -26,7 +26,7 @@ struct Target {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    target: Target,
+    subject: Subject,
     /// For how long, such as 30d; a year at most.
     #[arg(long = "for", value_name = "DURATION", value_parser = seconds)]
     duration: f64,
@@ -47,9 +47,9 @@ pub(super) struct Options {
 /// Adds the rule.
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let editor = Editor::open(&options.place, options.flags, options.output).await?;
-    let pattern = match &options.target.merchant {
+    let pattern = match &options.subject.merchant {
         Some(merchant) => Some(of_merchant(merchant)?),
-        None => options.target.pattern.clone(),
+        None => options.subject.pattern.clone(),
     };
     let rule = silencing(pattern, options.duration, &options.why, &editor.author)?;
     let change = silence(&editor, Rule { id: options.id.clone().unwrap_or_default(), ..rule }).await?;

@@ -74,8 +74,18 @@ impl PolicyTable {
         Ok(item.map(|item| Versioned::read(item, layout::ENTRIES, UserEntries::parse)))
     }
 
-    /// Writes a policy in place of the one that was read before, and keeps that one.
-    pub(super) async fn replace(&self, before: Option<&Versioned<Policy>>, policy: &Policy) -> anyhow::Result<()> {
+    /// Whether a version is kept.
+    pub(super) async fn has_version(&self, version: u64) -> anyhow::Result<bool> {
+        Ok(self.get(&layout::policy_of_version(version)).await?.is_some())
+    }
+
+    /// Writes a policy in place of the one that was read before, and keeps that one under a number that is free.
+    pub(super) async fn replace(
+        &self,
+        before: Option<&Versioned<Policy>>,
+        kept_as: u64,
+        policy: &Policy,
+    ) -> anyhow::Result<()> {
         let item = Item::from([
             (layout::ID.to_owned(), text(layout::POLICY)),
             (layout::POLICY.to_owned(), text(&serde_json::to_string(policy)?)),
@@ -83,8 +93,8 @@ impl PolicyTable {
         ]);
         let kept = before.map(|before| {
             let mut kept = before.item.clone();
-            kept.insert(layout::ID.to_owned(), text(&layout::policy_of_version(before.version)));
-            self.put(kept)
+            kept.insert(layout::ID.to_owned(), text(&layout::policy_of_version(kept_as)));
+            on_condition::<Policy>(self.put(kept), None)
         });
         let policy = on_condition(self.put(item), before);
         self.write(std::iter::once(policy).chain(kept), layout::POLICY).await

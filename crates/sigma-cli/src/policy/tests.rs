@@ -3,9 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use alert_policy::{Decision, Disposition, Policy, Reason, Rule, UserEntries};
-use alerter::ledger::layout;
+use alerter::ledger::{DynamoDbLedger, PolicyStore, layout};
 use alerter::message::{Alert, QueueMessage};
+use aws_sdk_cloudformation::operation::describe_stacks::DescribeStacksOutput;
+use aws_sdk_cloudformation::types::{Output as StackOutput, Stack, StackStatus};
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
+use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_smithy_types::DateTime;
+use clap::Args as _;
 use serde_json::{Value, json};
 use testbed::{EmbeddedDynamoDb, RequestCounter, create_ledger_table};
 
@@ -13,6 +19,7 @@ use super::allow::{allow, entry};
 use super::draft::{Author, of_merchant, silencing};
 use super::editor::{Change, Editor, WriteFlags};
 use super::losses::Cause;
+use super::place::{caller, ledger_table};
 use super::set::set;
 use super::show;
 use super::silence::silence;
@@ -201,6 +208,24 @@ async fn an_item_without_a_version_is_replaced_too() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_kept_is_never_overwritten() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        world.set(&json!({})).await.unwrap();
+    }
+    let first = world.item("policy#1").await;
+    let by_hand = [("id", "policy"), ("policy", r#"{"digest":{"top":7}}"#)];
+    let mut by_hand = by_hand.map(|(name, value)| (name, AttributeValue::S(value.to_owned()))).to_vec();
+    world.put(&by_hand).await;
+    assert_eq!(world.set(&json!({})).await.unwrap().version, 4);
+    assert!(world.item("policy#3").await.unwrap()["policy"].as_s().unwrap().contains("top\":7"));
+    by_hand.push(("version", AttributeValue::N("1".to_owned())));
+    world.put(&by_hand).await;
+    assert_eq!(world.set(&json!({})).await.unwrap().version, 5);
+    assert_eq!(world.item("policy#1").await, first);
+}
+
+#[tokio::test]
 async fn without_a_policy_the_defaults_are_shown() {
     let world = World::new().await;
     let shown = show::read(&world.table, true).await.unwrap();
@@ -295,6 +320,18 @@ async fn a_users_entries_are_added_and_taken_back() {
 }
 
 #[tokio::test]
+async fn the_alerter_reads_what_is_written_here() {
+    let world = World::new().await;
+    world.set(&json!({"rules": [payroll()]})).await.unwrap();
+    let new = entry(None, 86_400.0, "known", &author()).unwrap();
+    allow(&world.table, ("user001", Some(new.clone())), &author(), false).await.unwrap();
+    let stored = DynamoDbLedger::new(world.client.clone(), "ledger".to_owned()).read(&["user001"]).await.unwrap();
+    assert_eq!(Policy::parse(&stored.policy.unwrap()).unwrap().rules[0].id, "payroll");
+    let entries = stored.users["user001"].entries.clone().unwrap();
+    assert_eq!(UserEntries::parse(&entries).unwrap().entries, [new]);
+}
+
+#[tokio::test]
 async fn two_who_list_the_same_user_do_not_overwrite_each_other() {
     let world = World::new().await;
     let new = || entry(None, 86_400.0, "known", &author()).unwrap();
@@ -325,4 +362,58 @@ async fn a_table_that_is_not_there_is_an_error_that_helps() {
     let table = PolicyTable::new(world.client.clone(), "other".to_owned());
     let error = show::read(&table, false).await.unwrap_err().to_string();
     assert!(error.contains("the stack's output LedgerTableName names it"), "{error}");
+}
+
+async fn table_of(output: &'static str) -> anyhow::Result<String> {
+    let described = mock!(aws_sdk_cloudformation::Client::describe_stacks).then_output(move || {
+        let output = StackOutput::builder().output_key(output).output_value("ledger").build();
+        let stack = Stack::builder().stack_name("demo").creation_time(DateTime::from_secs(0)).outputs(output);
+        let stack = stack.stack_status(StackStatus::CreateComplete).build();
+        DescribeStacksOutput::builder().stacks(stack).build()
+    });
+    ledger_table(&mock_client!(aws_sdk_cloudformation, RuleMode::MatchAny, &[&described]), "demo").await
+}
+
+#[tokio::test]
+async fn the_table_is_that_of_the_stack() {
+    assert_eq!(table_of("LedgerTableName").await.unwrap(), "ledger");
+    let error = table_of("Other").await.unwrap_err().to_string();
+    assert!(error.contains("the stack demo has no output LedgerTableName"), "{error}");
+}
+
+#[tokio::test]
+async fn the_author_is_whom_sts_names() {
+    let identity = mock!(aws_sdk_sts::Client::get_caller_identity)
+        .then_output(|| GetCallerIdentityOutput::builder().arn("arn:aws:iam::111122223333:user/alice").build());
+    assert_eq!(caller(&mock_client!(aws_sdk_sts, RuleMode::MatchAny, &[&identity])).await.unwrap(), author().by);
+}
+
+#[test]
+fn the_command_line_takes_what_the_documentation_says() {
+    let command = || super::Options::augment_args(clap::Command::new("policy"));
+    command().debug_assert();
+    let parse = |line: &str| command().try_get_matches_from(line.split(' '));
+    for line in [
+        "policy show --stack demo --versions --json",
+        "policy check policy.json",
+        "policy set policy.json --table ledger --dry-run --region eu-central-1",
+        "policy allow user001 --for 30d --merchant m --why ticket --stack demo",
+        "policy allow user001 --remove --stack demo",
+        "policy silence --merchant m --for 30d --why refunds --stack demo --yes",
+        "policy silence --match {\"merchantId\":[\"m\"]} --for 30d --why refunds --id a --table ledger",
+        "policy suggest --per-day 5 --stack demo",
+    ] {
+        assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
+    }
+    for line in [
+        "policy show",
+        "policy show --stack demo --table ledger",
+        "policy allow user001 --stack demo",
+        "policy allow user001 --remove --why x --stack demo",
+        "policy silence --for 30d --why refunds --stack demo",
+        "policy silence --merchant m --match {} --for 30d --why refunds --stack demo",
+        "policy suggest --per-day 0 --stack demo",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
 }
