@@ -274,7 +274,8 @@ impl Rule {
     }
 
     /// Whether it decides about a document now.
-    pub(crate) fn applies(&self, document: &Value, now_ms: i64) -> bool {
+    #[must_use]
+    pub fn applies(&self, document: &Value, now_ms: i64) -> bool {
         self.until.holds_at(now_ms) && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(document))
     }
 }

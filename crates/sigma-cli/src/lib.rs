@@ -1,7 +1,7 @@
 //! The commands of the `sigma` tool: flags, progress and printing. The work is done by the libraries beneath: `scenarios` generates
 //! transactions, `backtest` and `backtest-report` try rules on recorded ones, `training` learns from them, `testbed` runs the pipeline on this machine,
 //! `event-source` delivers streams.
-//! `verify` is the exception: what it does to a deployed stack is its own.
+//! `verify` and `policy` are the exceptions: what they do to a deployed stack is their own.
 
 mod archive;
 mod aws;
@@ -13,6 +13,7 @@ mod files;
 pub mod generate;
 mod output;
 mod parse;
+pub mod policy;
 mod progress;
 mod reader_options;
 pub mod replay;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{calibrate, deliver, demo, generate, replay, send, train, verify};
+use sigma_cli::{calibrate, deliver, demo, generate, policy, replay, send, train, verify};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
@@ -35,6 +35,8 @@ enum Command {
     Deliver(deliver::Options),
     /// Verify a deployed stack: a synthetic user's transactions in, the alert out, everything removed again.
     Verify(verify::Options),
+    /// Look at the live rules of alerting, and change them: the next batch follows them.
+    Policy(Box<policy::Options>),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
     Completions {
@@ -67,6 +69,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Verify(options) => verify::run(&options).await,
+        Command::Policy(options) => policy::run(&options).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);

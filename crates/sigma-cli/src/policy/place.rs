@@ -1,0 +1,75 @@
+//! Where the policy is: the ledger's table of a stack. And who the caller is.
+
+use anyhow::Context;
+use aws_types::SdkConfig;
+use clap::Args;
+
+use super::failure::failed;
+use super::store::PolicyTable;
+use crate::aws::Connection;
+
+/// The stack or the table.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Target {
+    /// Name of the stack.
+    #[arg(long, value_name = "NAME")]
+    stack: Option<String>,
+    /// Name of the ledger's table, instead of the stack.
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+}
+
+/// Where the policy is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Place {
+    /// The table.
+    pub(super) async fn table(&self) -> anyhow::Result<PolicyTable> {
+        self.open().await.map(|(table, _)| table)
+    }
+
+    /// The table, and the ARN of the caller, whom the policy will name.
+    pub(super) async fn table_and_caller(&self) -> anyhow::Result<(PolicyTable, String)> {
+        let (table, config) = self.open().await?;
+        Ok((table, caller(&aws_sdk_sts::Client::new(&config)).await?))
+    }
+
+    async fn open(&self) -> anyhow::Result<(PolicyTable, SdkConfig)> {
+        let config = self.connection.config()?;
+        let name = match (&self.target.table, &self.target.stack) {
+            (Some(table), _) => table.clone(),
+            (None, Some(stack)) => ledger_table(&aws_sdk_cloudformation::Client::new(&config), stack).await?,
+            (None, None) => anyhow::bail!("add --stack NAME, or --table NAME"),
+        };
+        Ok((PolicyTable::new(aws_sdk_dynamodb::Client::new(&config), name), config))
+    }
+}
+
+/// The ledger's table, as the stack's outputs have it.
+pub(super) async fn ledger_table(client: &aws_sdk_cloudformation::Client, stack: &str) -> anyhow::Result<String> {
+    let answer = client.describe_stacks().stack_name(stack).send().await.map_err(failed(format!(
+        "CloudFormation cannot describe the stack {stack}; is it deployed to this region, and by this account? \
+         --table NAME does without CloudFormation"
+    )))?;
+    let mut outputs = answer.stacks().iter().flat_map(|stack| stack.outputs());
+    let output = outputs.find(|output| output.output_key() == Some("LedgerTableName"));
+    let name = output.and_then(|output| output.output_value()).map(str::to_owned);
+    name.with_context(|| {
+        format!("the stack {stack} has no output LedgerTableName; is it a stack of this project's template.yaml?")
+    })
+}
+
+/// The ARN of the caller.
+pub(super) async fn caller(client: &aws_sdk_sts::Client) -> anyhow::Result<String> {
+    let identity = client.get_caller_identity().send().await;
+    let identity =
+        identity.map_err(failed("STS does not say who you are, and a policy names who wrote it".to_owned()))?;
+    identity.arn.context("STS returns no ARN, and a policy names who wrote it")
+}
