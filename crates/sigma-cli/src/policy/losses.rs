@@ -50,7 +50,7 @@ pub(super) struct Losses {
     pub(super) reading: Reading,
     /// Alerts that were told to anybody.
     pub(super) told: u64,
-    pub(super) losses: Vec<Loss>,
+    pub(super) by_cause: Vec<Loss>,
 }
 
 /// Counts losses under a policy.
@@ -99,7 +99,7 @@ impl<'p> Tally<'p> {
     /// The result. Rules are all in it; the other causes if they would have taken anything.
     pub(super) fn losses(self, reading: Reading) -> Losses {
         let others = [self.level, self.shadow].into_iter().filter(|loss| loss.matches > 0);
-        Losses { reading, told: self.told, losses: self.rules.into_iter().chain(others).collect() }
+        Losses { reading, told: self.told, by_cause: self.rules.into_iter().chain(others).collect() }
     }
 
     /// The rule that would decide.
@@ -160,13 +160,13 @@ fn in_words(past: &Past) -> String {
 impl Losses {
     /// For people.
     pub(super) fn text(&self) -> String {
-        let Self { reading, told, losses } = self;
+        let Self { reading, told, by_cause } = self;
         let mut lines = vec![format!(
             "The ledger has {} alerts of the last {} days; {told} of them were told. Under this policy:",
             reading.alerts, reading.days
         )];
-        lines.extend(losses.iter().map(Loss::text));
-        if losses.iter().all(|loss| loss.silenced + loss.delayed == 0) {
+        lines.extend(by_cause.iter().map(Loss::text));
+        if by_cause.iter().all(|loss| loss.silenced + loss.delayed == 0) {
             lines.push("  nothing of that would have been lost.".to_owned());
         }
         lines.extend(reading.warnings());

@@ -1,6 +1,7 @@
 //! Where the policy is: the ledger's table of a stack. And who the caller is.
 
 use anyhow::Context;
+use aws_sdk_cloudformation::types::Stack;
 use aws_types::SdkConfig;
 use clap::Args;
 
@@ -58,7 +59,7 @@ pub(super) async fn ledger_table(client: &aws_sdk_cloudformation::Client, stack:
         "CloudFormation cannot describe the stack {stack}; is it deployed to this region, and by this account? \
          --table NAME does without CloudFormation"
     )))?;
-    let mut outputs = answer.stacks().iter().flat_map(|stack| stack.outputs());
+    let mut outputs = answer.stacks().iter().flat_map(Stack::outputs);
     let output = outputs.find(|output| output.output_key() == Some("LedgerTableName"));
     let name = output.and_then(|output| output.output_value()).map(str::to_owned);
     name.with_context(|| {

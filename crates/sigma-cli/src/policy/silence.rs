@@ -1,10 +1,9 @@
 //! `sigma policy silence`: a rule before all others that silences what matches, for a time.
 
-use alert_policy::{Pattern, Policy, Rule};
-use anyhow::Context;
+use alert_policy::{Pattern, Policy, Rule, utc_day};
 use clap::Args;
 
-use super::draft::{of_merchant, pattern, silencing, time, why};
+use super::draft::{of_merchant, pattern, silencing, why};
 use super::editor::{Change, Editor, WriteFlags};
 use super::place::Place;
 use crate::output::Output;
@@ -17,7 +16,7 @@ struct Subject {
     /// The alerts of one merchant.
     #[arg(long, value_name = "MERCHANT")]
     merchant: Option<String>,
-    /// The alerts that match a pattern, such as {"amount":[{"numeric":["<",5]}]}.
+    /// The alerts that match a pattern, such as `{"merchantId":["m12"]}`.
     #[arg(long = "match", value_name = "JSON", value_parser = pattern)]
     pattern: Option<Pattern>,
 }
@@ -67,7 +66,7 @@ pub(super) async fn silence(editor: &Editor, rule: Rule) -> anyhow::Result<Chang
         ),
     };
     let (policy, notes) = without_ended(policy, editor.author.now_ms);
-    let policy = with_rule(policy, rule, &time(editor.author.now_ms)?).context("no rule can be added")?;
+    let policy = with_rule(policy, rule, &utc_day(editor.author.now_ms));
     editor.replace(before.as_ref(), policy, notes).await
 }
 
@@ -79,12 +78,12 @@ fn without_ended(mut policy: Policy, now_ms: i64) -> (Policy, Vec<String>) {
     (policy, ended.iter().map(note).collect())
 }
 
-fn with_rule(mut policy: Policy, mut rule: Rule, now: &str) -> anyhow::Result<Policy> {
+fn with_rule(mut policy: Policy, mut rule: Rule, day: &str) -> Policy {
     if rule.id.is_empty() {
-        rule.id = free_id(&policy, now.get(..10).unwrap_or(now));
+        rule.id = free_id(&policy, day);
     }
     policy.rules.insert(0, rule);
-    Ok(policy)
+    policy
 }
 
 /// `silence-2026-11-29`, or the first of `silence-2026-11-29-2` and so on that no rule has.

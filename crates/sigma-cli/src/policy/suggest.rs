@@ -27,7 +27,7 @@ const SETTINGS: Settings = Settings { pages_per_day_max: 0, has_digest: true };
 )]
 pub(super) struct Options {
     /// Pages a day (UTC), at most.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     per_day: u32,
     #[command(flatten)]
     output: Output,
@@ -237,7 +237,9 @@ mod tests {
     #[test]
     fn an_episode_is_paged_once() {
         let mut samples = day(1, &[12.0, 13.0, 14.0]);
-        samples.iter_mut().for_each(|sample| sample.user_id = "one".to_owned());
+        for sample in &mut samples {
+            "one".clone_into(&mut sample.user_id);
+        }
         assert_eq!(pages_by_day(&samples, &Page::default()).values().sum::<u32>(), 1);
     }
 }

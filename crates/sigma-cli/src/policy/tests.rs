@@ -30,6 +30,9 @@ use crate::output::Output;
 const NOW_MS: i64 = 1_795_910_400_000;
 const DAY_MS: i64 = 86_400_000;
 
+/// Days ago, merchant, score, and what became of it.
+type Told = (i64, &'static str, f64, Disposition);
+
 struct World {
     client: aws_sdk_dynamodb::Client,
     table: PolicyTable,
@@ -235,7 +238,7 @@ async fn without_a_policy_the_defaults_are_shown() {
 #[tokio::test]
 async fn the_losses_shown_equal_a_plain_count() {
     let world = World::new().await;
-    let alerts = [
+    let alerts: [Told; 8] = [
         (1, "m12", 12.0, Disposition::Page),
         (2, "m12", 3.0, Disposition::Digest),
         (29, "m12", 40.0, Disposition::Page),
@@ -252,12 +255,11 @@ async fn the_losses_shown_equal_a_plain_count() {
         json!({"id": "waits", "match": {"merchantId": ["m7"]}, "then": "digest", "until": "2027-01-31", "why": "x"});
     let change = world.set(&json!({"rules": [payroll(), waits]})).await.unwrap();
     let recent = || alerts.iter().filter(|alert| alert.0 <= 30);
-    let count = |predicate: &dyn Fn(&(i64, &str, f64, Disposition)) -> bool| {
-        u64::try_from(recent().filter(|alert| predicate(alert)).count()).unwrap()
-    };
+    let count =
+        |predicate: &dyn Fn(&Told) -> bool| u64::try_from(recent().filter(|alert| predicate(alert)).count()).unwrap();
     let losses = &change.last_days;
     assert_eq!((losses.reading.alerts, losses.told), (count(&|_| true), count(&|alert| alert.3.is_published())));
-    let [payroll, waits] = losses.losses.as_slice() else { panic!("{losses:?}") };
+    let [payroll, waits] = losses.by_cause.as_slice() else { panic!("{losses:?}") };
     assert_eq!(payroll.matches, count(&|alert| alert.1 == "m12"));
     assert_eq!(payroll.silenced, count(&|alert| alert.1 == "m12" && alert.3.is_published()));
     assert_eq!((payroll.delayed, waits.silenced), (0, 0));
@@ -276,9 +278,9 @@ async fn a_level_and_shadow_mode_lose_alerts_too() {
     for score in [12.0, 30.0] {
         world.alert(1, "m7", score, Disposition::Page).await;
     }
-    let level = world.set(&json!({"page": {"score": 20}})).await.unwrap().last_days.losses;
+    let level = world.set(&json!({"page": {"score": 20}})).await.unwrap().last_days.by_cause;
     assert_eq!((&level[0].cause, level[0].delayed, level[0].silenced), (&Cause::PageLevel, 1, 0));
-    let shadow = world.set(&json!({"mode": "shadow"})).await.unwrap().last_days.losses;
+    let shadow = world.set(&json!({"mode": "shadow"})).await.unwrap().last_days.by_cause;
     assert_eq!((&shadow[0].cause, shadow[0].delayed, shadow[0].silenced), (&Cause::ShadowMode, 0, 2));
 }
 
