@@ -327,7 +327,7 @@ async fn the_alerter_reads_what_is_written_here() {
     world.set(&json!({"rules": [payroll()]})).await.unwrap();
     let new = entry(None, 86_400.0, "known", &author()).unwrap();
     allow(&world.table, ("user001", Some(new.clone())), &author(), false).await.unwrap();
-    let stored = DynamoDbLedger::new(world.client.clone(), "ledger".to_owned()).read(&["user001"]).await.unwrap();
+    let stored = DynamoDbLedger::new(world.client.clone(), "ledger".to_owned()).read(&["user001"], &[]).await.unwrap();
     assert_eq!(Policy::parse(&stored.policy.unwrap()).unwrap().rules[0].id, "payroll");
     let entries = stored.users["user001"].entries.clone().unwrap();
     assert_eq!(UserEntries::parse(&entries).unwrap().entries, [new]);
