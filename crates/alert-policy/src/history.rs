@@ -35,7 +35,7 @@ pub struct History {
     /// Event time of the newest anomaly of severity `high` or `critical`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_ms: Option<i64>,
-    /// The alerts of the last seven days, oldest first: event time, and the beginning of the id. Adding one of them again changes nothing.
+    /// The alerts of the last seven days, oldest first: event time, and the end of the id. Adding one of them again changes nothing.
     #[serde(default)]
     pub recent: Vec<(i64, String)>,
 }
@@ -68,7 +68,7 @@ impl History {
 
     /// Adds an alert on which this was decided, in the end: what the budget refused was not told.
     pub fn add(&mut self, facts: &Facts<'_>, decision: &Decision) {
-        let short_id: String = facts.id.chars().take(SHORT_ID_CHARACTERS).collect();
+        let short_id = short(facts.id);
         if self.recent.iter().any(|(_, known)| *known == short_id) {
             return;
         }
@@ -114,6 +114,11 @@ impl History {
         let kept = usize::try_from(REPEATS_COUNTED_MAX).unwrap_or(usize::MAX);
         self.recent.drain(..self.recent.len().saturating_sub(kept));
     }
+}
+
+fn short(id: &str) -> String {
+    let skipped = id.chars().count().saturating_sub(SHORT_ID_CHARACTERS);
+    id.chars().skip(skipped).collect()
 }
 
 fn distance_ms(a: i64, b: i64) -> i64 {

@@ -77,7 +77,7 @@ fn pattern() -> impl Strategy<Value = Value> {
     let pattern = pattern.prop_filter("a pattern names a field", |pattern| pattern != &json!({}));
     // Beside another field, the peer misses that one is absent.
     let is_absence = |pattern: &Value| pattern.to_string().contains(r#"{"exists":false}"#);
-    let is_alone = |pattern: &Value| pattern.as_object().is_some_and(|fields| fields.len() == 1);
+    let is_alone = |pattern: &Value| pattern.to_string().matches(":[").count() == 1;
     pattern.prop_filter("an absent field alone", move |pattern| !is_absence(pattern) || is_alone(pattern))
 }
 
