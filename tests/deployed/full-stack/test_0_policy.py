@@ -1,6 +1,7 @@
 """A stack of its own with two pages a day: page, digest and summary, silent, shadow, budget, and a policy that cannot be read. It is gone
 before anything passes through the one that the others share."""
 
+import datetime
 import json
 import time
 
@@ -150,7 +151,22 @@ def test_a_policy_that_cannot_be_read_silences_nothing(deployed, audience):
     assert (item["disposition"], decision(item)["policyVersion"]) == ("digest", 0)
     until("the machine", 30, lambda: audience.reached(item)[1])
     until("the metric", 30, lambda: deployed.log_lines("AlerterLogGroupName", since_ms, '"PolicyUnusable":1'))
-    forget_policy(deployed)
+
+
+def test_a_policy_of_the_command_line_holds_for_the_next_batch(deployed, audience, sigma, tmp_path):
+    until_day = datetime.date.today() + datetime.timedelta(days=30)
+    rule = {"id": "known", "match": {"userId": ["known"]}, "then": "silent", "until": str(until_day), "why": "a test"}
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"rules": [rule]}))
+    written = sigma("policy", "set", file, "--stack", deployed.name, "--yes", "--json")
+    shown = sigma("policy", "show", "--stack", deployed.name, "--json")
+    item = audience.alert("known")
+    assert (item["disposition"], decision(item)["reason"]) == ("silent", {"rule": "known"})
+    assert decision(item)["policyVersion"] == written["version"]
+    assert "known" in json.dumps(shown)
+    sigma("policy", "allow", "friend", "--for", "30d", "--why", "a test", "--stack", deployed.name, "--json")
+    item = audience.alert("friend")
+    assert (item["disposition"], decision(item)["reason"]) == ("silent", {"user": "a test"})
 
 
 def test_one_summary_tells_what_waited_and_then_nothing_waits(deployed, audience):
@@ -174,5 +190,5 @@ def test_every_anomaly_is_counted_once_and_shadow_apart(deployed):
             StartTime=time.time() - 3600, EndTime=time.time() + 3600, Statistics=["Sum"],
         )["Datapoints"]
     )
-    assert until("AnomalyCount", 30, lambda: counted("AnomalyCount") == 6)
+    assert until("AnomalyCount", 30, lambda: counted("AnomalyCount") == 8)
     assert counted("AnomalyCountShadow") == 1
