@@ -25,7 +25,7 @@ def emulator():
 
 @pytest.fixture(scope="session")
 def stack(emulator):
-    stack = Stack(emulator)
+    stack = Stack(emulator, AnomalyAlarmNotifies="true")
     stack.deploy()
     return stack
 
