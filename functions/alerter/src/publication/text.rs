@@ -16,7 +16,7 @@ struct Document<'a> {
     anomaly: Option<&'a AnomalyMessage>,
 }
 
-/// The document of an alert: what patterns of a policy look at. Subscribers get more: see [`for_subscribers`].
+/// The document of an alert: what patterns of a policy look at. Subscribers get what was decided with it.
 #[must_use]
 pub fn document(alert: &Alert) -> Value {
     let value = serde_json::to_value(Document { text: &alert.text, anomaly: alert.anomaly.as_ref() });
