@@ -126,7 +126,7 @@ impl Decision {
         self.disposition == Disposition::Page && self.pages_per_day_max > 0
     }
 
-    /// Where the alert stands in a summary.
+    /// The alert's place in a summary.
     #[must_use]
     pub const fn rank(&self, score: f64) -> Rank {
         Rank { priority: self.priority, score: score.abs(), repeats: self.repeats }

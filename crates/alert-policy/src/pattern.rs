@@ -103,7 +103,7 @@ fn all_match(fields: &BTreeMap<String, Field>, object: Option<&Value>) -> bool {
 
 impl Matcher {
     fn matches(&self, value: Option<&Value>) -> bool {
-        // EventBridge looks for leaves: an object is none.
+        // EventBridge matches leaves, and an object is not a leaf.
         let value = value.filter(|value| !value.is_object());
         match (self, value) {
             (Self::Exists(wanted), value) => value.is_some() == *wanted,

@@ -7,7 +7,7 @@ const SCORE_MAX: f64 = 9_999_999.0;
 /// Most repeats that a key tells apart.
 const REPEATS_MAX: u32 = 999;
 
-/// Where an alert stands in a summary.
+/// An alert's place in a summary.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Rank {
     /// How urgent it is.
@@ -26,7 +26,7 @@ impl Rank {
         format!("{}-{score:010.2}-{:03}", digit(self.priority), self.repeats.min(REPEATS_MAX))
     }
 
-    /// Reads a key. `None` if it is none.
+    /// Reads a key. `None` if the text is not a key.
     #[must_use]
     pub fn from_key(key: &str) -> Option<Self> {
         let mut parts = key.splitn(3, '-');

@@ -65,7 +65,7 @@ const DIGEST_HOURS: Knob<u32> = Knob {
     default: 24,
     min: Bound::Included(0),
     max: Bound::Included(168),
-    meaning: "hours between two summaries, as the schedule has it; 0 is none: every alert is told at once",
+    meaning: "hours between two summaries, as the schedule has it; 0 switches summaries off, and every alert is told at once",
 };
 
 /// Days that the ledger remembers an id for longer than user state is kept: a message waits up to 14 days in the queue and 14 in its

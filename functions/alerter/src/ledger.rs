@@ -80,7 +80,7 @@ pub struct Ending<'a> {
     pub id: &'a str,
     /// The decision in the end: a page that the budget refused waits for the summary.
     pub decision: &'a Decision,
-    /// Where it stands in the next summary, if it waits for that.
+    /// Its place in the next summary, if it waits for that.
     pub rank: Option<Rank>,
 }
 
@@ -149,7 +149,7 @@ pub trait PolicyStore {
 pub struct Waiting {
     /// Its id.
     pub id: String,
-    /// Where it stands.
+    /// Its place in the summary.
     pub rank: Rank,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Options {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown {
     table: String,
-    /// The policy in force; none if there is none.
+    /// The policy in force, if there is one.
     #[serde(flatten)]
     pub(super) in_force: Option<Edition>,
     /// What is listed for users, by user.
