@@ -61,7 +61,7 @@ fn rules() -> anyhow::Result<[(&'static str, Rule, Option<f64>); 3]> {
         ("`profile`", alone(RuleKind::Profile)?, Some(1_000.0)),
         (
             "`profile` with a context and 60 trees",
-            alone(RuleKind::Profile)?.with_model(sixty_trees(model)?, ModelMode::Annotate),
+            alone(RuleKind::Profile)?.with_model(sixty_trees(model)?, ModelMode::Alert),
             Some(1_500.0),
         ),
         (

@@ -109,8 +109,17 @@ pub struct Judgement {
     pub is_new_level: bool,
     /// What a model may look at, if the context is kept.
     pub features: Option<Features>,
-    /// The model's opinion, if there is a model.
+    /// The model's opinion on an anomaly, if there is a model.
     pub model: Option<Opinion>,
+}
+
+impl Judgement {
+    /// Asks the model, if there is one and it matters: whether this is an anomaly too if it may say so, and for its opinion on one.
+    fn ask(&mut self, settings: &ProfileSettings) {
+        let Some((model, features)) = settings.model.as_ref().zip(self.features.as_ref()) else { return };
+        self.is_anomaly |= settings.model_alerts && model.is_anomaly(features);
+        self.model = self.is_anomaly.then(|| model.opinion(features));
+    }
 }
 
 impl Profile {
@@ -184,10 +193,7 @@ impl Profile {
             judgement.features = surroundings
                 .as_ref()
                 .map(|surroundings| features(judgement.score, heat, surroundings, reading.ln_amount()));
-            let opinion = settings.model.as_ref().zip(judgement.features.as_ref());
-            judgement.model = opinion.map(|(model, features)| model.opinion(features));
-            let is_models = settings.model_alerts && judgement.model.is_some_and(|opinion| opinion.is_anomaly());
-            judgement.is_anomaly |= is_models;
+            judgement.ask(settings);
             self.heat.add(excused);
         }
         let is_new_level = self.fold(amount, &reading, judgement.is_some(), settings);

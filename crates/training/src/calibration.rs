@@ -140,7 +140,7 @@ fn thresholds(rows: &[Row], budget: Budget, model: Option<&Model>, with: impl Fn
     };
     let scores = rank(&|features| Feature::Score.value(features));
     let sigmas = sigmas_from(scores.threshold(budget));
-    let opinions = model.map(|model| rank(&|features| model.opinion(features).log_odds));
+    let opinions = model.map(|model| rank(&|features| model.log_odds(features)));
     let model_threshold = opinions.as_ref().map(|opinions| opinions.threshold(budget));
     let model_alerts = opinions.as_ref().zip(model_threshold).map(|(opinions, at)| opinions.above(at).0);
     Thresholds { sigmas, alerts: scores.above(sigmas).0, model_threshold, model_alerts }

@@ -42,7 +42,7 @@ impl<'a> Rankings<'a> {
 }
 
 fn log_odds(model: &Model, row: &Row) -> f64 {
-    model.opinion(&row.features).log_odds
+    model.log_odds(&row.features)
 }
 
 fn score(row: &Row) -> f64 {

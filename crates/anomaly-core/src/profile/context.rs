@@ -90,12 +90,11 @@ impl Context {
         merchant_id: Option<&str>,
         unit: f64,
     ) -> Surroundings {
-        for (count, horizon_ms) in self.counts.iter_mut().zip(HORIZONS_MS) {
-            *count *= libm::exp(-elapsed_ms / horizon_ms);
-        }
+        let kept = HORIZONS_MS.map(|horizon_ms| libm::exp(-elapsed_ms / horizon_ms));
+        self.counts.iter_mut().zip(kept).for_each(|(count, kept)| *count *= kept);
         let [ten_minutes, hour, day] = self.counts;
-        let [.., day_ms] = HORIZONS_MS;
-        self.sum *= libm::exp(-elapsed_ms / day_ms);
+        let [.., day_kept] = kept;
+        self.sum *= day_kept;
         let values = [
             libm::log1p(ten_minutes),
             libm::log1p(hour),
@@ -124,12 +123,14 @@ impl Context {
             return ([0.0; 4], values);
         }
         let count = f64::from(self.count.min(MEMORY));
+        // The degrees of freedom depend on the count alone.
+        let clamp = t_of_normal(CLAMP_SIGMAS, Predictive::degrees_of_freedom(count, PRIOR_WEIGHT));
         let (mut deviates, mut clamped) = ([0.0; 4], values);
         let places = deviates.iter_mut().zip(&mut clamped).zip(self.velocity).zip(SPREADS);
         for (((deviate, value), level), spread) in places {
             let Predictive { nu, scale, .. } = Predictive::new(level.variance, count, spread, PRIOR_WEIGHT, 0.0);
             *deviate = normal_of_t((*value - level.mean) / scale, nu);
-            let reach = scale * t_of_normal(CLAMP_SIGMAS, nu);
+            let reach = scale * clamp;
             *value = value.max(level.mean - reach).min(level.mean + reach);
         }
         (deviates, clamped)

@@ -60,8 +60,12 @@ pub(super) struct Predictive {
 }
 
 impl Predictive {
+    pub(super) fn degrees_of_freedom(count: f64, weight: f64) -> f64 {
+        weight + count - 1.0
+    }
+
     pub(super) fn new(observed: f64, count: f64, spread: f64, weight: f64, spread_min: f64) -> Self {
-        let nu = weight + count - 1.0;
+        let nu = Self::degrees_of_freedom(count, weight);
         let pooled = (weight * spread * spread + count * observed) / nu;
         let variance = pooled.max(spread_min * spread_min);
         Self { nu, variance, scale: libm::sqrt(variance * (1.0 + 1.0 / count)) }

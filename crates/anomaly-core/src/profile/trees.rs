@@ -1,5 +1,7 @@
 //! A trained second opinion: a sum of small decision trees over the features of a transaction.
 
+use std::hint::select_unpredictable;
+
 use serde::{Deserialize, Serialize};
 
 use super::ProfileError;
@@ -92,18 +94,25 @@ impl Feature {
 pub struct Model {
     /// The nodes of all trees.
     nodes: Vec<Node>,
-    /// Index of each tree's root.
-    roots: Vec<usize>,
+    roots: Vec<Root>,
     base: f64,
     threshold: f64,
     json: ModelJson,
 }
 
-/// One node.
+/// Where a tree begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Root {
+    node: usize,
+    /// Steps to the deepest leaf.
+    depth: usize,
+}
+
+/// One node. A leaf leads to itself, so that every descent of a tree takes the same number of steps: a processor that had to guess
+/// the ways and their ends would be wrong at every second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Node {
-    /// `None` for a leaf.
-    feature: Option<Feature>,
+    feature: Feature,
     cut: f64,
     /// Goes left up to the cut, right above it.
     left: usize,
@@ -163,11 +172,10 @@ pub struct Opinion {
     pub parts: [Option<(Feature, f64)>; PARTS_TOLD],
 }
 
-impl Opinion {
-    /// Whether the model calls the transaction an anomaly.
-    #[must_use]
-    pub fn is_anomaly(&self) -> bool {
-        self.log_odds > self.threshold
+impl Node {
+    /// Whether the node of this index is a leaf.
+    const fn is_leaf(&self, index: usize) -> bool {
+        self.left == index
     }
 }
 
@@ -184,26 +192,42 @@ impl Model {
         self.json.trained.and_then(|training| training.has_population)
     }
 
-    /// The model's opinion. Every feature's part is the sum of the differences of node values along the paths.
+    /// Log-odds that a transaction with these features is fraud.
+    #[must_use]
+    pub fn log_odds(&self, features: &Features) -> f64 {
+        self.sum(features, |_, _| {})
+    }
+
+    /// The model's opinion in full. Every feature's part is the sum of the differences of node values along the paths.
     #[must_use]
     pub fn opinion(&self, features: &Features) -> Opinion {
-        let mut log_odds = self.base;
         let mut parts = [0.0; Feature::ALL.len()];
-        for root in &self.roots {
-            log_odds += self.descend(*root, features, &mut parts);
-        }
+        let log_odds = self.sum(features, |feature, change| {
+            if let Some(part) = parts.get_mut(feature.index()) {
+                *part += change;
+            }
+        });
         Opinion { log_odds, threshold: self.threshold, parts: largest(&parts) }
     }
 
-    /// The value of the leaf that the features lead to. Adds the changes of value along the way to the features' parts.
-    fn descend(&self, root: usize, features: &Features, parts: &mut Features) -> f64 {
-        let Some(mut node) = self.nodes.get(root) else { return 0.0 };
-        while let Some(feature) = node.feature {
-            let next = if feature.value(features) <= node.cut { node.left } else { node.right };
-            let Some(child) = self.nodes.get(next) else { break };
-            if let Some(part) = parts.get_mut(feature.index()) {
-                *part += child.value - node.value;
-            }
+    /// Whether a transaction with these features is an anomaly for the model alone.
+    #[must_use]
+    pub fn is_anomaly(&self, features: &Features) -> bool {
+        self.log_odds(features) > self.threshold
+    }
+
+    /// The base and the values of the leaves that the features lead to. `step` gets each node's feature and the change of value there.
+    fn sum(&self, features: &Features, mut step: impl FnMut(Feature, f64)) -> f64 {
+        let leaves = self.roots.iter().map(|root| self.descend(*root, features, &mut step));
+        leaves.fold(self.base, |sum, leaf| sum + leaf)
+    }
+
+    fn descend(&self, root: Root, features: &Features, step: &mut impl FnMut(Feature, f64)) -> f64 {
+        let Some(mut node) = self.nodes.get(root.node) else { return 0.0 };
+        for _ in 0..root.depth {
+            let goes_left = node.feature.value(features) <= node.cut;
+            let Some(child) = self.nodes.get(select_unpredictable(goes_left, node.left, node.right)) else { break };
+            step(node.feature, child.value - node.value);
             node = child;
         }
         node.value
@@ -250,12 +274,26 @@ impl TryFrom<ModelJson> for Model {
         }
         let (mut nodes, mut roots) = (Vec::new(), Vec::with_capacity(json.trees.len()));
         for (number, tree) in json.trees.iter().enumerate() {
-            roots.push(nodes.len());
+            let root = nodes.len();
             tree.append_to(&mut nodes, &json.features)
                 .map_err(|(field, must)| error(format!("trees[{number}].{field}"), must))?;
+            roots.push(Root { node: root, depth: depth(nodes.get(root..).unwrap_or_default(), root) });
         }
         Ok(Self { nodes, roots, base: json.base, threshold: json.threshold, json })
     }
+}
+
+/// Steps from the root of a tree to its deepest leaf. The tree's nodes begin at the index `first`; children come after their parents.
+fn depth(tree: &[Node], first: usize) -> usize {
+    let mut heights = vec![0; tree.len()];
+    for (index, node) in tree.iter().enumerate().rev() {
+        let below = |child: usize| heights.get(child - first).map_or(0, |height| height + 1);
+        let height = if node.is_leaf(first + index) { 0 } else { below(node.left).max(below(node.right)) };
+        if let Some(place) = heights.get_mut(index) {
+            *place = height;
+        }
+    }
+    heights.first().copied().unwrap_or_default()
 }
 
 /// Whether a sum of many such numbers stays finite.
@@ -283,7 +321,8 @@ impl Tree {
             if !cut.is_finite() {
                 return Err(("t", "be finite numbers"));
             }
-            let leaf = Node { feature: None, cut, left: root, right: root, value };
+            let itself = root + index;
+            let leaf = Node { feature: Feature::Score, cut, left: itself, right: itself, value };
             if feature < 0 {
                 nodes.push(leaf);
                 continue;
@@ -296,7 +335,7 @@ impl Tree {
             };
             let left = child(left).ok_or(("l", "come after their parents"))?;
             let right = child(right).ok_or(("r", "come after their parents"))?;
-            nodes.push(Node { feature: Some(feature), left, right, ..leaf });
+            nodes.push(Node { feature, left, right, ..leaf });
         }
         Ok(())
     }
@@ -327,7 +366,8 @@ mod tests {
         features[Feature::Heat.index()] = 1.0;
         let opinion = model.opinion(&features);
         assert_eq!(opinion.log_odds, 4.0);
-        assert!(opinion.is_anomaly());
+        assert_eq!(model.log_odds(&features), 4.0);
+        assert!(model.is_anomaly(&features));
         let parts = [Some((Feature::Heat, 4.0)), Some((Feature::LnAmount, 2.0)), None];
         assert_eq!(opinion.parts, parts);
     }

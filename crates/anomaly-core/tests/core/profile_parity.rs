@@ -58,7 +58,12 @@ fn close(ours: f64, theirs: &Value) -> bool {
 
 /// What differs from the reference; empty if nothing does. `is_even` says that all transforms fit
 /// equally well: all amounts before were the same, or the one before made a new level. Rounding then decides which one is told.
-fn difference(ours: Result<Option<Judgement>, ()>, theirs: &Value, is_even: bool) -> Vec<String> {
+fn difference(
+    ours: Result<Option<Judgement>, ()>,
+    theirs: &Value,
+    is_even: bool,
+    model: Option<&Model>,
+) -> Vec<String> {
     let verdict = match &ours {
         Err(()) => "late",
         Ok(None) => "warming_up",
@@ -86,13 +91,14 @@ fn difference(ours: Result<Option<Judgement>, ()>, theirs: &Value, is_even: bool
         ("threshold", judgement.threshold),
     ];
     let features = judgement.features.unwrap();
-    let features = NAMES.into_iter().zip(features).map(|(name, value)| (name, value, &theirs["features"][name]));
-    let numbers = numbers.into_iter().map(|(name, value)| (name, value, &theirs[name])).chain(features);
+    let named = NAMES.into_iter().zip(features).map(|(name, value)| (name, value, &theirs["features"][name]));
+    let numbers = numbers.into_iter().map(|(name, value)| (name, value, &theirs[name])).chain(named);
     let numbers = numbers.filter(|(name, _, _)| !is_tied || !["lambda", "threshold"].contains(name));
     different.extend(
         numbers.filter(|(_, ours, theirs)| !close(*ours, theirs)).map(|(name, ours, _)| format!("{name} {ours}")),
     );
-    different.extend(judgement.model.iter().flat_map(|opinion| model_difference(opinion, theirs)));
+    let opinion = model.map(|model| model.opinion(&features));
+    different.extend(opinion.iter().flat_map(|opinion| model_difference(opinion, theirs)));
     different
 }
 
@@ -133,7 +139,8 @@ fn assert_parity(expected: &str, settings: &ProfileSettings) -> (usize, usize) {
         let theirs: Value = serde_json::from_str(theirs).unwrap();
         let (user_id, amount) = user_and_amount(line);
         let past: &mut Past = pasts.entry(user_id).or_default();
-        let different = difference(step(&mut profiles, line, settings), &theirs, past.is_even());
+        let different =
+            difference(step(&mut profiles, line, settings), &theirs, past.is_even(), settings.model.as_deref());
         past.amounts.insert(amount.to_bits());
         past.is_at_new_level = theirs["newLevel"] == true;
         assert!(different.is_empty(), "line {}: {different:?}\n{line}\n{theirs}", number + 1);

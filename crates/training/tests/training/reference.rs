@@ -47,6 +47,6 @@ fn the_trees_are_those_of_the_reference() {
     let features = Feature::ALL.to_vec();
     let model =
         Model::try_from(ModelJson { version: 1, features, base, threshold: 0.0, trees, trained: None }).unwrap();
-    let scores: Vec<f64> = rows.iter().take(100).map(|row| model.opinion(&row.features).log_odds).collect();
+    let scores: Vec<f64> = rows.iter().take(100).map(|row| model.log_odds(&row.features)).collect();
     assert_near(&scores, &expected.scores, "log-odds");
 }
