@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; a target that needs more says so.
 
-.PHONY: help demo check test all fmt lint doc template full-stack simulate mutations fuzz report bench
+.PHONY: help demo check test all fmt lint doc template full-stack simulate mutations fuzz pages bench
 .DEFAULT_GOAL := help
 
 help: ## Print this list
@@ -17,7 +17,7 @@ check: fmt ## The fast loop: format, lints, unit and pipeline tests
 test: lint template ## Everything: the fast loop, the template's gates, simulation, fuzzing, docs, and the deployed stack
 	cargo test --workspace --quiet
 	$(MAKE) simulate mutations fuzz doc
-	$(MAKE) report full-stack
+	$(MAKE) pages full-stack
 
 SEEDS ?= 20000
 simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s traces one
@@ -56,8 +56,8 @@ doc: ## Build the documentation of every crate
 full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
 	tests/deployed/full-stack/run
 
-report: ## The report of `sigma replay` in a real browser; screenshots in target/report (Python 3.11, Chromium)
-	tests/deployed/report/run
+pages: ## The report of `sigma replay` and the live page in a real browser; screenshots in target/pages (Python 3.11, Chromium)
+	tests/deployed/pages/run
 
 template: ## The gates of template.yaml: sam validate, cfn-lint, checkov, and what they do not check (Python 3.11)
 	tests/deployed/template/run

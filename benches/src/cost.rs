@@ -77,11 +77,11 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes README's two tables, which are rows of the document's.
-pub(crate) fn write_readme(report: &Report, readme: &Path) -> anyhow::Result<()> {
+/// Writes the tables of README and of the guide to deployment, which are rows of the document's.
+pub(crate) fn write_tables(report: &Report, root: &Path) -> anyhow::Result<()> {
     let rows = [levers::DEFAULTS, levers::ALL, levers::FLINK];
-    report.write_table(readme, "the costs in short", levers::TITLE, &rows)?;
-    report.write_table(readme, "the costs", levers::TITLE, &[])
+    report.write_table(&root.join("README.md"), "the costs in short", levers::TITLE, &rows)?;
+    report.write_table(&root.join("docs/deploy.md"), "the costs", levers::TITLE, &[])
 }
 
 const BREAK_EVEN: &str = "break-even rate at the most expensive point above: below it, cheaper than the Flink baseline";

@@ -33,7 +33,7 @@ struct Options {
     /// Parts to measure.
     #[arg(long, default_value = "abcdefghi")]
     parts: String,
-    /// Write the tables into docs/performance.md, of the measured parts alone, and the costs into README.md.
+    /// Write the tables into docs/performance.md, of the measured parts alone, and the costs into README.md and docs/deploy.md.
     #[arg(long)]
     write_docs: bool,
     /// Leave the Python peer out.
@@ -67,7 +67,7 @@ fn main() -> anyhow::Result<()> {
     report.write(&folder)?;
     if options.write_docs {
         report.write_docs(&venv::root().join("docs/performance.md"))?;
-        cost::write_readme(&report, &venv::root().join("README.md"))?;
+        cost::write_tables(&report, &venv::root())?;
     }
     Ok(())
 }

@@ -57,12 +57,12 @@ fn every_variable_of_a_function_is_documented_with_what_it_accepts() {
 }
 
 #[test]
-fn every_reject_reason_is_in_the_readme_and_in_the_runbook() {
-    let (readme, runbook) = (read("README.md"), read("docs/runbook.md"));
-    let promises = between(&readme, "## Promises", "## Test");
+fn every_reject_reason_is_among_the_promises_and_in_the_runbook() {
+    let (promises, runbook) = (read("docs/reliability.md"), read("docs/runbook.md"));
+    let promises = between(&promises, "## In short", "## What is promised");
     let causes = between(&runbook, "| reason | usual cause |", "## `state-corrupt`");
     for reason in RejectReason::ALL.map(|reason| format!("`{}`", reason.as_str())) {
-        assert!(promises.contains(&reason), "README.md: {reason}");
+        assert!(promises.contains(&reason), "docs/reliability.md: {reason}");
         assert!(causes.contains(&reason), "docs/runbook.md: {reason}");
     }
 }
@@ -123,10 +123,10 @@ fn costs<'a>(document: &'a str, title: &str) -> Vec<Vec<&'a str>> {
 }
 
 #[test]
-fn the_costs_in_the_readme_are_those_that_the_benchmark_wrote() {
-    let (readme, measured) = (read("README.md"), read("docs/performance.md"));
+fn the_costs_in_the_readme_and_in_the_guide_are_those_that_the_benchmark_wrote() {
+    let (readme, guide, measured) = (read("README.md"), read("docs/deploy.md"), read("docs/performance.md"));
     let measured = costs(&measured, "The whole stack, in dollars a month");
-    let whole = rows(between(&readme, "<!-- begin of the costs -->", "<!-- end of the costs -->"));
+    let whole = rows(between(&guide, "<!-- begin of the costs -->", "<!-- end of the costs -->"));
     assert_eq!(whole, measured);
     let short = rows(between(&readme, "<!-- begin of the costs in short -->", "<!-- end of the costs in short -->"));
     assert_eq!(short.len(), 3, "defaults, all levers, the Flink baseline");

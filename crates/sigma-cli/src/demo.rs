@@ -5,6 +5,7 @@
 //! compared with them one by one.
 
 mod hostile;
+mod live;
 mod local;
 mod report;
 mod truth;
@@ -35,7 +36,7 @@ const DRAIN_POLLS_MAX: usize = 1_000;
 /// Flags of `sigma demo`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  sigma demo\n  sigma demo --records 1000000 --users 1000 --rate 500\n  \
-    sigma demo --rule plain --sigmas 3.5 --summary summary.json")]
+    sigma demo --rule plain --sigmas 3.5 --summary summary.json\n  sigma demo --serve")]
 pub struct Options {
     /// Transactions to generate.
     #[arg(long, default_value_t = 100_000)]
@@ -60,6 +61,9 @@ pub struct Options {
     /// The rule that judges.
     #[arg(long, value_parser = rule_kind(), default_value = "adaptive")]
     pub rule: RuleKind,
+    /// The live page.
+    #[command(flatten)]
+    live: live::LiveOptions,
     /// Write the figures to this file as JSON.
     #[arg(long, value_name = "FILE.json")]
     pub summary: Option<PathBuf>,
@@ -95,6 +99,9 @@ impl Options {
 /// # Errors
 /// If the pipeline cannot start, does not drain, or loses, doubles or invents an alert.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
+    if options.live.serve {
+        return live::run(options.live, options.seed, options.output.quiet).await;
+    }
     let started = Instant::now();
     let mut local = Local::start(options.rule()?).await?;
     let mut truth = Truth::new(options.rule()?);

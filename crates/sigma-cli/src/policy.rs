@@ -7,7 +7,7 @@ mod alerts;
 mod allow;
 mod check;
 mod confirm;
-mod draft;
+pub(crate) mod draft;
 mod editor;
 mod failure;
 mod losses;
@@ -15,7 +15,7 @@ mod place;
 mod set;
 mod show;
 mod silence;
-mod store;
+pub(crate) mod store;
 mod suggest;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use detector::message_queue::MemoryMessageQueue;
-use detector::window_store::DynamoDbWindowStore;
+use detector::window_store::{DynamoDbWindowStore, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use event_source::kinesis::{KinesisMapping, KinesisMappingSettings, LOCAL_STREAM_ARN, MemoryStream, Placed, Step};
 use event_source::{Invoke, Invoked};
+use anomaly_core::UserState;
+use anyhow::anyhow;
 use hdrhistogram::Histogram;
 use lambda_kit::Clock;
 
@@ -46,14 +48,18 @@ pub struct DetectorTotals {
 pub struct DetectorSide<C> {
     clock: C,
     mapping: KinesisMapping<MemoryStream, DetectorFunction<C>, ()>,
+    store: DynamoDbWindowStore,
     anomalies: MemoryMessageQueue,
     quarantine: MemoryMessageQueue,
     requests: RequestCounter,
 }
 
+type LocalDetector<C> = Detector<DynamoDbWindowStore, MemoryMessageQueue, MemoryMessageQueue, C>;
+
 #[derive(Debug)]
 struct DetectorFunction<C> {
-    detector: Detector<DynamoDbWindowStore, MemoryMessageQueue, MemoryMessageQueue, C>,
+    /// The warm container. A deployment replaces it.
+    detector: RefCell<Rc<LocalDetector<C>>>,
     totals: Rc<RefCell<DetectorTotals>>,
     response_lost_every: Option<u64>,
 }
@@ -61,7 +67,8 @@ struct DetectorFunction<C> {
 impl<C: Clock> Invoke for DetectorFunction<C> {
     async fn invoke(&self, event: &str) -> Invoked {
         let started = Instant::now();
-        let outcome = match self.detector.handle(event, &invocation(self.detector.clock())).await {
+        let detector = Rc::clone(&self.detector.borrow());
+        let outcome = match detector.handle(event, &invocation(detector.clock())).await {
             Ok(outcome) => outcome,
             Err(error) => return Invoked::Failed(error.to_string()),
         };
@@ -103,13 +110,37 @@ impl<C: Clock + Clone> DetectorSide<C> {
         create_table(&client, STATE_TABLE, "userId").await?;
         let (anomalies, quarantine) = (MemoryMessageQueue::default(), MemoryMessageQueue::default());
         let store = DynamoDbWindowStore::new(client, STATE_TABLE.to_owned());
-        let detector = Detector::new(store, anomalies.clone(), quarantine.clone(), clock.clone(), settings);
+        let detector = Detector::new(store.clone(), anomalies.clone(), quarantine.clone(), clock.clone(), settings);
+        let detector = RefCell::new(Rc::new(detector));
         let StreamOptions { shards, mapping, response_lost_every } = stream;
         let totals = Rc::new(RefCell::new(DetectorTotals::new()?));
         let function = DetectorFunction { detector, totals, response_lost_every };
         let stream = MemoryStream::new(shards);
         let mapping = KinesisMapping::new(LOCAL_STREAM_ARN.to_owned(), stream, function, (), mapping);
-        Ok(Self { clock, mapping, anomalies, quarantine, requests })
+        Ok(Self { clock, mapping, store, anomalies, quarantine, requests })
+    }
+
+    /// Starts a new container with these settings, as a deployment does.
+    pub fn restart(&self, settings: DetectorSettings) {
+        let (store, anomalies, quarantine) = (self.store.clone(), self.anomalies.clone(), self.quarantine.clone());
+        let detector = Detector::new(store, anomalies, quarantine, self.clock.clone(), settings);
+        *self.mapping.function().detector.borrow_mut() = Rc::new(detector);
+    }
+
+    /// Stores the state of a user who has none yet.
+    ///
+    /// # Errors
+    /// If the database does not respond, or has the user already.
+    pub async fn store(&self, user_id: &str, state: UserState, expires_at_seconds: i64) -> anyhow::Result<()> {
+        let (outbox, now_ms) = (Vec::new(), self.clock.now_ms());
+        let version = Some(u64::try_from(now_ms)?);
+        let user = StoredUser { state, outbox, version, updated_at_ms: now_ms, expires_at_seconds };
+        self.store.commit(user_id, &user, None).await.map_err(|error| anyhow!("a state was not stored: {error:?}"))
+    }
+
+    /// Forgets the records that arrived before a time, as the stream does after its retention.
+    pub fn forget_records_before(&self, arrival_time_ms: i64) {
+        self.mapping.source().forget_before(arrival_time_ms);
     }
 
     /// Puts a record that arrives now.

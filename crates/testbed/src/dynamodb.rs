@@ -12,7 +12,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
 use counter::RequestCounter;
@@ -122,6 +122,20 @@ async fn create(
     let attributes = attributes.iter().map(attribute).collect::<Result<_, _>>()?;
     let call = call.set_attribute_definitions(Some(attributes)).set_key_schema(Some(schema));
     call.billing_mode(BillingMode::PayPerRequest).send().await.context("a table could not be created")?;
+    Ok(())
+}
+
+/// Deletes the items of the ledger whose time has come, as DynamoDB's TTL does by itself.
+///
+/// # Errors
+/// If the database does not respond.
+pub async fn delete_expired(client: &Client, table: &str, now_seconds: i64) -> anyhow::Result<()> {
+    let scan = client.scan().table_name(table).filter_expression("expiresAt < :now").projection_expression(layout::ID);
+    let scan = scan.expression_attribute_values(":now", AttributeValue::N(now_seconds.to_string()));
+    let mut pages = scan.into_paginator().items().send();
+    while let Some(key) = pages.try_next().await? {
+        client.delete_item().table_name(table).set_key(Some(key)).send().await?;
+    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub mod dynamodb;
 mod function;
 mod pipeline;
 
-pub use alerter_side::{AlerterSide, QueueOptions};
+pub use alerter_side::{AlerterSide, LEDGER_TABLE, QueueOptions};
 pub use detector_side::{DetectorSide, DetectorTotals, StreamOptions};
 pub use dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_ledger_table, create_table};
 pub use pipeline::{Pipeline, PipelineOptions, PipelineStep};

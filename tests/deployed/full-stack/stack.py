@@ -34,7 +34,7 @@ class Stack:
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
     def empty(self, output):
-        """Deletes every version of every object in a bucket, as the README says to do before `sam delete`."""
+        """Deletes every version of every object in a bucket, as docs/deploy.md says to do before `sam delete`."""
         bucket, s3 = self.outputs[output], self.client("s3")
         pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
         entries = [entry for page in pages for entry in page.get("Versions", []) + page.get("DeleteMarkers", [])]

@@ -1,4 +1,4 @@
-"""A binary of the wrong instruction set is recognised, and the README builds and deploys the same one."""
+"""A binary of the wrong instruction set is recognised, and the guide builds and deploys the same one."""
 
 import re
 import sys
@@ -40,7 +40,7 @@ def test_a_real_binary_of_this_machine_is_recognised():
     assert machine_of(Path(sys.executable).resolve().read_bytes()) in MACHINES.values()
 
 
-def test_the_readme_builds_and_deploys_the_same_architecture():
-    readme = (model.ROOT / "README.md").read_text()
-    commands = re.findall(r"^(sam \w+) --parameter-overrides Architecture=(\w+)", readme, re.MULTILINE)
+def test_the_guide_builds_and_deploys_the_same_architecture():
+    guide = (model.ROOT / "docs/deploy.md").read_text()
+    commands = re.findall(r"^(sam \w+) --parameter-overrides Architecture=(\w+)", guide, re.MULTILINE)
     assert commands == [("sam build", "arm64"), ("sam deploy", "arm64")]

@@ -1,4 +1,4 @@
-"""What README and runbook tell an operator to set exists, and what they have to say is said."""
+"""What README, the guide to deployment and the runbook tell an operator to set exists, and what they have to say is said."""
 
 import re
 
@@ -7,6 +7,7 @@ import pytest
 import model
 
 README = (model.ROOT / "README.md").read_text()
+GUIDE = (model.ROOT / "docs/deploy.md").read_text()
 RUNBOOK = (model.ROOT / "docs/runbook.md").read_text()
 
 
@@ -17,7 +18,7 @@ def section(document, title):
     return " ".join(re.split(r"^#+ ", document[start.end():], maxsplit=1, flags=re.MULTILINE)[0].split())
 
 
-@pytest.mark.parametrize("document", [README, RUNBOOK], ids=["README", "runbook"])
+@pytest.mark.parametrize("document", [README, GUIDE, RUNBOOK], ids=["README", "guide", "runbook"])
 def test_every_setting_that_is_shown_is_a_parameter_with_an_allowed_value(document):
     shown = re.findall(r"\b([A-Z][a-z]+(?:[A-Z][a-z]+)+)=([\w@.-]*)", document)
     assert shown
@@ -27,19 +28,20 @@ def test_every_setting_that_is_shown_is_a_parameter_with_an_allowed_value(docume
 
 
 def test_every_output_that_is_shown_is_one_of_the_stack():
-    shown = set(re.findall(r"\$([A-Z][A-Za-z]+[a-z])\b", README + RUNBOOK)) | {"TopicArn", "OperationsTopicArn"}
+    shown = set(re.findall(r"\$([A-Z][A-Za-z]+[a-z])\b", README + GUIDE + RUNBOOK)) | {"TopicArn", "OperationsTopicArn"}
     assert shown <= set(model.template()["Outputs"])
 
 
 def test_the_first_deployment_that_is_shown_is_not_guided():
-    commands = re.findall(r"^sam deploy.*", README, re.MULTILINE)
-    assert commands
-    assert not any("--guided" in command for command in commands)
-    assert "`sam deploy --guided` asks for each parameter, and then writes all of them" in section(README, "Deploy")
+    for document in (README, GUIDE):
+        commands = re.findall(r"^.*\bsam deploy .*", "".join(document.split("```")[1::2]), re.MULTILINE)
+        assert commands
+        assert not any("--guided" in command for command in commands)
+    assert "`sam deploy --guided` asks for each parameter, and then writes all of them" in section(GUIDE, "Deploy")
 
 
-def test_the_readme_sends_nobody_to_a_chat_that_shows_no_anomalies():
-    words = section(README, "Subscribe")
+def test_the_guide_sends_nobody_to_a_chat_that_shows_no_anomalies():
+    words = section(GUIDE, "Subscribe")
     assert "Amazon Q Developer in chat applications does not show anomalies" in words
     assert "configure Amazon Q Developer" not in words
 
@@ -51,8 +53,8 @@ def test_the_readme_sends_nobody_to_a_chat_that_shows_no_anomalies():
     ("Clean up", "Firehose holds records back"),
     ("Clean up", "The key stays"),
 ])
-def test_the_readme_says_what_would_surprise(title, words):
-    assert words in section(README, title)
+def test_the_guide_says_what_would_surprise(title, words):
+    assert words in section(GUIDE, title)
 
 
 @pytest.mark.parametrize(("title", "words"), [

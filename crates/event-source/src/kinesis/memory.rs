@@ -30,7 +30,7 @@ pub struct Placed {
     pub sequence_number: String,
 }
 
-/// A stream in memory. Its records live as long as the value.
+/// A stream in memory. Its records live as long as the value, if nobody lets it forget them.
 #[derive(Debug)]
 pub struct MemoryStream {
     inner: RefCell<Inner>,
@@ -74,6 +74,13 @@ impl MemoryStream {
     /// Puts a record with an explicit hash key.
     pub fn put_at(&self, hash_key: u128, partition_key: &str, data: Vec<u8>, arrival_time_ms: i64) -> Placed {
         self.inner.borrow_mut().put(hash_key, partition_key, data, arrival_time_ms)
+    }
+
+    /// Forgets the records that arrived before a time, as a stream does after its retention.
+    pub fn forget_before(&self, arrival_time_ms: i64) {
+        for shard in &mut self.inner.borrow_mut().shards {
+            shard.records.retain(|record| record.arrival_time_ms >= arrival_time_ms);
+        }
     }
 
     /// The first and the last hash key of a shard; `None` if it does not exist.

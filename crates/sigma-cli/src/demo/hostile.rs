@@ -11,17 +11,21 @@ const LATE_MS: i64 = 600_000;
 #[derive(Debug, Default)]
 pub(super) struct Hostility {
     seen: u64,
+    sent: u64,
 }
 
 impl Hostility {
     /// A record with its key, to put right after a transaction. It is never a new transaction.
     pub(super) fn after(&mut self, generated: &Generated, payload: &[u8]) -> Option<(String, Vec<u8>)> {
         self.seen += 1;
-        if !self.seen.is_multiple_of(EVERY) {
-            return None;
-        }
+        self.seen.is_multiple_of(EVERY).then(|| self.next(generated, payload))
+    }
+
+    /// The next hostile record with its key.
+    pub(super) fn next(&mut self, generated: &Generated, payload: &[u8]) -> (String, Vec<u8>) {
+        self.sent += 1;
         let key = generated.user_id.clone();
-        let record = match self.seen / EVERY % 5 {
+        let record = match self.sent % 5 {
             0 => b"{\"userId\":\"user001\",\"amount\":12.5,".to_vec(),
             1 => format!("{{\"userId\":\"{key}\",\"timestamp\":{}}}", generated.timestamp).into_bytes(),
             2 => vec![0xFF, 0xFE, 0x00],
@@ -29,7 +33,7 @@ impl Hostility {
             // The producer got no answer and put the same transaction again.
             _ => payload.to_vec(),
         };
-        Some((key, record))
+        (key, record)
     }
 }
 

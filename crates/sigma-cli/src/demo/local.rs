@@ -21,7 +21,7 @@ const RETRY_ATTEMPTS_MAX: u32 = 10;
 const RECEIVE_COUNT_MAX: u32 = 5;
 
 /// The demo's time passes faster than the pace at which mail may be sent: it does not wait.
-const ALERTER_ENV: [(&str, &str); 1] = [("MAX_MESSAGES_PER_SECOND", "1000")];
+pub(super) const ALERTER_ENV: [(&str, &str); 1] = [("MAX_MESSAGES_PER_SECOND", "1000")];
 
 /// Everything, running.
 pub(super) struct Local {

@@ -9,11 +9,50 @@ use anomaly_core::{AnomalyId, Origin, Position, RawTransaction, Rule, Text, Tran
 use event_source::kinesis::{LOCAL_STREAM_ARN, Placed};
 use scenarios::Generated;
 
+/// The rule applied to each user's transactions.
+#[derive(Debug)]
+pub(super) struct Fold {
+    rule: Rule,
+    users: HashMap<String, UserState>,
+}
+
+/// What the rule says of a transaction.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// The id that its anomaly has, if it is one.
+    pub(super) id: String,
+    pub(super) verdict: Verdict,
+}
+
+impl Fold {
+    pub(super) fn new(rule: Rule) -> Self {
+        Self { rule, users: HashMap::new() }
+    }
+
+    /// From now on another rule judges.
+    pub(super) fn switch(&mut self, rule: Rule) {
+        self.rule = rule;
+    }
+
+    /// The users so far, with their states.
+    pub(super) const fn users(&self) -> &HashMap<String, UserState> {
+        &self.users
+    }
+
+    pub(super) fn step(&mut self, generated: &Generated, placed: &Placed) -> anyhow::Result<Judged> {
+        let shard = placed.shard_id.parse()?;
+        let position = Position { sequence_number: placed.sequence_number.parse()?, sub_sequence: 0 };
+        let id = AnomalyId::new(&Origin { stream: LOCAL_STREAM_ARN, shard: &shard, position }).to_string();
+        let Self { rule, users } = self;
+        let state = users.entry(generated.user_id.clone()).or_insert_with(|| UserState::new(rule));
+        Ok(Judged { id, verdict: state.step(&shard, position, &transaction(generated)?, rule) })
+    }
+}
+
 /// Expected alerts and labels, by anomaly id.
 #[derive(Debug)]
 pub(super) struct Truth {
-    rule: Rule,
-    users: HashMap<String, UserState>,
+    fold: Fold,
     /// Ids of the anomalies that the rule finds.
     pub(super) expected: BTreeSet<String>,
     /// Ids of the injected transactions, whether the rule finds them or not.
@@ -22,22 +61,17 @@ pub(super) struct Truth {
 
 impl Truth {
     pub(super) fn new(rule: Rule) -> Self {
-        Self { rule, users: HashMap::new(), expected: BTreeSet::new(), injected: BTreeSet::new() }
+        Self { fold: Fold::new(rule), expected: BTreeSet::new(), injected: BTreeSet::new() }
     }
 
     /// Distinct users so far.
     pub(super) fn users(&self) -> usize {
-        self.users.len()
+        self.fold.users().len()
     }
 
     pub(super) fn add(&mut self, generated: &Generated, placed: &Placed) -> anyhow::Result<()> {
-        let shard = placed.shard_id.parse()?;
-        let position = Position { sequence_number: placed.sequence_number.parse()?, sub_sequence: 0 };
-        let id = AnomalyId::new(&Origin { stream: LOCAL_STREAM_ARN, shard: &shard, position }).to_string();
-        let transaction = transaction(generated)?;
-        let Self { rule, users, .. } = self;
-        let state = users.entry(generated.user_id.clone()).or_insert_with(|| UserState::new(rule));
-        if let Verdict::Anomaly(..) = state.step(&shard, position, &transaction, rule) {
+        let Judged { id, verdict } = self.fold.step(generated, placed)?;
+        if let Verdict::Anomaly(..) = verdict {
             self.expected.insert(id.clone());
         }
         if generated.kind.is_some() {
@@ -53,7 +87,7 @@ fn transaction(generated: &Generated) -> anyhow::Result<Transaction<'_>> {
         amount: generated.amount,
         timestamp: generated.timestamp,
         transaction_id: Some(Text(generated.transaction_id.as_str().into())),
-        merchant_id: None,
+        merchant_id: Some(Text(generated.merchant_id.as_str().into())),
     };
     Transaction::validate(raw, generated.timestamp, 0)
         .map_err(|reason| anyhow::anyhow!("the generator made an invalid record: {reason}"))

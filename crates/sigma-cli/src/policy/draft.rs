@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 
 /// Who writes, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Author {
+pub(crate) struct Author {
     /// ARN of the caller.
-    pub(super) by: String,
+    pub(crate) by: String,
     /// Now, in ms since the epoch.
-    pub(super) now_ms: i64,
+    pub(crate) now_ms: i64,
 }
 
 /// The policy as it is stored. It is read back first, so that what is written can be read.
-pub(super) fn stamped(policy: Policy, version: u64, author: &Author) -> anyhow::Result<Policy> {
+pub(crate) fn stamped(policy: Policy, version: u64, author: &Author) -> anyhow::Result<Policy> {
     let policy = Policy { version, by: author.by.clone(), at: time(author.now_ms)?, ..policy };
     policy.check_dates(author.now_ms)?;
     Policy::parse(&serde_json::to_string(&policy)?).context("the policy is refused")
 }
 
 /// A rule that silences what matches from now on, for some seconds.
-pub(super) fn silencing(pattern: Option<Pattern>, seconds: f64, why: &str, author: &Author) -> anyhow::Result<Rule> {
+pub(crate) fn silencing(pattern: Option<Pattern>, seconds: f64, why: &str, author: &Author) -> anyhow::Result<Rule> {
     let end = Timestamp::from_millisecond(author.now_ms)?.checked_add(SignedDuration::try_from_secs_f64(seconds)?)?;
     let until: Until = end.round(Unit::Second)?.to_string().parse()?;
     Ok(Rule { id: String::new(), pattern, then: Disposition::Silent, until, why: why.to_owned(), by: String::new() })

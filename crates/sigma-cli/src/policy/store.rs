@@ -19,17 +19,17 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// The ledger's table.
 #[derive(Debug, Clone)]
-pub(super) struct PolicyTable {
+pub(crate) struct PolicyTable {
     client: Client,
     name: String,
 }
 
 /// What has a version: the policy, or what is listed for a user.
 #[derive(Debug)]
-pub(super) struct Versioned<T> {
+pub(crate) struct Versioned<T> {
     item: Item,
     /// Its version; 0 if it has none.
-    pub(super) version: u64,
+    pub(crate) version: u64,
     /// What it says, if that can be read.
     pub(super) content: Result<T, PolicyError>,
 }
@@ -53,7 +53,7 @@ impl<T> Versioned<T> {
 
 impl PolicyTable {
     /// A table of this name.
-    pub(super) const fn new(client: Client, name: String) -> Self {
+    pub(crate) const fn new(client: Client, name: String) -> Self {
         Self { client, name }
     }
 
@@ -63,7 +63,7 @@ impl PolicyTable {
     }
 
     /// The policy, if there is one.
-    pub(super) async fn policy(&self) -> anyhow::Result<Option<Versioned<Policy>>> {
+    pub(crate) async fn policy(&self) -> anyhow::Result<Option<Versioned<Policy>>> {
         let item = self.get(layout::POLICY).await?;
         Ok(item.map(|item| Versioned::read(item, layout::POLICY, Policy::parse)))
     }
@@ -80,7 +80,7 @@ impl PolicyTable {
     }
 
     /// Writes a policy in place of the one that was read before, and keeps that one under a number that is free.
-    pub(super) async fn replace(
+    pub(crate) async fn replace(
         &self,
         before: Option<&Versioned<Policy>>,
         kept_as: u64,

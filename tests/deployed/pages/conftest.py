@@ -1,16 +1,18 @@
-"""A backtest with hostile names, and a browser that records every error."""
+"""A backtest with hostile names, a live page, and a browser that records every error."""
 
 import collections
 import json
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-TARGET = ROOT / "target" / "report"
+TARGET = ROOT / "target" / "pages"
+TARGET.mkdir(parents=True, exist_ok=True)
 SIGMA = ROOT / "target" / "debug" / "sigma"
 # Closes every element that it could be in, and triggers a dialog if it is ever interpreted as markup.
 HOSTILE = """</script></style></title><img src=x onerror="alert(1)">' onfocus='alert(2)' autofocus <b>"""
@@ -33,7 +35,6 @@ def rename_busy(source, target):
 @pytest.fixture(scope="session")
 def backtest():
     """The page's address and the summary that it was drawn from."""
-    TARGET.mkdir(parents=True, exist_ok=True)
     generated, renamed = TARGET / "generated.jsonl", TARGET / "transactions.jsonl"
     report, summary = TARGET / "report.html", TARGET / "summary.json"
     sigma("generate", "fraud", "--users", "60", "--duration", "60d", "--rate", "600/d", "--out", generated)
@@ -53,24 +54,56 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser, backtest):
-    """Opens the page in a context with these settings. At the end asserts that there was no error and no request."""
-    address, _ = backtest
-    complaints, contexts = [], []
+@pytest.fixture(scope="session")
+def live():
+    """The address of a live page. At the end asserts that nothing was lost, doubled or invented, which is what its exit code says."""
+    command = [SIGMA, "demo", "--serve", "--port", "0", "--speed", "1200"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        lines = (line.split()[0] for line in demo.stdout if line.startswith("http://127.0.0.1:"))
+        yield next(lines)
+        demo.send_signal(signal.SIGINT)
+        said = demo.stdout.read()
+        assert demo.wait() == 0, said
+        assert "lost 0, doubled 0, invented 0" in said
 
-    def open_with(**settings):
-        context = browser.new_context(offline=True, **settings)
-        contexts.append(context)
+
+class Visitor:
+    """Opens one address, and takes down every error and every request to elsewhere."""
+
+    def __init__(self, browser, address, **settings):
+        self.browser, self.address, self.settings = browser, address, settings
+        self.complaints, self.contexts = [], []
+
+    def open(self, **settings):
+        context = self.browser.new_context(**self.settings, **settings)
+        self.contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: request.url == address or complaints.append(f"request: {request.url}"))
-        page.goto(address)
+        complain = self.complaints.append
+        page.on("console", lambda message: complain(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complain(f"error: {error}"))
+        page.on("dialog", lambda dialog: (complain(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: request.url.startswith(self.address) or complain(f"request: {request.url}"))
+        page.goto(self.address)
         return page
 
-    yield open_with
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    def close(self):
+        for context in self.contexts:
+            context.close()
+        assert self.complaints == []
+
+
+@pytest.fixture
+def open_page(browser, backtest):
+    """Opens the report in a context with these settings. At the end asserts that there was no error and no request."""
+    address, _ = backtest
+    visitor = Visitor(browser, address, offline=True)
+    yield visitor.open
+    visitor.close()
+
+
+@pytest.fixture
+def open_live(browser, live):
+    """Opens the live page likewise."""
+    visitor = Visitor(browser, live)
+    yield visitor.open
+    visitor.close()

@@ -1,10 +1,9 @@
 """The report as a reader sees and operates it."""
 
-import re
-
 import pytest
 
 from conftest import HOSTILE, TARGET
+from contrast import contrast, luminance
 
 DESKTOP = {"width": 1200, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -79,18 +78,6 @@ def test_text_has_contrast_in_light_and_dark(open_page, scheme):
         assert contrast(text, behind) >= 4.5, (text, behind)
     assert (luminance(colours[0][1]) < 0.1) == (scheme == "dark")
     page.screenshot(path=TARGET / f"{scheme}.png", full_page=True)
-
-
-def luminance(colour):
-    """Relative luminance, WCAG 2."""
-    channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)[:3]]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,0 +1,174 @@
+//! `sigma demo --serve`: the system as a page that one can play with.
+//!
+//! A population spends, some of it meets a thief, and time passes faster. The handlers, the adapters and DynamoDB are those of
+//! `sigma demo`; every alert is compared with a plain fold as there, while it runs. The world has a thread of its own; pages ask it
+//! through a channel.
+
+mod audit;
+mod charts;
+mod phone;
+mod server;
+mod switches;
+#[cfg(test)]
+mod tests;
+mod told;
+mod traffic;
+mod world;
+
+use std::io::IsTerminal;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use server::{Asked, routes};
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+use traffic::Population;
+use world::{Counters, World};
+
+/// Between two updates.
+const TICK: Duration = Duration::from_millis(200);
+/// A machine that was asleep does not make up for it.
+const TICK_MAX: Duration = Duration::from_secs(1);
+/// Updates that a page may be behind.
+const UPDATES_BEHIND_MAX: usize = 64;
+/// Requests that wait for the world.
+const ASKED_MAX: usize = 16;
+
+/// Flags of the live page.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct LiveOptions {
+    /// Serve a live page on 127.0.0.1 instead: 5,000 users, their alerts, and switches to play with.
+    #[arg(long)]
+    pub(super) serve: bool,
+    /// Port of the page, 0 for any that is free.
+    #[arg(long, default_value_t = 7777, requires = "serve")]
+    port: u16,
+    /// Seconds that pass on the page in one second. A day takes 2.4 minutes at 600.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=3_600), requires = "serve")]
+    speed: u32,
+}
+
+/// Serves the page until Ctrl-C, then prints what came of it.
+///
+/// # Errors
+/// If the port is taken, the pipeline fails, or an alert was lost, doubled or invented.
+pub(super) async fn run(options: LiveOptions, seed: u64, is_quiet: bool) -> anyhow::Result<()> {
+    let listener = listen(options.port).await?;
+    let port = listener.local_addr()?.port();
+    let (world, asked) = mpsc::channel(ASKED_MAX);
+    let (ready, is_ready) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("world".to_owned());
+    let thread = thread.spawn(move || live(seed, options.speed, asked, ready))?;
+    say(is_quiet, "A month of history of 5,000 users ...");
+    if is_ready.await.is_ok() {
+        open_page(port, is_quiet);
+        serve(listener, routes(world, port)).await?;
+    }
+    let counters = thread.join().map_err(|_| anyhow::anyhow!("the pipeline panicked"))??;
+    say(is_quiet, &summary(&counters));
+    verdict(&counters)
+}
+
+async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    listener.with_context(|| format!("port {port} of 127.0.0.1 cannot be used: choose another with --port"))
+}
+
+fn say(is_quiet: bool, line: &str) {
+    if !is_quiet {
+        println!("{line}");
+    }
+}
+
+/// Opens the browser if somebody sits there.
+fn open_page(port: u16, is_quiet: bool) {
+    let address = format!("http://127.0.0.1:{port}");
+    println!("{address} has the page. Ctrl-C ends it.");
+    if !is_quiet && std::io::stdout().is_terminal() {
+        // Without a browser, the line above is enough.
+        let _ = open::that_detached(address);
+    }
+}
+
+async fn serve(listener: TcpListener, routes: axum::Router) -> anyhow::Result<()> {
+    tokio::select! {
+        served = axum::serve(listener, routes).into_future() => served.context("the page cannot be served"),
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("Ctrl-C cannot be awaited"),
+    }
+}
+
+/// The world on a thread of its own, until nobody asks any more.
+fn live(seed: u64, speed: u32, asked: mpsc::Receiver<Asked>, ready: oneshot::Sender<()>) -> anyhow::Result<Counters> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut world = World::start(Population::of_page(seed)).await?;
+        // Whoever waits for it has ended if it cannot be told.
+        let _ = ready.send(());
+        pass(&mut world, speed, asked).await?;
+        Ok(world.counters())
+    })
+}
+
+/// Lets time pass, and does what is asked for in between.
+async fn pass(world: &mut World, speed: u32, mut asked: mpsc::Receiver<Asked>) -> anyhow::Result<()> {
+    let (updates, _) = broadcast::channel(UPDATES_BEHIND_MAX);
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Instant::now();
+    loop {
+        tokio::select! {
+            asked = asked.recv() => match asked {
+                Some(asked) => answer(world, asked, &updates).await?,
+                None => return Ok(()),
+            },
+            _ = ticks.tick() => {
+                let elapsed = last.elapsed().min(TICK_MAX);
+                last = Instant::now();
+                let passed_ms = i64::try_from((elapsed * speed).as_millis())?;
+                world.advance(world.now_ms() + passed_ms).await?;
+                // Nobody has to watch.
+                let _ = updates.send(json(&world.take_news())?);
+            }
+        }
+    }
+}
+
+async fn answer(world: &mut World, asked: Asked, updates: &broadcast::Sender<Arc<str>>) -> anyhow::Result<()> {
+    match asked {
+        Asked::Do(command, answer) => {
+            let done = world.obey(&command).await.map_err(|error| format!("{error:#}"));
+            // The page may be closed by now.
+            let _ = answer.send(done);
+        }
+        Asked::Watch(answer) => {
+            let _ = answer.send((json(&world.whole())?, updates.subscribe()));
+        }
+    }
+    Ok(())
+}
+
+fn json(update: &world::Update) -> anyhow::Result<Arc<str>> {
+    Ok(serde_json::to_string(update)?.into())
+}
+
+fn summary(counters: &Counters) -> String {
+    let Counters { transactions, alerts, suppressed, quarantined, deaths, .. } = counters;
+    let lost = format!("lost {}, doubled {}, invented {}", alerts.lost, alerts.doubled, alerts.invented);
+    let deaths = format!("the alerter died {deaths} times, and {} alerts came twice for it", alerts.doubled_by_death);
+    format!(
+        "\n{transactions} transactions, {} anomalies: {lost}; {suppressed} repeated messages suppressed, \
+         {quarantined} bad records in quarantine; {deaths}.",
+        alerts.expected
+    )
+}
+
+fn verdict(counters: &Counters) -> anyhow::Result<()> {
+    let alerts = counters.alerts;
+    let wrong = alerts.lost + alerts.doubled + alerts.invented;
+    anyhow::ensure!(wrong == 0, "{wrong} alerts were lost, doubled or invented: please report it with the seed");
+    Ok(())
+}

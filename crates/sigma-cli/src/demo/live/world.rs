@@ -1,0 +1,403 @@
+//! Everything, running: the real handlers on an embedded DynamoDB, in a time that passes faster.
+
+use std::collections::HashSet;
+
+use alerter::publication::Audience;
+use anomaly_core::{AnomalyMessage, Verdict};
+use event_source::kinesis::KinesisMappingSettings;
+use event_source::sqs::SqsMappingSettings;
+use lambda_kit::{Clock, Fault, ManualClock};
+use scenarios::{Generated, START_MS};
+use serde::Serialize;
+use testbed::{LEDGER_TABLE, Pipeline, PipelineOptions, QueueOptions, StreamOptions};
+
+use super::audit::{Audit, Counts};
+use super::charts::{Charts, Series};
+use super::phone::Phone;
+use super::switches::{Command, LiveRule, Switches};
+use super::told::{Told, hushed, told};
+use super::traffic::{Population, Traffic};
+use crate::demo::hostile::Hostility;
+use crate::demo::truth::{Fold, Judged};
+use crate::policy::store::PolicyTable;
+
+const SHARDS: u32 = 2;
+/// Every n-th response of the detector is lost, and every n-th message delivered twice.
+const RESPONSE_LOST_EVERY: u64 = 50;
+const DELIVERED_TWICE_EVERY: u64 = 20;
+/// The stream's retention.
+const STREAM_RETENTION_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 86_400_000;
+/// Event time of the day's summary: 8 h UTC.
+const SUMMARY_AT_MS: i64 = 8 * 3_600_000;
+/// Alerts of which the page gets to know when it opens.
+const ALERTS_KEPT: usize = 40;
+/// Ids that the ledger is asked for in one read.
+const IDS_PER_READ: usize = 50;
+/// What a call of a slow SNS takes.
+const SLOW_CALL_MS: i64 = 8_000;
+/// Messages of a batch: more publications there are not in a call.
+const PUBLICATIONS_PER_CALL: usize = 10;
+/// Records of one press of the button.
+const POISONED: u64 = 5;
+/// Invocations die after 1 to this many polls: anywhere between their first call and their last.
+const DEATH_POLLS_MAX: u64 = 12;
+/// A step through these numbers that meets each of them before it repeats one.
+const DEATH_POLLS_STEP: u64 = 7;
+
+/// What the page shows, or what is new on it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Update {
+    /// Whether it is everything, for a page that has just opened.
+    is_whole: bool,
+    /// Event time now, in ms since the epoch.
+    now: i64,
+    users: Vec<Series>,
+    /// The newest last.
+    alerts: Vec<Told>,
+    phone: Phone,
+    counters: Counters,
+    switches: Switches,
+}
+
+/// What is always in sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Counters {
+    pub(super) transactions: u64,
+    #[serde(flatten)]
+    pub(super) alerts: Counts,
+    /// Messages between detector and alerter.
+    waiting: usize,
+    /// Messages that came again and were told once.
+    pub(super) suppressed: u64,
+    /// Records that are none: each is in quarantine.
+    pub(super) quarantined: u64,
+    /// Times that the alerter died.
+    pub(super) deaths: u64,
+}
+
+/// The system and everything around it.
+pub(super) struct World {
+    clock: ManualClock,
+    pipeline: Pipeline<ManualClock>,
+    policy: PolicyTable,
+    traffic: Traffic,
+    hostility: Hostility,
+    fold: Fold,
+    /// Users whose history is not stored yet. All at once would take seconds.
+    history: HashSet<String>,
+    audit: Audit,
+    charts: Charts,
+    phone: Phone,
+    switches: Switches,
+    /// The rule that judges: that of the switches, once no record is under way.
+    judging: LiveRule,
+    /// The last alerts, and how many of them are new to the page.
+    alerts: Vec<Told>,
+    alerts_new: usize,
+    last: Option<Generated>,
+    transactions: u64,
+    quarantined: u64,
+    calls: u64,
+    deaths_wanted: u32,
+    days: i64,
+    summaries: i64,
+}
+
+impl World {
+    /// The population's history, then the page's first moment.
+    ///
+    /// # Errors
+    /// If the pipeline cannot start.
+    pub(super) async fn start(population: Population) -> anyhow::Result<Self> {
+        let (clock, switches) = (ManualClock::at(START_MS), Switches::default());
+        let pipeline = Pipeline::start(clock.clone(), options(&switches)?).await?;
+        let (mut traffic, mut charts) = (Traffic::new(population)?, Charts::default());
+        let mut fold = Fold::new(switches.rule.rule()?);
+        traffic.history(&mut fold, &mut charts)?;
+        let history = fold.users().keys().cloned().collect();
+        let policy = PolicyTable::new(pipeline.alerter.client().clone(), LEDGER_TABLE.to_owned());
+        let mut world = Self {
+            clock,
+            pipeline,
+            policy,
+            traffic,
+            hostility: Hostility::default(),
+            fold,
+            history,
+            audit: Audit::default(),
+            charts,
+            phone: Phone::default(),
+            judging: switches.rule,
+            switches,
+            alerts: Vec::new(),
+            alerts_new: 0,
+            last: None,
+            transactions: 0,
+            quarantined: 0,
+            calls: 0,
+            deaths_wanted: 0,
+            days: days(START_MS),
+            summaries: days(START_MS - SUMMARY_AT_MS),
+        };
+        world.phone.at(START_MS);
+        Ok(world)
+    }
+
+    /// Event time now, in ms since the epoch.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Everything that the page shows.
+    pub(super) fn whole(&self) -> Update {
+        self.update(true, self.charts.whole(), self.alerts.clone())
+    }
+
+    /// What is new since the last time.
+    pub(super) fn take_news(&mut self) -> Update {
+        let fresh = self.charts.take_fresh();
+        let new = std::mem::take(&mut self.alerts_new).min(self.alerts.len());
+        let alerts = self.alerts.get(self.alerts.len() - new..).unwrap_or_default().to_vec();
+        self.update(false, fresh, alerts)
+    }
+
+    fn update(&self, is_whole: bool, users: Vec<Series>, alerts: Vec<Told>) -> Update {
+        let (phone, switches) = (self.phone.clone(), self.switches.clone());
+        Update { is_whole, now: self.now_ms(), users, alerts, phone, counters: self.counters(), switches }
+    }
+
+    /// The counts so far.
+    pub(super) fn counters(&self) -> Counters {
+        let alerter = &self.pipeline.alerter;
+        Counters {
+            transactions: self.transactions,
+            alerts: self.audit.counts,
+            waiting: alerter.waiting(),
+            suppressed: alerter.totals().suppressed,
+            quarantined: self.quarantined,
+            deaths: alerter.deaths(),
+        }
+    }
+
+    /// Does what somebody asked for on the page.
+    ///
+    /// # Errors
+    /// If a value is out of its range, or the policy cannot be written.
+    pub(super) async fn obey(&mut self, command: &Command) -> anyhow::Result<()> {
+        let before = self.switches.clone();
+        self.switches.apply(command)?;
+        match command {
+            Command::Crash => self.deaths_wanted += 1,
+            Command::Poison => self.poison(),
+            _ if self.switches != before => self.store_policy().await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Stores the policy that the switches say, and deploys the alerter with them.
+    async fn store_policy(&self) -> anyhow::Result<()> {
+        let before = self.policy.policy().await?;
+        let version = before.as_ref().map_or(0, |before| before.version) + 1;
+        let policy = self.switches.policy(version, self.now_ms())?;
+        self.policy.replace(before.as_ref(), version - 1, &policy).await?;
+        self.pipeline.alerter.restart(self.switches.alerter()?);
+        Ok(())
+    }
+
+    fn poison(&mut self) {
+        let Some(last) = &self.last else { return };
+        let payload = serde_json::to_vec(last).unwrap_or_default();
+        for _ in 0..POISONED {
+            let (key, record) = self.hostility.next(last, &payload);
+            self.pipeline.put(&key, record);
+        }
+    }
+
+    /// Lets the time pass until then.
+    ///
+    /// # Errors
+    /// If something that has to work does not.
+    pub(super) async fn advance(&mut self, until_ms: i64) -> anyhow::Result<()> {
+        while let Some(generated) = self.traffic.next_until(until_ms) {
+            self.put(generated).await?;
+        }
+        self.clock.set(until_ms.max(self.now_ms()));
+        let is_done = self.detect().await?;
+        self.alert().await?;
+        self.settle(is_done).await?;
+        self.each_day().await
+    }
+
+    async fn put(&mut self, generated: Generated) -> anyhow::Result<()> {
+        self.clock.set(generated.timestamp.max(self.now_ms()));
+        if self.history.remove(&generated.user_id)
+            && let Some(state) = self.fold.users().get(&generated.user_id)
+        {
+            self.pipeline.detector.store(&generated.user_id, state.clone(), i64::MAX).await?;
+        }
+        let placed = self.pipeline.put(&generated.user_id, serde_json::to_vec(&generated)?);
+        let Judged { id, verdict } = self.fold.step(&generated, &placed)?;
+        self.charts.add(&generated, &verdict);
+        if let Verdict::Anomaly(..) = verdict {
+            self.audit.expect(id);
+        }
+        self.transactions += 1;
+        self.last = Some(generated);
+        Ok(())
+    }
+
+    /// Lets the detector work until it has nothing to do now. Returns whether no record is under way.
+    async fn detect(&mut self) -> anyhow::Result<bool> {
+        loop {
+            let step = self.pipeline.detector.step().await?;
+            let bodies = self.pipeline.detector.take_anomalies();
+            for message in bodies.iter().filter_map(|body| serde_json::from_str::<AnomalyMessage>(body).ok()) {
+                self.audit.sent(message);
+            }
+            self.pipeline.alerter.send(bodies);
+            self.quarantined += u64::try_from(self.pipeline.detector.take_quarantined().len())?;
+            if step.invocations == 0 {
+                let is_done = step.records_open == 0;
+                if is_done && self.judging != self.switches.rule {
+                    self.switch_rule()?;
+                }
+                return Ok(is_done);
+            }
+        }
+    }
+
+    /// Deploys the detector with another rule. No record is under way, so that the fold switches at the same one.
+    fn switch_rule(&mut self) -> anyhow::Result<()> {
+        self.judging = self.switches.rule;
+        self.fold.switch(self.judging.rule()?);
+        self.pipeline.detector.restart(self.judging.detector()?);
+        Ok(())
+    }
+
+    /// Lets the alerter work until it has nothing to do now.
+    async fn alert(&mut self) -> anyhow::Result<()> {
+        loop {
+            let deaths = self.pipeline.alerter.deaths();
+            self.plan_call();
+            let received = self.pipeline.alerter.step().await?.received;
+            let has_died = self.pipeline.alerter.deaths() > deaths;
+            self.read_publications(has_died);
+            if has_died {
+                self.deaths_wanted -= 1;
+                self.pipeline.alerter.restart(self.switches.alerter()?);
+            }
+            if received == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Plans the faults of the next call.
+    fn plan_call(&mut self) {
+        if self.pipeline.alerter.waiting() == 0 {
+            return;
+        }
+        self.calls += 1;
+        if self.switches.slow_sns {
+            self.clock.advance(SLOW_CALL_MS);
+            if self.calls.is_multiple_of(2) {
+                self.pipeline.alerter.fail_publications([Fault::Refused; PUBLICATIONS_PER_CALL]);
+            }
+        }
+        if self.deaths_wanted > 0 {
+            // One that ends sooner lives, and the next one dies.
+            let polls = 1 + self.calls * DEATH_POLLS_STEP % DEATH_POLLS_MAX;
+            self.pipeline.alerter.die_after(u32::try_from(polls).unwrap_or(1));
+        }
+    }
+
+    fn read_publications(&mut self, has_died: bool) {
+        let now_ms = self.now_ms();
+        for publication in self.pipeline.alerter.take_publications() {
+            self.phone.receive(&publication, now_ms);
+            if publication.audience == Audience::Summary {
+                continue;
+            }
+            for id in &publication.alert_ids {
+                self.audit.published(id, has_died);
+            }
+            for alert in told(&publication.document) {
+                if publication.audience == Audience::Page {
+                    self.charts.follow(&alert.user_id);
+                }
+                self.show(alert);
+            }
+        }
+    }
+
+    fn show(&mut self, alert: Told) {
+        self.phone.count_anomaly();
+        if self.alerts.len() == ALERTS_KEPT {
+            self.alerts.remove(0);
+        }
+        self.alerts.push(alert);
+        self.alerts_new += 1;
+    }
+
+    /// Looks for what was decided and told to nobody, and for what is lost.
+    async fn settle(&mut self, is_done: bool) -> anyhow::Result<()> {
+        if !is_done || self.pipeline.alerter.waiting() > 0 || self.audit.on_the_way().len() == 0 {
+            return Ok(());
+        }
+        let ids: Vec<String> = self.audit.on_the_way().map(str::to_owned).collect();
+        for ids in ids.chunks(IDS_PER_READ) {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let decisions = self.pipeline.alerter.decisions(&ids).await?;
+            for (id, decision) in decisions.into_iter().filter(|(_, decision)| !decision.disposition.is_published()) {
+                if let Some(message) = self.audit.hushed(&id) {
+                    self.show(hushed(&message, &decision));
+                }
+            }
+        }
+        self.audit.nothing_moves();
+        Ok(())
+    }
+
+    /// What happens once a day: the summary, and what the services do by themselves.
+    async fn each_day(&mut self) -> anyhow::Result<()> {
+        let now_ms = self.now_ms();
+        self.phone.at(now_ms);
+        let summaries = days(now_ms - SUMMARY_AT_MS);
+        if summaries > self.summaries && self.pipeline.alerter.summarise().await {
+            self.summaries = summaries;
+            self.read_publications(false);
+        }
+        if days(now_ms) > self.days {
+            self.days = days(now_ms);
+            self.pipeline.alerter.delete_expired().await?;
+        }
+        self.pipeline.detector.forget_records_before(now_ms - STREAM_RETENTION_MS);
+        Ok(())
+    }
+}
+
+const fn days(time_ms: i64) -> i64 {
+    time_ms.div_euclid(DAY_MS)
+}
+
+fn options(switches: &Switches) -> anyhow::Result<PipelineOptions> {
+    Ok(PipelineOptions {
+        detector: switches.rule.detector()?,
+        alerter: switches.alerter()?,
+        stream: StreamOptions {
+            shards: SHARDS,
+            mapping: KinesisMappingSettings::default(),
+            response_lost_every: Some(RESPONSE_LOST_EVERY),
+        },
+        // A minute of the page is ten hours of the queue. Nobody is there to empty a dead-letter queue, so there is none.
+        queue: QueueOptions {
+            mapping: SqsMappingSettings::default(),
+            receive_count_max: None,
+            delivered_twice_every: Some(DELIVERED_TWICE_EVERY),
+        },
+    })
+}
