@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; a target that needs more says so.
 
-.PHONY: help demo check test all fmt lint doc template full-stack simulate mutations fuzz pages bench
+.PHONY: help demo local check test all fmt lint doc template full-stack simulate mutations fuzz pages bench
 .DEFAULT_GOAL := help
 
 help: ## Print this list
@@ -9,6 +9,14 @@ help: ## Print this list
 demo: ## Run the whole pipeline on this machine: generated transactions in, alerts out
 	cargo build --quiet --workspace --bin sigma
 	target/debug/sigma demo --summary target/demo/summary.json
+
+# cargo-lambda comes from its package if it is not installed.
+CARGO_LAMBDA = tests/deployed/cargo-lambda/requirements.txt
+local: ## Run both functions here for `cargo lambda invoke`, and print the mails that they send (cargo-lambda, or Python 3.11)
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup, https://rustup.rs" >&2; exit 1; }
+	cargo build --quiet --workspace --bin sigma --bin detector --bin alerter
+	@command -v cargo-lambda >/dev/null || tools=$$(tests/deployed/venv $(CARGO_LAMBDA) cargo-lambda) || exit 1; \
+	exec target/debug/sigma local $${tools:+--tools "$$tools/bin"}
 
 check: fmt ## The fast loop: format, lints, unit and pipeline tests
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings

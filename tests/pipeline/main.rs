@@ -9,6 +9,7 @@ mod dependencies;
 mod detector_protocol;
 mod documents;
 mod dynamodb;
+mod endpoint;
 mod events;
 mod fixtures;
 mod hostile_input;

@@ -2,7 +2,8 @@
 //!
 //! [`Env`] reads typed configuration and refuses to guess. [`Invocation`] knows how much time is left. [`failures`] builds partial
 //! batch responses, [`batch`] makes batch calls within their limits, [`metrics`] writes operational metrics in the Embedded Metric
-//! Format, [`telemetry`] sets up JSON logs, [`retries`] keeps the SDK from repeating what must not be repeated, and [`sdk_config`] is the one place that configures the AWS SDK's connection.
+//! Format, [`telemetry`] sets up JSON logs, [`retries`] keeps the SDK from repeating what must not be repeated,
+//! [`startup`] says why a function ended, and [`sdk_config`] is the one place that configures the AWS SDK's connection.
 //!
 //! Deliberately absent: clients of single services, and everything about anomalies.
 
@@ -14,6 +15,7 @@ pub mod failures;
 mod invocation;
 pub mod metrics;
 pub mod retries;
+pub mod startup;
 pub mod telemetry;
 #[cfg(any(test, feature = "test-doubles"))]
 mod test_doubles;

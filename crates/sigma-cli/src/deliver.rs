@@ -18,7 +18,8 @@ use clap::Args;
 use event_source::kinesis::{FailedBatch, KinesisMapping, KinesisMappingSettings};
 use lambda_kit::telemetry::chain;
 use lambda_kit::{Clock, SystemClock};
-use remote::{RemoteFunction, RemoteStream};
+pub(crate) use remote::RemoteFunction;
+use remote::RemoteStream;
 use serde::Serialize;
 
 use crate::aws::Connection;
@@ -105,7 +106,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// A client that waits longer than any time-out of Lambda and never retries, so that no event is delivered twice.
-fn patient(config: &aws_types::SdkConfig) -> aws_sdk_lambda::Config {
+pub(crate) fn patient(config: &aws_types::SdkConfig) -> aws_sdk_lambda::Config {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT);
     aws_sdk_lambda::config::Builder::from(config)
         .timeout_config(timeouts.build())

@@ -1,7 +1,7 @@
 //! The commands of the `sigma` tool: flags, progress and printing. The work is done by the libraries beneath: `scenarios` generates
 //! transactions, `backtest` and `backtest-report` try rules on recorded ones, `training` learns from them, `testbed` runs the pipeline on this machine,
 //! `event-source` delivers streams.
-//! `verify` and `policy` are the exceptions: what they do to a deployed stack is their own.
+//! `local`, `verify` and `policy` are the exceptions: which processes run, and what is done to a deployed stack, is their own.
 
 mod archive;
 mod aws;
@@ -11,6 +11,7 @@ pub mod deliver;
 pub mod demo;
 mod files;
 pub mod generate;
+pub mod local;
 mod output;
 mod parse;
 pub mod policy;

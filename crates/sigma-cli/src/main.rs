@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{calibrate, deliver, demo, generate, policy, replay, send, train, verify};
+use sigma_cli::{calibrate, deliver, demo, generate, local, policy, replay, send, train, verify};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
@@ -29,6 +29,8 @@ enum Command {
     Train(Box<train::Options>),
     /// Find the SIGMAS that keep a budget of alerts, and what is large for everybody. Needs no labels.
     Calibrate(Box<calibrate::Options>),
+    /// Run both functions on this machine for `cargo lambda invoke`, and print the mails that they send.
+    Local(local::Options),
     /// Put transactions from a file into a Kinesis stream.
     Send(send::Options),
     /// Deliver a stream to a deployed function as Lambda's event source mapping does, for emulators whose own mapping is not faithful.
@@ -66,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Replay(options) => replay::run(&options).await,
         Command::Train(options) => train::run(&options),
         Command::Calibrate(options) => calibrate::run(&options),
+        Command::Local(options) => local::run(&options).await,
         Command::Send(options) => send::run(&options).await,
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Verify(options) => verify::run(&options).await,

@@ -41,6 +41,12 @@ impl EmbeddedDynamoDb {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
+    /// The address it listens on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The URL it listens on.
     #[must_use]
     pub fn endpoint_url(&self) -> String {

@@ -2,23 +2,28 @@
 // Three SDK clients inside streams inside the handler: the futures' types are deeper than the compiler's default limit.
 #![recursion_limit = "256"]
 
+use std::process::ExitCode;
 use std::sync::Mutex;
 
 use alerter::ledger::DynamoDbLedger;
 use alerter::metric_sink::CloudWatchSink;
 use alerter::publisher::SnsPublisher;
 use alerter::{Alerter, Config};
-use anyhow::Context;
+use lambda_kit::startup::{Stop, exit_code};
 use lambda_kit::{AwsSettings, Clock, Env, Invocation, SystemClock, metrics::EmfWriter, sdk_config, telemetry};
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let env = Env::from_process();
-    telemetry::start(&env)?;
-    let config = Config::from_env(&env).context("the alerter is not configured")?;
-    let aws = sdk_config(AwsSettings::from_env(&env)?);
+    exit_code("alerter", &env, serve(&env).await).await
+}
+
+async fn serve(env: &Env) -> Result<(), Stop> {
+    telemetry::start(env)?;
+    let config = Config::from_env(env)?;
+    let aws = sdk_config(AwsSettings::from_env(env)?);
     let emf = Mutex::new(EmfWriter::new(&config.metric_namespace, config.stack_name.clone()));
     let alerter = Alerter::new(
         DynamoDbLedger::new(aws_sdk_dynamodb::Client::new(&aws), config.ledger_table_name),
@@ -38,5 +43,5 @@ async fn main() -> anyhow::Result<()> {
         }
         Ok::<_, lambda_runtime::Error>(outcome.response)
     });
-    run(handler).await.map_err(anyhow::Error::from_boxed)
+    run(handler).await.map_err(Stop::Runtime)
 }

@@ -2,24 +2,30 @@
 // Three SDK clients inside streams inside the handler: the futures' types are deeper than the compiler's default limit.
 #![recursion_limit = "256"]
 
-use anyhow::Context;
+use std::process::ExitCode;
+use std::sync::Mutex;
+
 use detector::config::ConfigWarning;
 use detector::message_queue::SqsQueue;
 use detector::shard_ranges::KinesisShardRanges;
 use detector::window_store::DynamoDbWindowStore;
 use detector::{Config, Detector};
+use lambda_kit::startup::{Stop, exit_code};
 use lambda_kit::{AwsSettings, Clock, Env, Invocation, SystemClock, metrics::EmfWriter, sdk_config, telemetry};
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
-use std::sync::Mutex;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let env = Env::from_process();
-    telemetry::start(&env)?;
-    let config = Config::from_env(&env).context("the detector is not configured")?;
+    exit_code("detector", &env, serve(&env).await).await
+}
+
+async fn serve(env: &Env) -> Result<(), Stop> {
+    telemetry::start(env)?;
+    let config = Config::from_env(env)?;
     config.warnings.iter().for_each(ConfigWarning::log);
-    let aws = sdk_config(AwsSettings::from_env(&env)?);
+    let aws = sdk_config(AwsSettings::from_env(env)?);
     let sqs = aws_sdk_sqs::Client::new(&aws);
     let detector = Detector::new(
         DynamoDbWindowStore::new(aws_sdk_dynamodb::Client::new(&aws), config.state_table_name),
@@ -41,5 +47,5 @@ async fn main() -> anyhow::Result<()> {
         }
         Ok::<_, lambda_runtime::Error>(outcome.response)
     });
-    run(handler).await.map_err(anyhow::Error::from_boxed)
+    run(handler).await.map_err(Stop::Runtime)
 }

@@ -99,25 +99,25 @@ fn source_error(error: impl std::error::Error + Send + Sync + 'static) -> Source
 
 /// The function's responses so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Responses {
+pub(crate) struct Responses {
     /// Invocations that ended in an error.
-    pub(super) errors: usize,
+    pub(crate) errors: usize,
     /// The reported sequence numbers.
-    pub(super) reported: Vec<String>,
+    pub(crate) reported: Vec<String>,
     /// Invocations in a row that did not reach the function, and why the last one did not.
-    pub(super) unreached: Option<(u32, String)>,
+    pub(crate) unreached: Option<(u32, String)>,
 }
 
 /// A function behind the Lambda API.
 #[derive(Debug)]
-pub(super) struct RemoteFunction {
+pub(crate) struct RemoteFunction {
     client: aws_sdk_lambda::Client,
     function: String,
     seen: RefCell<Responses>,
 }
 
 impl RemoteFunction {
-    pub(super) fn new(client: aws_sdk_lambda::Client, function: &str) -> Self {
+    pub(crate) fn new(client: aws_sdk_lambda::Client, function: &str) -> Self {
         Self { client, function: function.to_owned(), seen: RefCell::default() }
     }
 
@@ -128,7 +128,7 @@ impl RemoteFunction {
         Invoked::NotInvoked(reason)
     }
 
-    pub(super) fn seen(&self) -> Responses {
+    pub(crate) fn seen(&self) -> Responses {
         self.seen.borrow().clone()
     }
 }
