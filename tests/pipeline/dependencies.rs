@@ -82,7 +82,7 @@ fn dependencies_point_one_way() {
         ("training", &["anomaly-core"]),
         ("detector", &["anomaly-core", "intake", "lambda-kit"]),
         ("alerter", &["alert-policy", "anomaly-core", "lambda-kit"]),
-        ("testbed", &["alerter", "detector", "event-source", "lambda-kit"]),
+        ("testbed", &["alert-policy", "alerter", "anomaly-core", "detector", "event-source", "lambda-kit"]),
         (
             "sigma-cli",
             &[

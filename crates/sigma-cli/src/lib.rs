@@ -21,5 +21,6 @@ pub mod replay;
 mod rule_options;
 mod selection;
 pub mod send;
+mod signals;
 pub mod train;
 pub mod verify;

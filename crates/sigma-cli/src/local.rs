@@ -7,7 +7,6 @@ mod functions;
 mod inbox;
 mod place;
 mod queue;
-mod signals;
 mod tools;
 mod watch;
 
@@ -37,7 +36,7 @@ pub struct Options {
 /// # Errors
 /// If a tool is missing, nothing can listen, or `cargo lambda watch` ends.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
-    let interrupted = signals::interrupted()?;
+    let interrupted = crate::signals::interrupted()?;
     let tools = Tools::find(options.tools.as_deref())?;
     let dynamodb = EmbeddedDynamoDb::start()?;
     let endpoint = Endpoint::start(&dynamodb).await?;

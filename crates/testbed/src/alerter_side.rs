@@ -10,9 +10,9 @@ use alerter::metric_sink::MemorySink;
 use alerter::publication::Publication;
 use alerter::publisher::MemoryPublisher;
 use alerter::{Alerter, AlerterSettings, AlerterSummary};
+use aws_sdk_dynamodb::Client;
 use event_source::sqs::{MemorySqs, SqsMapping, SqsMappingSettings, Step};
 use event_source::{Invoke, Invoked};
-use aws_sdk_dynamodb::Client;
 use lambda_kit::{Clock, Fault};
 
 use crate::dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_ledger_table, delete_expired};

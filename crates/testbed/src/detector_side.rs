@@ -4,13 +4,13 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use anomaly_core::UserState;
+use anyhow::anyhow;
 use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{DynamoDbWindowStore, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use event_source::kinesis::{KinesisMapping, KinesisMappingSettings, LOCAL_STREAM_ARN, MemoryStream, Placed, Step};
 use event_source::{Invoke, Invoked};
-use anomaly_core::UserState;
-use anyhow::anyhow;
 use hdrhistogram::Histogram;
 use lambda_kit::Clock;
 

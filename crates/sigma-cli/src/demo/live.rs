@@ -29,6 +29,8 @@ use tokio::time::MissedTickBehavior;
 use traffic::Population;
 use world::{Counters, World};
 
+use crate::signals::interrupted;
+
 /// Between two updates.
 const TICK: Duration = Duration::from_millis(200);
 /// A machine that was asleep does not make up for it.
@@ -62,7 +64,7 @@ pub(super) async fn run(options: LiveOptions, seed: u64, is_quiet: bool) -> anyh
     let (world, asked) = mpsc::channel(ASKED_MAX);
     let (ready, is_ready) = oneshot::channel();
     let thread = std::thread::Builder::new().name("world".to_owned());
-    let thread = thread.spawn(move || live(seed, options.speed, asked, ready))?;
+    let thread = thread.spawn(move || live(Population::of_page(seed), options.speed, asked, ready))?;
     say(is_quiet, "A month of history of 5,000 users ...");
     if is_ready.await.is_ok() {
         open_page(port, is_quiet);
@@ -97,15 +99,20 @@ fn open_page(port: u16, is_quiet: bool) {
 async fn serve(listener: TcpListener, routes: axum::Router) -> anyhow::Result<()> {
     tokio::select! {
         served = axum::serve(listener, routes).into_future() => served.context("the page cannot be served"),
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("Ctrl-C cannot be awaited"),
+        () = interrupted()? => Ok(()),
     }
 }
 
 /// The world on a thread of its own, until nobody asks any more.
-fn live(seed: u64, speed: u32, asked: mpsc::Receiver<Asked>, ready: oneshot::Sender<()>) -> anyhow::Result<Counters> {
+fn live(
+    population: Population,
+    speed: u32,
+    asked: mpsc::Receiver<Asked>,
+    ready: oneshot::Sender<()>,
+) -> anyhow::Result<Counters> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut world = World::start(Population::of_page(seed)).await?;
+        let mut world = World::start(population).await?;
         // Whoever waits for it has ended if it cannot be told.
         let _ = ready.send(());
         pass(&mut world, speed, asked).await?;

@@ -30,8 +30,8 @@ pub(super) struct Counts {
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     pub(super) counts: Counts,
-    /// Expected and not ended yet, with the message once the detector has sent it.
-    on_the_way: HashMap<String, Option<AnomalyMessage>>,
+    /// Expected and not ended yet.
+    on_the_way: HashMap<String, Expected>,
     ended: HashSet<String>,
     /// In the order of their end.
     order: VecDeque<String>,
@@ -39,17 +39,24 @@ pub(super) struct Audit {
     unrecorded: HashSet<String>,
 }
 
+/// An anomaly on its way.
+#[derive(Debug, Default)]
+struct Expected {
+    /// Its message, once the detector has sent it.
+    message: Option<AnomalyMessage>,
+}
+
 impl Audit {
     /// The rule finds this anomaly.
     pub(super) fn expect(&mut self, id: String) {
         self.counts.expected += 1;
-        self.on_the_way.insert(id, None);
+        self.on_the_way.insert(id, Expected::default());
     }
 
     /// The detector has sent this message, perhaps not for the first time.
     pub(super) fn sent(&mut self, message: AnomalyMessage) {
-        if let Some(place) = self.on_the_way.get_mut(&message.id.to_string()) {
-            *place = Some(message);
+        if let Some(expected) = self.on_the_way.get_mut(&message.id.to_string()) {
+            expected.message = Some(message);
         }
     }
 
@@ -71,7 +78,7 @@ impl Audit {
 
     /// Nobody is to be told of this one. Returns its message, if it was on its way.
     pub(super) fn hushed(&mut self, id: &str) -> Option<AnomalyMessage> {
-        self.end(id).flatten()
+        self.end(id)?.message
     }
 
     /// Ids of what is on its way.
@@ -85,9 +92,9 @@ impl Audit {
         self.on_the_way.clear();
     }
 
-    /// The message, if the alert was on its way.
-    fn end(&mut self, id: &str) -> Option<Option<AnomalyMessage>> {
-        let message = self.on_the_way.remove(id)?;
+    /// `None` if the alert was not on its way.
+    fn end(&mut self, id: &str) -> Option<Expected> {
+        let expected = self.on_the_way.remove(id)?;
         self.counts.ended += 1;
         self.ended.insert(id.to_owned());
         self.order.push_back(id.to_owned());
@@ -97,7 +104,7 @@ impl Audit {
             self.ended.remove(&oldest);
             self.unrecorded.remove(&oldest);
         }
-        Some(message)
+        Some(expected)
     }
 }
 
@@ -107,7 +114,9 @@ mod tests {
 
     fn audit(ids: &[&str]) -> Audit {
         let mut audit = Audit::default();
-        ids.iter().for_each(|id| audit.expect((*id).to_owned()));
+        for id in ids {
+            audit.expect((*id).to_owned());
+        }
         audit
     }
 

@@ -89,7 +89,9 @@ impl Server {
 }
 
 /// Everything, then what is new, as server-sent events. A page that cannot keep up is cut off, and begins anew by itself.
-async fn updates(State(server): State<Server>) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, StatusCode> {
+async fn updates(
+    State(server): State<Server>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, StatusCode> {
     let (asked, answer) = oneshot::channel();
     let gone = |_| StatusCode::SERVICE_UNAVAILABLE;
     server.world.send(Asked::Watch(asked)).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;

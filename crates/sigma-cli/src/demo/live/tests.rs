@@ -46,10 +46,12 @@ async fn people_hear_little_and_machines_everything() {
     pass(&mut world, 24).await;
     assert_promises_hold(&world);
     let seen = seen(&world);
-    let (messages, anomalies) = (number(&seen, "/phone/yesterday/messages"), number(&seen, "/phone/yesterday/anomalies"));
+    let (messages, anomalies) =
+        (number(&seen, "/phone/yesterday/messages"), number(&seen, "/phone/yesterday/anomalies"));
     assert!(messages <= 21, "twenty pages and a summary: {messages}");
     assert!(anomalies > messages, "{anomalies} anomalies, {messages} messages");
-    let kinds: Vec<&str> = seen["phone"]["messages"].as_array().unwrap().iter().filter_map(|m| m["kind"].as_str()).collect();
+    let kinds: Vec<&str> =
+        seen["phone"]["messages"].as_array().unwrap().iter().filter_map(|m| m["kind"].as_str()).collect();
     assert!(kinds.contains(&"summary"), "{kinds:?}");
     assert!(world.counters().suppressed > 0);
 }
@@ -68,7 +70,10 @@ async fn crashes_slow_services_bad_records_and_another_rule_lose_nothing() {
     assert_promises_hold(&world);
     let counters = world.counters();
     assert!(counters.deaths == 8, "{counters:?}");
-    assert!(counters.quarantined == 8 * 3, "of five records three are bad, one is late and one came twice: {counters:?}");
+    assert!(
+        counters.quarantined == 8 * 3,
+        "of five records three are bad, one is late and one came twice: {counters:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Ends at SIGINT or SIGTERM. It listens from now on, even before it is awaited.
-pub(super) fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
+pub(crate) fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
