@@ -140,9 +140,9 @@ impl<C: Clock + Clone> AlerterSide<C> {
         self.mapping.function().deaths.get()
     }
 
-    /// Plans what becomes of the next publications.
-    pub fn fail_publications(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.publisher.faults.extend(faults);
+    /// Plans what becomes of the next publications, instead of what was planned before.
+    pub fn plan_publications(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.publisher.faults.replace(faults);
     }
 
     /// Calls the alerter as the schedule of summaries does. Returns whether it succeeded.

@@ -22,6 +22,11 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
     }
 
+    /// Plans the faults of the next calls anew, without what is left of the plan so far.
+    pub fn replace(&self, faults: impl IntoIterator<Item = Fault>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().collect();
+    }
+
     /// The fault of the current call.
     pub fn next(&self) -> Fault {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Fault::None)

@@ -53,7 +53,6 @@ async fn people_hear_little_and_machines_everything() {
     let kinds: Vec<&str> =
         seen["phone"]["messages"].as_array().unwrap().iter().filter_map(|m| m["kind"].as_str()).collect();
     assert!(kinds.contains(&"summary"), "{kinds:?}");
-    assert!(world.counters().suppressed > 0);
 }
 
 #[tokio::test]

@@ -304,10 +304,9 @@ impl World {
         self.calls += 1;
         if self.switches.slow_sns {
             self.clock.advance(SLOW_CALL_MS);
-            if self.calls.is_multiple_of(2) {
-                self.pipeline.alerter.fail_publications([Fault::Refused; PUBLICATIONS_PER_CALL]);
-            }
         }
+        let refused = if self.switches.slow_sns && self.calls.is_multiple_of(2) { PUBLICATIONS_PER_CALL } else { 0 };
+        self.pipeline.alerter.plan_publications(std::iter::repeat_n(Fault::Refused, refused));
         if self.deaths_wanted > 0 {
             // One that ends sooner lives, and the next one dies.
             let polls = 1 + self.calls * DEATH_POLLS_STEP % DEATH_POLLS_MAX;
