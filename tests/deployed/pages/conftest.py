@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -60,9 +61,12 @@ def live():
     command = [SIGMA, "demo", "--serve", "--port", "0", "--speed", "1200"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
         lines = (line.split()[0] for line in demo.stdout if line.startswith("http://127.0.0.1:"))
-        yield next(lines)
-        demo.send_signal(signal.SIGINT)
-        said = demo.stdout.read()
+        address = next(lines)
+        yield address
+        # Ctrl-C ends it although a page is open.
+        with urllib.request.urlopen(f"{address}/updates"):
+            demo.send_signal(signal.SIGINT)
+            said = demo.stdout.read()
         assert demo.wait() == 0, said
         assert "lost 0, doubled 0, invented 0" in said
 

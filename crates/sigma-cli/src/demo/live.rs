@@ -68,8 +68,10 @@ pub(super) async fn run(options: LiveOptions, seed: u64, is_quiet: bool) -> anyh
     say(is_quiet, "A month of history of 5,000 users ...");
     if is_ready.await.is_ok() {
         open_page(port, is_quiet);
-        serve(listener, routes(world, port)).await?;
+        serve(listener, routes(world.clone(), port)).await?;
     }
+    // If it has ended by itself, its own error says why.
+    let _ = world.send(Asked::End).await;
     let counters = thread.join().map_err(|_| anyhow::anyhow!("the pipeline panicked"))??;
     say(is_quiet, &summary(&counters));
     verdict(&counters)
@@ -103,7 +105,7 @@ async fn serve(listener: TcpListener, routes: axum::Router) -> anyhow::Result<()
     }
 }
 
-/// The world on a thread of its own, until nobody asks any more.
+/// The world on a thread of its own, until it is asked to end.
 fn live(
     population: Population,
     speed: u32,
@@ -129,8 +131,8 @@ async fn pass(world: &mut World, speed: u32, mut asked: mpsc::Receiver<Asked>) -
     loop {
         tokio::select! {
             asked = asked.recv() => match asked {
+                Some(Asked::End) | None => return Ok(()),
                 Some(asked) => answer(world, asked, &updates).await?,
-                None => return Ok(()),
             },
             _ = ticks.tick() => {
                 let elapsed = last.elapsed().min(TICK_MAX);
@@ -154,6 +156,7 @@ async fn answer(world: &mut World, asked: Asked, updates: &broadcast::Sender<Arc
         Asked::Watch(answer) => {
             let _ = answer.send((json(&world.whole())?, updates.subscribe()));
         }
+        Asked::End => {}
     }
     Ok(())
 }

@@ -34,6 +34,8 @@ pub(super) enum Asked {
     Do(Command, oneshot::Sender<Result<(), String>>),
     /// To be watched.
     Watch(oneshot::Sender<Watching>),
+    /// To end, whoever still watches.
+    End,
 }
 
 #[derive(Debug, Clone)]
