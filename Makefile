@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; a target that needs more says so.
 
-.PHONY: help demo local check test all fmt lint doc template full-stack simulate mutations fuzz pages bench
+.PHONY: help demo local check test all fmt lint doc template full-stack package simulate mutations fuzz pages bench
 .DEFAULT_GOAL := help
 
 help: ## Print this list
@@ -63,6 +63,9 @@ doc: ## Build the documentation of every crate
 
 full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
 	tests/deployed/full-stack/run
+
+package: ## What deploys without Rust: the functions, a template, `sigma`, checksums: target/package (Linux x86_64, Python 3.11)
+	package/run
 
 pages: ## The report of `sigma replay` and the live page in a real browser; screenshots in target/pages (Python 3.11, Chromium)
 	tests/deployed/pages/run

@@ -19,17 +19,19 @@ CLIENT = Config(retries={"total_max_attempts": 1}, read_timeout=60)
 
 
 class Stack:
-    """One deployment. Its clients act as the account's root user unless they are given other credentials."""
+    """One deployment, of what `sam build` left or of a template. Its clients act as the account's root user unless they are given other
+    credentials."""
 
-    def __init__(self, emulator, name=NAME, **parameters):
+    def __init__(self, emulator, name=NAME, template=None, **parameters):
         self.emulator, self.name, self.parameters = emulator, name, PARAMETERS | parameters
+        self.template = ["--template-file", template] if template else []
         self.outputs = {}
 
     def deploy(self, **parameters):
-        """`sam deploy` as a user runs it, with samconfig.toml for the rest."""
+        """`sam deploy` as a user runs it, with the samconfig.toml beside the template for the rest."""
         overrides = [f"{name}={value}" for name, value in (self.parameters | parameters).items()]
         command = ["sam", "deploy", "--stack-name", self.name, "--region", REGION, "--no-confirm-changeset", "--no-progressbar"]
-        run([*command, "--parameter-overrides", *overrides], self.emulator.environment(), "sam.log")
+        run([*command, *self.template, "--parameter-overrides", *overrides], self.emulator.environment(), "sam.log")
         outputs = self.description()["Outputs"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
 

@@ -14,6 +14,8 @@ struct Contract {
     detector: Function,
     /// Metric and dimensions that the alerter puts by an API call. Without the last one it is the contract's.
     anomaly_count: [&'static str; 3],
+    /// The metric of anomalies in shadow, with the same dimensions.
+    shadow_count: &'static str,
     /// The dimension that every metric of a deployed function also has.
     stack: &'static str,
 }
@@ -31,6 +33,7 @@ fn main() -> Result<(), serde_json::Error> {
         alerter: function(alerter::config::variables(), &alerter_summary().counts()),
         detector: function(detector::config::variables(), &detector_summary().counts()),
         anomaly_count: [cloudwatch::METRIC, cloudwatch::DIMENSION, STACK],
+        shadow_count: cloudwatch::SHADOW_METRIC,
         stack: STACK,
     };
     println!("{}", serde_json::to_string(&contract)?);
