@@ -7,6 +7,8 @@ const SPAN_MS = 3 * 86_400_000;
 const WIDTH = 1000;
 const HEIGHT = 100;
 const AMOUNT_MIN = 0.1;
+// Where the present is: its dots have room.
+const NOW = 0.97;
 
 function element(name, className, parent) {
   const made = document.createElementNS(SVG, name);
@@ -43,7 +45,7 @@ class Chart {
   draw(now) {
     this.points = this.points.filter((point) => point.at > now - SPAN_MS);
     const [low, high] = this.range();
-    const x = (at) => ((1 - (now - at) / SPAN_MS) * WIDTH).toFixed(1);
+    const x = (at) => ((1 - (now - at) / SPAN_MS) * WIDTH * NOW).toFixed(1);
     const y = (amount) => (HEIGHT * (0.94 - (0.88 * Math.log(Math.max(amount, AMOUNT_MIN) / low)) / Math.log(high / low))).toFixed(1);
     const judged = this.points.filter((point) => point.threshold !== null);
     const line = (of) => judged.map((point) => `${x(point.at)} ${y(of(point))}`).join("L");
