@@ -109,7 +109,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     drain(&mut local).await?;
     let published = local.pipeline.alerter.take_publications();
     let summary = DemoSummary::new(options, &local, &truth, &published, started.elapsed());
-    let text = || format!("{}\n{}", report::table(&summary), report::inbox(&published));
+    let text = || format!("{}\n{}\n{}", report::table(&summary), report::inbox(&published), report::next());
     if let Some(text) = options.output.render(&summary, text)? {
         println!("{text}");
     }

@@ -1,7 +1,7 @@
 //! `sigma local`: both functions on this machine, for `cargo lambda invoke`. AWS is in this process; what detector and alerter send
 //! to each other passes through Lambda's SQS mapping, as it does when they are deployed; what people would get is printed.
 //!
-//! Everything listens on loopback, and everything that was started ends with the command.
+//! Everything listens on loopback, and everything that was started ends with the command, unless it has to be killed.
 
 mod functions;
 mod inbox;

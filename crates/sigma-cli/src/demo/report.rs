@@ -190,6 +190,12 @@ pub(super) fn table(summary: &DemoSummary) -> Table {
     table
 }
 
+/// What to try next.
+pub(super) fn next() -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "sigma".to_owned());
+    format!("The same as a page that you can break: {program} demo --serve")
+}
+
 /// The first alerts as they would reach an inbox.
 pub(super) fn inbox(published: &[Publication]) -> String {
     let mut text = String::new();

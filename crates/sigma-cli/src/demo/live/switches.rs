@@ -1,6 +1,7 @@
 //! What can be changed on the page, and what that means for the functions.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use alert_policy::{Mode, Page, Policy, Settings};
 use alerter::AlerterSettings;
@@ -16,7 +17,9 @@ use crate::policy::draft::{Author, silencing, stamped};
 /// Most pages a day that the page offers.
 const PAGES_PER_DAY_MAX: u32 = 100;
 /// How long a user is silenced for.
-const SILENCE_SECONDS: f64 = 7.0 * 86_400.0;
+const SILENCE_MS: i64 = 7 * 86_400_000;
+/// Longest user id that is silenced, in bytes: it is part of a rule's id.
+const USER_ID_BYTES_MAX: usize = 100;
 /// Most users who are silenced at once.
 const SILENCED_MAX: usize = 50;
 /// Within this time no state and no alert of a run of the demo is forgotten for its age.
@@ -80,43 +83,54 @@ pub(super) struct Switches {
     pub(super) shadow: bool,
     pub(super) pages_per_day: u32,
     pub(super) digest: bool,
-    pub(super) silenced: BTreeSet<String>,
+    /// Silenced users, and until when in ms since the epoch.
+    pub(super) silenced: BTreeMap<String, i64>,
     pub(super) rule: LiveRule,
     pub(super) slow_sns: bool,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        let (shadow, slow_sns, silenced) = (false, false, BTreeSet::new());
+        let (shadow, slow_sns, silenced) = (false, false, BTreeMap::new());
         Self { shadow, pages_per_day: 20, digest: true, silenced, rule: LiveRule::Adaptive, slow_sns }
     }
 }
 
 impl Switches {
-    /// Changes what the command says.
+    /// The switches after a command.
     ///
     /// # Errors
     /// If a value is out of its range.
-    pub(super) fn apply(&mut self, command: &Command) -> anyhow::Result<()> {
+    pub(super) fn with(&self, command: &Command, now_ms: i64) -> anyhow::Result<Self> {
+        let mut switches = self.clone();
         match command {
-            Command::Shadow(on) => self.shadow = *on,
+            Command::Shadow(on) => switches.shadow = *on,
             Command::PagesPerDay(most) => {
                 anyhow::ensure!(*most <= PAGES_PER_DAY_MAX, "it must be at most {PAGES_PER_DAY_MAX} a day");
-                self.pages_per_day = *most;
+                switches.pages_per_day = *most;
             }
-            Command::Digest(on) => self.digest = *on,
-            Command::Silence(user_id) => {
-                anyhow::ensure!(self.silenced.len() < SILENCED_MAX, "{SILENCED_MAX} users are silenced already");
-                self.silenced.insert(user_id.clone());
-            }
+            Command::Digest(on) => switches.digest = *on,
+            Command::Silence(user_id) => switches.silence(user_id, now_ms)?,
             Command::Hear(user_id) => {
-                self.silenced.remove(user_id);
+                switches.silenced.remove(user_id);
             }
-            Command::Rule(rule) => self.rule = *rule,
-            Command::SlowSns(on) => self.slow_sns = *on,
+            Command::Rule(rule) => switches.rule = *rule,
+            Command::SlowSns(on) => switches.slow_sns = *on,
             Command::Crash | Command::Poison => {}
         }
+        Ok(switches)
+    }
+
+    fn silence(&mut self, user_id: &str, now_ms: i64) -> anyhow::Result<()> {
+        anyhow::ensure!(user_id.len() <= USER_ID_BYTES_MAX, "no user has such a long id");
+        anyhow::ensure!(self.silenced.len() < SILENCED_MAX, "{SILENCED_MAX} users are silenced already");
+        self.silenced.entry(user_id.to_owned()).or_insert(now_ms + SILENCE_MS);
         Ok(())
+    }
+
+    /// Users whose silence has ended are heard again: their rules have ended too.
+    pub(super) fn forget_ended(&mut self, now_ms: i64) {
+        self.silenced.retain(|_, until_ms| *until_ms > now_ms);
     }
 
     /// The live policy that says this, as `sigma policy set` would store it.
@@ -125,9 +139,10 @@ impl Switches {
     /// If the policy is refused.
     pub(super) fn policy(&self, version: u64, now_ms: i64) -> anyhow::Result<Policy> {
         let author = Author { by: "the page".to_owned(), now_ms };
-        let silence = |user_id: &String| {
+        let silence = |(user_id, until_ms): (&String, &i64)| {
             let pattern = serde_json::from_value(json!({ "userId": [user_id] }))?;
-            let rule = silencing(Some(pattern), SILENCE_SECONDS, "silenced on the page", &author)?;
+            let left = Duration::from_millis(u64::try_from(until_ms - now_ms)?.max(1_000)).as_secs_f64();
+            let rule = silencing(Some(pattern), left, "silenced on the page", &author)?;
             Ok(alert_policy::Rule { id: format!("silence-{user_id}"), ..rule })
         };
         let rules = self.silenced.iter().map(silence).collect::<anyhow::Result<_>>()?;

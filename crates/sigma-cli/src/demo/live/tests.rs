@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::switches::{Command, LiveRule};
+use super::switches::{Command, LiveRule, Switches};
 use super::traffic::Population;
 use super::world::World;
 
@@ -109,5 +109,30 @@ async fn a_value_out_of_range_changes_nothing() {
     let mut world = world().await;
     let before = seen(&world);
     assert!(world.obey(&Command::PagesPerDay(101)).await.is_err());
+    assert!(world.obey(&Command::Silence("x".repeat(101))).await.is_err());
+    assert_eq!(
+        world.obey(&Command::Poison).await.unwrap_err().to_string(),
+        "nobody has paid yet: try again in a moment"
+    );
     assert_eq!(seen(&world)["switches"], before["switches"]);
+}
+
+#[tokio::test]
+async fn a_silence_ends_after_its_week_whatever_is_pressed_meanwhile() {
+    let start_ms = 1_760_000_100_000;
+    let silenced = Switches::default().with(&Command::Silence("user1".to_owned()), start_ms).unwrap();
+    let mut later = silenced.with(&Command::Shadow(true), start_ms + 86_400_000).unwrap();
+    let until = later.policy(2, start_ms + 86_400_000).unwrap().rules[0].until.as_str().to_owned();
+    assert_eq!(until, silenced.policy(1, start_ms).unwrap().rules[0].until.as_str());
+    later.forget_ended(start_ms + 7 * 86_400_000);
+    assert!(later.silenced.is_empty());
+}
+
+#[tokio::test]
+async fn the_end_waits_for_what_is_under_way() {
+    let mut world = world().await;
+    obey(&mut world, &[Command::SlowSns(true), Command::Rule(LiveRule::Adaptive)]).await;
+    pass(&mut world, 4).await;
+    world.drain().await.unwrap();
+    assert_promises_hold(&world);
 }

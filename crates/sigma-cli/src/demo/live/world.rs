@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use alerter::publication::Audience;
 use anomaly_core::{AnomalyMessage, Verdict};
+use anyhow::Context;
 use event_source::kinesis::KinesisMappingSettings;
 use event_source::sqs::SqsMappingSettings;
 use lambda_kit::{Clock, Fault, ManualClock};
@@ -28,6 +29,9 @@ const DELIVERED_TWICE_EVERY: u64 = 20;
 /// The stream's retention.
 const STREAM_RETENTION_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
+const MINUTE_MS: i64 = 60_000;
+/// Minutes within which everything under way ends once the services work.
+const DRAIN_MINUTES_MAX: u32 = 600;
 /// Event time of the day's summary: 8 h UTC.
 const SUMMARY_AT_MS: i64 = 8 * 3_600_000;
 /// Alerts of which the page gets to know when it opens.
@@ -38,6 +42,8 @@ const IDS_PER_READ: usize = 50;
 const SLOW_CALL_MS: i64 = 8_000;
 /// Messages of a batch: more publications there are not in a call.
 const PUBLICATIONS_PER_CALL: usize = 10;
+/// Steps of the detector within which it has caught up.
+const STEPS_MAX: u32 = 10_000;
 /// Records of one press of the button.
 const POISONED: u64 = 5;
 /// Invocations die after 1 to this many polls: anywhere between their first call and their last.
@@ -102,6 +108,8 @@ pub(super) struct World {
     quarantined: u64,
     calls: u64,
     deaths_wanted: u32,
+    /// The quarantine messages of this day.
+    quarantine: HashSet<String>,
     days: i64,
     summaries: i64,
 }
@@ -139,6 +147,7 @@ impl World {
             quarantined: 0,
             calls: 0,
             deaths_wanted: 0,
+            quarantine: HashSet::new(),
             days: days(START_MS),
             summaries: days(START_MS - SUMMARY_AT_MS),
         };
@@ -187,34 +196,38 @@ impl World {
     /// # Errors
     /// If a value is out of its range, or the policy cannot be written.
     pub(super) async fn obey(&mut self, command: &Command) -> anyhow::Result<()> {
-        let before = self.switches.clone();
-        self.switches.apply(command)?;
         match command {
             Command::Crash => self.deaths_wanted += 1,
-            Command::Poison => self.poison(),
-            _ if self.switches != before => self.store_policy().await?,
-            _ => {}
+            Command::Poison => self.poison()?,
+            _ => {
+                let switches = self.switches.with(command, self.now_ms())?;
+                if switches != self.switches {
+                    self.store_policy(&switches).await?;
+                    self.switches = switches;
+                }
+            }
         }
         Ok(())
     }
 
     /// Stores the policy that the switches say, and deploys the alerter with them.
-    async fn store_policy(&self) -> anyhow::Result<()> {
+    async fn store_policy(&self, switches: &Switches) -> anyhow::Result<()> {
         let before = self.policy.policy().await?;
         let version = before.as_ref().map_or(0, |before| before.version) + 1;
-        let policy = self.switches.policy(version, self.now_ms())?;
+        let policy = switches.policy(version, self.now_ms())?;
         self.policy.replace(before.as_ref(), version - 1, &policy).await?;
-        self.pipeline.alerter.restart(self.switches.alerter()?);
+        self.pipeline.alerter.restart(switches.alerter()?);
         Ok(())
     }
 
-    fn poison(&mut self) {
-        let Some(last) = &self.last else { return };
+    fn poison(&mut self) -> anyhow::Result<()> {
+        let last = self.last.as_ref().context("nobody has paid yet: try again in a moment")?;
         let payload = serde_json::to_vec(last).unwrap_or_default();
         for _ in 0..POISONED {
             let (key, record) = self.hostility.next(last, &payload);
             self.pipeline.put(&key, record);
         }
+        Ok(())
     }
 
     /// Lets the time pass until then.
@@ -230,6 +243,26 @@ impl World {
         self.alert().await?;
         self.settle(is_done).await?;
         self.each_day().await
+    }
+
+    /// Lets everything that is under way end, with services that work. Nobody pays any more.
+    ///
+    /// # Errors
+    /// If something that has to work does not.
+    pub(super) async fn drain(&mut self) -> anyhow::Result<()> {
+        self.switches.slow_sns = false;
+        self.deaths_wanted = 0;
+        for _ in 0..DRAIN_MINUTES_MAX {
+            self.clock.advance(MINUTE_MS);
+            let is_done = self.detect().await?;
+            self.alert().await?;
+            self.settle(is_done).await?;
+            if self.audit.on_the_way().len() == 0 {
+                return Ok(());
+            }
+        }
+        self.audit.nothing_moves();
+        Ok(())
     }
 
     async fn put(&mut self, generated: Generated) -> anyhow::Result<()> {
@@ -252,14 +285,17 @@ impl World {
 
     /// Lets the detector work until it has nothing to do now. Returns whether no record is under way.
     async fn detect(&mut self) -> anyhow::Result<bool> {
-        loop {
+        for _ in 0..STEPS_MAX {
             let step = self.pipeline.detector.step().await?;
             let bodies = self.pipeline.detector.take_anomalies();
             for message in bodies.iter().filter_map(|body| serde_json::from_str::<AnomalyMessage>(body).ok()) {
                 self.audit.sent(message);
             }
             self.pipeline.alerter.send(bodies);
-            self.quarantined += u64::try_from(self.pipeline.detector.take_quarantined().len())?;
+            // A redelivered batch sends its bad records again.
+            for message in self.pipeline.detector.take_quarantined() {
+                self.quarantined += u64::from(self.quarantine.insert(message));
+            }
             if step.invocations == 0 {
                 let is_done = step.records_open == 0;
                 if is_done && self.judging != self.switches.rule {
@@ -268,6 +304,7 @@ impl World {
                 return Ok(is_done);
             }
         }
+        anyhow::bail!("the detector does not get on: does the embedded DynamoDB work?")
     }
 
     /// Deploys the detector with another rule. No record is under way, so that the fold switches at the same one.
@@ -296,9 +333,10 @@ impl World {
         }
     }
 
-    /// Plans the faults of the next call.
+    /// Plans the faults of the next call, if there is something to call for.
     fn plan_call(&mut self) {
-        if self.pipeline.alerter.waiting() == 0 {
+        let now_ms = self.now_ms();
+        if self.pipeline.alerter.next_visible_ms().is_none_or(|visible_ms| visible_ms > now_ms) {
             return;
         }
         self.calls += 1;
@@ -365,6 +403,7 @@ impl World {
     async fn each_day(&mut self) -> anyhow::Result<()> {
         let now_ms = self.now_ms();
         self.phone.at(now_ms);
+        self.switches.forget_ended(now_ms);
         let summaries = days(now_ms - SUMMARY_AT_MS);
         if summaries > self.summaries && self.pipeline.alerter.summarise().await {
             self.summaries = summaries;
@@ -372,6 +411,7 @@ impl World {
         }
         if days(now_ms) > self.days {
             self.days = days(now_ms);
+            self.quarantine.clear();
             self.pipeline.alerter.delete_expired().await?;
         }
         self.pipeline.detector.forget_records_before(now_ms - STREAM_RETENTION_MS);

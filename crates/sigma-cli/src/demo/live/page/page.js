@@ -88,7 +88,7 @@ function showSwitches(switches) {
   pages.disabled = !switches.digest;
   if (document.activeElement !== pages) pages.value = switches.pagesPerDay;
   document.querySelectorAll("input[name=rule]").forEach((input) => { input.checked = input.value === switches.rule; });
-  showSilenced(switches.silenced);
+  showSilenced(Object.keys(switches.silenced));
 }
 
 function showSilenced(users) {
@@ -130,7 +130,7 @@ function toggle(id, name, on, off) {
 }
 
 toggle("shadow", "shadow", "Nobody is told from now on; decisions are recorded.", "People are told again.");
-toggle("digest", "digest", "What can wait waits for the summary at 8 h.", "No summary: every alert is told at once.");
+toggle("digest", "digest", "What can wait waits for the summary at 8:00 UTC.", "Every alert is told at once; what waits already is in the next summary.");
 toggle("slow", "slowSns", "SNS refuses every second call and takes eight seconds for each.", "SNS is quick again.");
 byId("pages").addEventListener("change", (event) => {
   const most = Number.parseInt(event.target.value, 10);
@@ -141,7 +141,7 @@ document.querySelectorAll("input[name=rule]").forEach((input) => {
   input.addEventListener("change", () => command({ rule: input.value }, `${input.value} judges from now on.`));
 });
 byId("crash").addEventListener("click", () => command("crash", "The alerter dies in the middle of its next batch; another container takes over."));
-byId("poison").addEventListener("click", () => command("poison", "Five bad records are in the stream: neighbours are unharmed."));
+byId("poison").addEventListener("click", () => command("poison", "In the stream: three bad records for quarantine, one too late, one duplicate. Nobody else is harmed."));
 
 const updates = new EventSource("/updates");
 updates.addEventListener("message", (event) => apply(JSON.parse(event.data)));
