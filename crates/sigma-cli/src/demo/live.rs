@@ -33,8 +33,8 @@ use crate::signals::interrupted;
 
 /// Between two updates.
 const TICK: Duration = Duration::from_millis(200);
-/// A machine that was asleep does not make up for it.
-const TICK_MAX: Duration = Duration::from_secs(1);
+/// A machine that was asleep, or cannot keep up, does not make up for it: time passes more slowly, and the page still answers.
+const TICK_MAX: Duration = Duration::from_millis(300);
 /// Updates that a page may be behind.
 const UPDATES_BEHIND_MAX: usize = 64;
 /// Requests that wait for the world.
@@ -146,6 +146,7 @@ async fn pass(world: &mut World, speed: u32, asked: &mut mpsc::Receiver<Asked>) 
     let mut last = Instant::now();
     loop {
         tokio::select! {
+            biased;
             asked = asked.recv() => match asked {
                 Some(Asked::End) | None => return Ok(()),
                 Some(asked) => answer(world, asked, &updates).await?,
