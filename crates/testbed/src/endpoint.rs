@@ -47,7 +47,7 @@ pub enum Sent {
         subject: String,
         /// The text for the protocol `email`.
         text: String,
-        /// The message attribute `disposition`, by which people's subscriptions filter; empty if there is none.
+        /// The message attribute `disposition`, which people's subscriptions filter on; empty if the message has none.
         disposition: String,
     },
 }
@@ -130,7 +130,7 @@ fn json(document: &serde_json::Value) -> Response {
     ([("content-type", "application/x-amz-json-1.1")], document.to_string()).into_response()
 }
 
-/// The response to a call that is none of those that the functions make.
+/// The response to a call that the functions never make.
 fn unknown() -> Response {
     let document = serde_json::json!({ "__type": "UnknownOperationException", "message": "the local AWS does not have this call" });
     (StatusCode::BAD_REQUEST, json(&document)).into_response()

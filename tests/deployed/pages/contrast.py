@@ -3,6 +3,19 @@
 import re
 
 
+def colours_of(page, selectors):
+    """The colours of the text and of what is behind it, for the first element of each selector."""
+    return page.evaluate(
+        """(selectors) => selectors.map((selector) => {
+            const element = document.querySelector(selector);
+            let behind = element;
+            while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
+            return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor];
+        })""",
+        selectors,
+    )
+
+
 def luminance(colour):
     """Relative luminance, WCAG 2."""
     channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)[:3]]

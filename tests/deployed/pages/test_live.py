@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from conftest import TARGET
-from contrast import contrast, luminance
+from contrast import colours_of, contrast, luminance
 
 DESKTOP = {"width": 1360, "height": 860}
 PHONE = {"width": 390, "height": 844}
@@ -142,14 +142,7 @@ def test_it_fits_a_phone_and_has_contrast(open_live, scheme):
     page = open_live(viewport=PHONE, color_scheme=scheme, has_touch=True, is_mobile=True)
     wait_for(page, "() => document.querySelector('#alerts li') && document.querySelector('#inbox')")
     assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
-    colours = page.evaluate(
-        """() => ["body", ".lead", ".note", "#alerts .tag", "footer dt", "footer .promise dd", "button.red", "#shadow"].map((selector) => {
-            const element = document.querySelector(selector);
-            let behind = element;
-            while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-            return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor];
-        })"""
-    )
+    colours = colours_of(page, ["body", ".lead", ".note", "#alerts .tag", "footer dt", "footer .promise dd", "button.red", "#shadow"])
     for text, behind in colours:
         assert contrast(text, behind) >= 4.5, (text, behind)
     assert (luminance(colours[0][1]) < 0.1) == (scheme == "dark")

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import HOSTILE, TARGET
-from contrast import contrast, luminance
+from contrast import colours_of, contrast, luminance
 
 DESKTOP = {"width": 1200, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -66,14 +66,7 @@ def test_a_hostile_name_is_shown_verbatim(open_page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_in_light_and_dark(open_page, scheme):
     page = open_page(viewport=DESKTOP, color_scheme=scheme)
-    colours = page.evaluate(
-        """() => ["body", ".lead", ".tiles dt", ".axis", ".choice label", "summary"].map((selector) => {
-            const element = document.querySelector(selector);
-            let behind = element;
-            while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-            return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor];
-        })"""
-    )
+    colours = colours_of(page, ["body", ".lead", ".tiles dt", ".axis", ".choice label", "summary"])
     for text, behind in colours:
         assert contrast(text, behind) >= 4.5, (text, behind)
     assert (luminance(colours[0][1]) < 0.1) == (scheme == "dark")

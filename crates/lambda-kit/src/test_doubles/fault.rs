@@ -22,7 +22,7 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
     }
 
-    /// Plans the faults of the next calls anew, without what is left of the plan so far.
+    /// Replaces the planned faults.
     pub fn replace(&self, faults: impl IntoIterator<Item = Fault>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = faults.into_iter().collect();
     }

@@ -13,6 +13,7 @@ mod switches;
 mod tests;
 mod told;
 mod traffic;
+mod update;
 mod world;
 
 use std::io::IsTerminal;
@@ -27,7 +28,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use traffic::Population;
-use world::{Counters, World};
+use update::{Counters, Update};
+use world::World;
 
 use crate::signals::interrupted;
 
@@ -178,7 +180,7 @@ async fn answer(world: &mut World, asked: Asked, updates: &broadcast::Sender<Arc
     Ok(())
 }
 
-fn json(update: &world::Update) -> anyhow::Result<Arc<str>> {
+fn json(update: &Update) -> anyhow::Result<Arc<str>> {
     Ok(serde_json::to_string(update)?.into())
 }
 

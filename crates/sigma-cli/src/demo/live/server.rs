@@ -90,7 +90,8 @@ impl Server {
     }
 }
 
-/// Everything, then what is new, as server-sent events. A page that cannot keep up is cut off, and begins anew by itself.
+/// Everything, then what is new, as server-sent events. A page that cannot keep up is disconnected; its
+/// browser reconnects and gets everything again.
 async fn updates(
     State(server): State<Server>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, StatusCode> {

@@ -1,8 +1,13 @@
 //! Alerts in words, as subscribers get them.
 
+use std::collections::VecDeque;
+
 use alert_policy::{Decision, Reason};
 use anomaly_core::{AnomalyMessage, Before};
 use serde::{Deserialize, Serialize};
+
+/// Alerts that a page gets when it opens.
+const KEPT_MAX: usize = 40;
 
 /// An alert in the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +20,36 @@ pub(super) struct Told {
     pub(super) priority: String,
     /// `page`, `digest`, `silent` or `shadow`.
     pub(super) disposition: String,
+}
+
+/// The last alerts.
+#[derive(Debug, Default)]
+pub(super) struct LastAlerts {
+    /// The newest last.
+    kept: VecDeque<Told>,
+    /// How many of them the page does not have yet.
+    fresh: usize,
+}
+
+impl LastAlerts {
+    pub(super) fn add(&mut self, alert: Told) {
+        if self.kept.len() == KEPT_MAX {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(alert);
+        self.fresh = (self.fresh + 1).min(KEPT_MAX);
+    }
+
+    /// Those for a page that has just opened.
+    pub(super) fn whole(&self) -> Vec<Told> {
+        self.kept.iter().cloned().collect()
+    }
+
+    /// Those since the last time.
+    pub(super) fn take_fresh(&mut self) -> Vec<Told> {
+        let known = self.kept.len() - std::mem::take(&mut self.fresh);
+        self.kept.iter().skip(known).cloned().collect()
+    }
 }
 
 #[derive(Deserialize)]

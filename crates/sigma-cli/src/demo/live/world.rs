@@ -9,15 +9,15 @@ use event_source::kinesis::KinesisMappingSettings;
 use event_source::sqs::SqsMappingSettings;
 use lambda_kit::{Clock, Fault, ManualClock};
 use scenarios::{Generated, START_MS};
-use serde::Serialize;
 use testbed::{LEDGER_TABLE, Pipeline, PipelineOptions, QueueOptions, StreamOptions};
 
-use super::audit::{Audit, Counts};
+use super::audit::Audit;
 use super::charts::{Charts, Series};
 use super::phone::Phone;
 use super::switches::{Command, LiveRule, Switches};
-use super::told::{Told, hushed, told};
+use super::told::{LastAlerts, Told, hushed, told};
 use super::traffic::{Population, Traffic};
+use super::update::{Counters, Update};
 use crate::demo::hostile::Hostility;
 use crate::demo::truth::{Fold, Judged};
 use crate::policy::store::PolicyTable;
@@ -34,13 +34,11 @@ const MINUTE_MS: i64 = 60_000;
 const DRAIN_MINUTES_MAX: u32 = 600;
 /// Event time of the day's summary: 8 h UTC.
 const SUMMARY_AT_MS: i64 = 8 * 3_600_000;
-/// Alerts of which the page gets to know when it opens.
-const ALERTS_KEPT: usize = 40;
 /// Ids that the ledger is asked for in one read.
 const IDS_PER_READ: usize = 50;
 /// What a call of a slow SNS takes.
 const SLOW_CALL_MS: i64 = 8_000;
-/// Messages of a batch: more publications there are not in a call.
+/// A batch has this many messages, so a call has no more publications.
 const PUBLICATIONS_PER_CALL: usize = 10;
 /// Steps of the detector within which it has caught up.
 const STEPS_MAX: u32 = 10_000;
@@ -50,39 +48,6 @@ const POISONED: u64 = 5;
 const DEATH_POLLS_MAX: u64 = 12;
 /// A step through these numbers that meets each of them before it repeats one.
 const DEATH_POLLS_STEP: u64 = 7;
-
-/// What the page shows, or what is new on it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Update {
-    /// Whether it is everything, for a page that has just opened.
-    is_whole: bool,
-    /// Event time now, in ms since the epoch.
-    now: i64,
-    users: Vec<Series>,
-    /// The newest last.
-    alerts: Vec<Told>,
-    phone: Phone,
-    counters: Counters,
-    switches: Switches,
-}
-
-/// What is always in sight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Counters {
-    pub(super) transactions: u64,
-    #[serde(flatten)]
-    pub(super) alerts: Counts,
-    /// Messages between detector and alerter.
-    waiting: usize,
-    /// Messages that came again and were told once.
-    pub(super) suppressed: u64,
-    /// Records that are none: each is in quarantine.
-    pub(super) quarantined: u64,
-    /// Times that the alerter died.
-    pub(super) deaths: u64,
-}
 
 /// The system and everything around it.
 pub(super) struct World {
@@ -100,9 +65,7 @@ pub(super) struct World {
     switches: Switches,
     /// The rule that judges: that of the switches, once no record is under way.
     judging: LiveRule,
-    /// The last alerts, and how many of them are new to the page.
-    alerts: Vec<Told>,
-    alerts_new: usize,
+    alerts: LastAlerts,
     last: Option<Generated>,
     transactions: u64,
     quarantined: u64,
@@ -140,8 +103,7 @@ impl World {
             phone: Phone::default(),
             judging: switches.rule,
             switches,
-            alerts: Vec::new(),
-            alerts_new: 0,
+            alerts: LastAlerts::default(),
             last: None,
             transactions: 0,
             quarantined: 0,
@@ -162,15 +124,13 @@ impl World {
 
     /// Everything that the page shows.
     pub(super) fn whole(&self) -> Update {
-        self.update(true, self.charts.whole(), self.alerts.clone())
+        self.update(true, self.charts.whole(), self.alerts.whole())
     }
 
     /// What is new since the last time.
     pub(super) fn take_news(&mut self) -> Update {
-        let fresh = self.charts.take_fresh();
-        let new = std::mem::take(&mut self.alerts_new).min(self.alerts.len());
-        let alerts = self.alerts.get(self.alerts.len() - new..).unwrap_or_default().to_vec();
-        self.update(false, fresh, alerts)
+        let (series, alerts) = (self.charts.take_fresh(), self.alerts.take_fresh());
+        self.update(false, series, alerts)
     }
 
     fn update(&self, is_whole: bool, users: Vec<Series>, alerts: Vec<Told>) -> Update {
@@ -373,11 +333,7 @@ impl World {
 
     fn show(&mut self, alert: Told) {
         self.phone.count_anomaly();
-        if self.alerts.len() == ALERTS_KEPT {
-            self.alerts.remove(0);
-        }
-        self.alerts.push(alert);
-        self.alerts_new += 1;
+        self.alerts.add(alert);
     }
 
     /// Looks for what was decided and told to nobody, and for what is lost.
@@ -432,7 +388,7 @@ fn options(switches: &Switches) -> anyhow::Result<PipelineOptions> {
             mapping: KinesisMappingSettings::default(),
             response_lost_every: Some(RESPONSE_LOST_EVERY),
         },
-        // A minute of the page is ten hours of the queue. Nobody is there to empty a dead-letter queue, so there is none.
+        // Ten hours pass in the queue while a minute passes on the page: too fast for anybody to redrive a dead-letter queue.
         queue: QueueOptions {
             mapping: SqsMappingSettings::default(),
             receive_count_max: None,
