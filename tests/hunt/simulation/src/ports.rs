@@ -11,11 +11,11 @@ use alerter::metric_sink::{MetricError, MetricSink, Tally};
 use alerter::publication::Publication;
 use alerter::publisher::Publisher;
 use anomaly_core::ShardId;
-use detector::message_queue::MessageQueue;
 use detector::shard_ranges::ShardRanges;
 use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
 use futures_util::{FutureExt, StreamExt, stream};
 use intake::aggregate::HashRange;
+use message_queue::MessageQueue;
 
 use super::life::Life;
 use super::world::Service;
