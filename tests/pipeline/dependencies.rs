@@ -134,6 +134,7 @@ fn dependencies_point_one_way() {
                 "intake",
                 "lambda-kit",
                 "message-queue",
+                "notifier",
             ],
         ),
         ("tests", &[]),

@@ -50,14 +50,14 @@ mod tests {
     use super::*;
     use crate::document::Document;
 
-    fn event_of(changes: Value) -> Value {
-        let Document::Alerts(alerts) = read(&alert(&changes)) else { panic!("alerts") };
+    fn event_of(changes: &Value) -> Value {
+        let Document::Alerts(alerts) = read(&alert(changes)) else { panic!("alerts") };
         event(&alerts[0], "key")
     }
 
     #[test]
     fn an_episode_is_one_incident() {
-        let event = event_of(json!({}));
+        let event = event_of(&json!({}));
         assert_eq!(event["dedup_key"], "fedcba9876543210fedcba9876543210");
         assert_eq!((&event["event_action"], &event["routing_key"]), (&json!("trigger"), &json!("key")));
         assert_eq!(event["payload"]["severity"], "critical");
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_longest_alert_fits() {
-        let event = event_of(json!({ "because": "\u{1F600}".repeat(2_000), "episode": "e".repeat(300) }));
+        let event = event_of(&json!({ "because": "\u{1F600}".repeat(2_000), "episode": "e".repeat(300) }));
         assert!(event["payload"]["summary"].as_str().unwrap().len() <= 1_024);
         assert!(event["dedup_key"].as_str().unwrap().len() <= 255);
     }
