@@ -11,6 +11,7 @@ pub mod deliver;
 pub mod demo;
 mod files;
 pub mod generate;
+mod ledger;
 pub mod local;
 mod output;
 mod parse;
