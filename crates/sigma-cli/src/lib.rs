@@ -1,16 +1,18 @@
 //! The commands of the `sigma` tool: flags, progress and printing. The work is done by the libraries beneath: `scenarios` generates
 //! transactions, `backtest` and `backtest-report` try rules on recorded ones, `training` learns from them, `testbed` runs the pipeline on this machine,
 //! `event-source` delivers streams.
-//! `local`, `verify` and `policy` are the exceptions: which processes run, and what is done to a deployed stack, is their own.
+//! `local`, `verify`, `policy` and `decide` are the exceptions: which processes run, and what is done to a deployed stack, is their own.
 
 mod archive;
 mod aws;
 pub mod calibrate;
 mod choice;
+pub mod decide;
 pub mod deliver;
 pub mod demo;
 mod files;
 pub mod generate;
+mod ledger;
 pub mod local;
 mod output;
 mod parse;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{calibrate, deliver, demo, generate, local, policy, replay, send, train, verify};
+use sigma_cli::{calibrate, decide, deliver, demo, generate, local, policy, replay, send, train, verify};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
@@ -39,6 +39,8 @@ enum Command {
     Verify(verify::Options),
     /// Look at the live rules of alerting, and change them: the next batch follows them.
     Policy(Box<policy::Options>),
+    /// Answer the response to a critical alert: freeze, release, or nothing.
+    Decide(decide::Options),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
     Completions {
@@ -73,6 +75,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Verify(options) => verify::run(&options).await,
         Command::Policy(options) => policy::run(&options).await,
+        Command::Decide(options) => decide::run(&options).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);

@@ -13,6 +13,14 @@ ON_BEHALF = {
 }
 TRACED = {"Tracing": "Active"}
 EXISTING = {"StreamArn": model.STREAM, "StreamKmsKey": "key"}
+# To step up with the sample function, and to freeze with one's own.
+RESPONDS = {"Channels": "respond", "FreezeFunctionArn": model.FREEZE, "ResponseSamples": "true"}
+# Actions without resources, by which a service delivers the logs of a state machine (Step Functions developer guide, "Logging using
+# CloudWatch Logs").
+LOG_DELIVERY = {
+    "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+}
 
 
 def listed(value):
@@ -28,8 +36,9 @@ def roles(**parameters):
 
 
 def roles_with_data(**parameters):
-    """The roles but that of the schedule, which invokes and reads nothing."""
-    return {name: role for name, role in roles(**parameters).items() if name != "DigestScheduleRole"}
+    """The roles but those of the schedule, which invokes and reads nothing, and of the sample function, which calls nothing."""
+    without = ("DigestScheduleRole", "ResponseSampleRole")
+    return {name: role for name, role in roles(**parameters).items() if name not in without}
 
 
 def all_statements():
@@ -37,16 +46,18 @@ def all_statements():
     return [
         pytest.param(statement, id=f"{name}-{key[:3]}-{statement['Sid']}")
         for key in model.KEYS
-        for name, role in roles(KmsKey=key, PreviousKmsKey="previous", **EXISTING, **TRACED).items()
+        for name, role in roles(KmsKey=key, PreviousKmsKey="previous", **EXISTING, **TRACED, **RESPONDS).items()
         for statement in statements(role)
     ]
 
 
 def may_have_no_resource(statement):
-    """PutMetricData and X-Ray do not support resources; the first has to be bound to a namespace."""
+    """PutMetricData, X-Ray and deliveries of logs do not support resources; the first has to be bound to a namespace."""
     actions = set(listed(statement["Action"]))
     namespace = statement.get("Condition", {}).get("StringEquals", {}).get("cloudwatch:namespace")
-    return (actions == {"cloudwatch:PutMetricData"} and namespace) or all(action.startswith("xray:") for action in actions)
+    if actions == {"cloudwatch:PutMetricData"}:
+        return bool(namespace)
+    return actions == LOG_DELIVERY or all(action.startswith("xray:") for action in actions)
 
 
 def called(function):
@@ -81,8 +92,10 @@ def test_no_statement_has_a_wildcard_that_could_be_narrower(statement):
 
 
 def test_every_role_is_written_in_the_template_and_has_no_managed_policy():
-    assert sorted(roles(**TRACED)) == ["AlerterRole", "ArchiveRole", "DetectorRole", "DigestScheduleRole"]
-    assert not any("ManagedPolicyArns" in role for role in roles(**TRACED).values())
+    always = ["AlerterRole", "ArchiveRole", "DetectorRole", "DigestScheduleRole"]
+    assert sorted(roles(**TRACED)) == always
+    assert sorted(roles(**RESPONDS)) == [*always, "ResponseRole", "ResponseSampleRole"]
+    assert not any("ManagedPolicyArns" in role for role in roles(**TRACED, **RESPONDS).values())
 
 
 def test_no_function_has_a_policy_outside_its_role():
@@ -109,7 +122,7 @@ def test_a_function_may_make_the_calls_of_its_code_and_no_others(function):
 
 @pytest.mark.parametrize("key", model.KEYS)
 def test_a_role_may_use_the_key_where_there_is_one(key):
-    for role in roles_with_data(KmsKey=key).values():
+    for role in roles_with_data(KmsKey=key, **RESPONDS).values():
         uses = [statement for statement in statements(role) if "kms:Decrypt" in statement["Action"]]
         assert len(uses) == (key != "aws-managed")
 
@@ -121,8 +134,8 @@ def readable(role):
 
 @pytest.mark.parametrize("key", model.KEYS)
 def test_a_role_that_reads_with_the_key_still_reads_with_the_one_before(key):
-    for name, role in roles_with_data(KmsKey=key, PreviousKmsKey="previous").items():
-        assert readable(role) == [*readable(roles(KmsKey=key)[name]), "previous"], name
+    for name, role in roles_with_data(KmsKey=key, PreviousKmsKey="previous", **RESPONDS).items():
+        assert readable(role) == [*readable(roles(KmsKey=key, **RESPONDS)[name]), "previous"], name
 
 
 def test_who_reads_an_existing_stream_may_decrypt_it_and_who_does_not_may_not():

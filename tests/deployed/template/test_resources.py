@@ -112,6 +112,14 @@ def test_producers_of_other_accounts_may_put_into_a_created_stream_and_encrypt_f
     ({"ProducerAccounts": "111122223333", "KmsKey": "aws-managed"}, ["ProducersNeedACreatedStream"]),
     ({"DigestHours": 0}, ["BudgetNeedsSummaries"]),
     ({"DigestHours": 0, "PagesPerDayMax": 0}, []),
+    (model.RESPONDS, []),
+    ({"Channels": "respond"}, ["ResponseNeedsAFreeze"]),
+    ({"Channels": "slack,respond", "ResponseSamples": "true"}, []),
+    ({"Channels": "slack"}, []),
+    ({"StepUpFunctionArn": model.STEP_UP}, ["ResponseNeedsItsChannel"]),
+    ({"FreezeFunctionArn": model.FREEZE, "Channels": "slack"}, ["ResponseNeedsItsChannel"]),
+    ({"OnNoAnswer": "freeze"}, ["ResponseNeedsItsChannel"]),
+    ({"ResponseSamples": "true"}, ["ResponseNeedsItsChannel"]),
 ])
 def test_parameters_that_contradict_each_other_are_refused(parameters, broken):
     assert model.broken_rules(**parameters) == broken
@@ -313,9 +321,10 @@ def test_streams_queues_logs_and_functions_are_encrypted(choice):
     for queue in each("AWS::SQS::Queue", KmsKey=choice):
         assert queue.get("KmsMasterKeyId") == key(choice)
         assert queue.get("SqsManagedSseEnabled", False) == (key(choice) is None)
-    for group in each("AWS::Logs::LogGroup", KmsKey=choice):
+    samples = {"Channels": "respond", "ResponseSamples": "true"}
+    for group in each("AWS::Logs::LogGroup", KmsKey=choice, **samples):
         assert group.get("KmsKeyId") == key(choice)
-    for function in each("AWS::Lambda::Function", KmsKey=choice):
+    for function in each("AWS::Lambda::Function", KmsKey=choice, **samples):
         assert function.get("KmsKeyArn") == key(choice)
 
 

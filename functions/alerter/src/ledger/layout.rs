@@ -2,7 +2,7 @@
 //!
 //! | item (`id`) | attributes |
 //! |---|---|
-//! | an alert's id | `status` (`claimed`, `published`, `completed`), `owner` (the invocation that has the claim), `leaseUntil` (ms), `alert` (the message), `decision` (JSON), `disposition`, `decidedAt` (ms), and while it waits for a summary `digestKey`, `digestRank` |
+//! | an alert's id | `status` (`claimed`, `published`, `completed`), `owner` (the invocation that has the claim), `leaseUntil` (ms), `alert` (the message), `decision` (JSON), `disposition`, `decidedAt` (ms), and while it waits for a summary `digestKey`, `digestRank`. Of the response, if there is one: `responseAskedAt` (ms), `responseToken` while a person is asked, `response` (JSON) once it has ended |
 //! | `policy` | `policy` (JSON), `version` |
 //! | `policy#N` | the policy of version N |
 //! | `user#ID` | `entries` (JSON), `version` |
@@ -10,7 +10,8 @@
 //! | `budget#DAY` | `pages`: the ids of the alerts that took the day's pages |
 //! | `summary` | `owner` and `leaseUntil` of the turn to make a summary |
 //!
-//! Items but the policies have `expiresAt` (TTL, seconds).
+//! Items but the policies have `expiresAt` (TTL, seconds). The attributes of the response are written by the state machine in
+//! template.yaml and read by `sigma decide`; the alerter leaves them alone.
 
 /// The partition key.
 pub const ID: &str = "id";
@@ -26,6 +27,12 @@ pub const DECISION: &str = "decision";
 pub const DISPOSITION: &str = "disposition";
 /// Of an alert: when it was first claimed, in ms since the epoch.
 pub const DECIDED_AT: &str = "decidedAt";
+/// Of an alert about which a person is asked: the token that the answer has to have. It is a secret of the account.
+pub const RESPONSE_TOKEN: &str = "responseToken";
+/// Of an alert about which a person was asked: when, in ms since the epoch.
+pub const RESPONSE_ASKED_AT: &str = "responseAskedAt";
+/// Of an alert that was responded to: what was done, as JSON.
+pub const RESPONSE: &str = "response";
 /// The index of the alerts that wait for a summary.
 pub const DIGEST_INDEX: &str = "digest";
 /// The index's partition key.
