@@ -255,6 +255,21 @@ async fn a_response_is_started_once_whatever_happens() {
 }
 
 #[tokio::test]
+async fn a_response_is_for_what_is_urgent_by_itself_or_as_a_repeat() {
+    let bench = Bench::new();
+    let alert = |number: usize, severity: &str, priority: &str| {
+        json!({ "id": format!("{number:032x}"), "text": "ANOMALY", "severity": severity, "priority": priority })
+            .to_string()
+    };
+    let alerts = [alert(0, "warning", "warning"), alert(1, "warning", "high"), alert(2, "critical", "critical")];
+    let shared = format!(r#"{{"version":1,"digest":[{}]}}"#, alerts.join(","));
+    assert_eq!(bench.handle(Channel::Respond, &[shared]).await.1.taken_apart, 2);
+    assert_eq!(bench.queue.take(), alerts[1..]);
+    let (failed, summary) = bench.handle(Channel::Respond, &alerts).await;
+    assert_eq!((failed.len(), summary.delivered, summary.skipped), (0, 2, 1));
+}
+
+#[tokio::test]
 async fn nothing_is_begun_that_could_outlast_the_invocation() {
     let bench = Bench::new();
     let (failed, summary) = bench.handle_with(Channel::Slack, &alerts(0..2), 17_000).await;

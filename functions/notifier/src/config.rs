@@ -47,7 +47,7 @@ const fn queue_url(channel: Channel) -> &'static str {
     }
 }
 
-/// Every environment variable of the notifier.
+/// Every environment variable of the notifier that a stack sets. `CHANNEL_GUARD` is none of them.
 #[must_use]
 pub fn variables() -> Vec<KnobRow> {
     let queue = |channel| {
@@ -62,7 +62,6 @@ pub fn variables() -> Vec<KnobRow> {
             "addresses and keys; respond alone needs none",
         ),
         KnobRow::text(STATE_MACHINE_ARN.0, "none", STATE_MACHINE_ARN.1, "what respond starts"),
-        CHANNEL_GUARD.row(),
         metrics::namespace_row(),
         metrics::stack_name_row(),
     ];

@@ -35,16 +35,16 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
                 return Handled::Failed;
             }
         };
-        match &document {
-            Document::Alerts(alerts) if self.queue.channel.is_one_by_one() => match alerts.as_slice() {
-                [alert] => self.deliver_alert(alert).await,
-                alerts => self.take_apart(alerts).await,
-            },
-            Document::Summary(_) if self.queue.channel.is_one_by_one() => {
+        if !self.queue.channel.is_one_by_one() {
+            return self.tell_people(&document).await;
+        }
+        match self.queue.channel.alerts_for(document).as_slice() {
+            [] => {
                 self.summary.skipped += 1;
                 Handled::Done
             }
-            _ => self.tell_people(&document).await,
+            [alert] => self.deliver_alert(alert).await,
+            alerts => self.take_apart(alerts).await,
         }
     }
 

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::channel::Channel;
+
 /// Alerts of one document: what fits an SNS message has fewer.
 const ALERTS_MAX: usize = 10_000;
 
@@ -163,6 +165,16 @@ impl Document {
             }
             _ => Ok(Self::Alerts(vec![alert(body)?])),
         }
+    }
+}
+
+impl Channel {
+    /// The alerts of a document that a channel of single alerts has a use for: of a summary none, for the response those that are urgent.
+    #[must_use]
+    pub fn alerts_for(self, document: Document) -> Vec<Alert> {
+        let Document::Alerts(mut alerts) = document else { return Vec::new() };
+        alerts.retain(|alert| self != Self::Respond || alert.fields.urgency() >= Severity::High);
+        alerts
     }
 }
 

@@ -17,7 +17,7 @@ pub struct NotifierSummary {
     pub delivered: u64,
     /// Alerts that went back to the queue, one message each.
     pub taken_apart: u64,
-    /// Summaries that a channel of single alerts got, and has no use for.
+    /// Messages of which a channel has no use: a summary, or an alert that is not urgent enough for a response.
     pub skipped: u64,
     /// Messages that a receiver refuses.
     pub refused: u64,

@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use alerter::publication::{Audience, Publication};
-use anomaly_core::Severity;
 use event_source::sqs::{MemorySqs, SqsMapping, SqsMappingSettings};
 use lambda_kit::Clock;
 use notifier::Channel;
@@ -39,7 +38,6 @@ const SEED: u64 = 0x6368_616e_6e65_6c73;
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
     audience: Audience,
-    severity: Severity,
     document: String,
 }
 
@@ -71,8 +69,8 @@ impl Channels {
 
     /// The topic takes a publication.
     pub(crate) fn publish(&self, publication: &Publication) {
-        let Publication { audience, severity, document, .. } = publication;
-        let published = Published { audience: *audience, severity: *severity, document: document.clone() };
+        let Publication { audience, document, .. } = publication;
+        let published = Published { audience: *audience, document: document.clone() };
         self.published.borrow_mut().push(published);
     }
 
@@ -180,6 +178,7 @@ impl Pipeline {
                 return Ok(());
             }
         }
+        self.world.ensure_unbroken()?;
         Err(format!("I17: with {:?} dead, the others do not drain", self.world.channels.dead.get()))
     }
 }
@@ -187,8 +186,7 @@ impl Pipeline {
 /// The filters of the subscriptions, as the template has them.
 fn takes(channel: Channel, message: &Published) -> bool {
     match channel {
-        Channel::Respond => message.audience != Audience::Summary && message.severity >= Severity::High,
-        Channel::Webhook => message.audience != Audience::Summary,
+        Channel::Respond | Channel::Webhook => message.audience != Audience::Summary,
         _ => message.audience != Audience::Digest,
     }
 }

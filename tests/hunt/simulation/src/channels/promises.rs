@@ -52,7 +52,7 @@ fn check_responses(channels: &Channels) -> Result<(), String> {
 pub(super) fn keys(channel: Channel, document: &str) -> Vec<String> {
     match Document::read(Some(document)) {
         Ok(document) if channel == Channel::Slack => vec![slack::message(&document).to_string()],
-        Ok(Document::Alerts(alerts)) => alerts.iter().map(|alert| alert.fields.id()).collect(),
-        _ => Vec::new(),
+        Ok(document) => channel.alerts_for(document).iter().map(|alert| alert.fields.id()).collect(),
+        Err(_) => Vec::new(),
     }
 }
