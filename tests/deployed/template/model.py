@@ -28,6 +28,8 @@ STEP_UP = "arn:aws:lambda:us-east-1:111122223333:function:step-up"
 FREEZE = "arn:aws:lambda:us-east-1:111122223333:function:freeze:live"
 # A stack that responds to alerts.
 RESPONDS = {"Channels": "respond", "StepUpFunctionArn": STEP_UP, "FreezeFunctionArn": FREEZE}
+# A stack with every channel.
+CHANNELS = {**RESPONDS, "Channels": "slack,pagerduty,teams,webhook,respond"}
 
 
 class NoManagedPolicies:

@@ -4,9 +4,8 @@ import pytest
 
 import model
 
-DEPLOYED = model.deployed()
 # With what exists only on request.
-ALL = model.deployed(**model.RESPONDS)
+DEPLOYED = model.deployed(**model.CHANNELS)
 
 
 def alarms():
@@ -108,12 +107,12 @@ def test_the_archive_has_an_alarm_on_its_age():
 
 
 def test_every_alarm_tells_the_operators_that_it_went_off_and_that_it_is_over():
-    for name, alarm in model.properties(ALL, "AWS::CloudWatch::Alarm").items():
+    for name, alarm in alarms().items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "OperationsTopic"}], name
 
 
 def test_every_alarm_but_that_on_polling_is_quiet_without_traffic():
-    loud = [name for name, alarm in model.properties(ALL, "AWS::CloudWatch::Alarm").items() if alarm["TreatMissingData"] != "notBreaching"]
+    loud = [name for name, alarm in alarms().items() if alarm["TreatMissingData"] != "notBreaching"]
     assert loud == ["DetectorPollingAlarm"]
 
 
@@ -162,6 +161,6 @@ def test_the_band_is_that_of_this_stack_and_silence_is_usual():
 
 
 def test_a_width_of_zero_leaves_the_band_out():
-    without = model.deployed(AnomalyBandWidth=0)
+    without = model.deployed(**model.CHANNELS, AnomalyBandWidth=0)
     assert not model.of_type(without, "AWS::CloudWatch::AnomalyDetector")
     assert set(DEPLOYED) - set(without) == {"AnomalyBand", "AnomalyBandAlarm"}

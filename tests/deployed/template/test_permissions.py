@@ -1,6 +1,7 @@
 """Each role permits the calls that its function makes, on the resources that it makes them on, and nothing else."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -10,11 +11,12 @@ import model
 ON_BEHALF = {
     "detector": {"kinesis", "s3", "logs", "kms", "xray"},
     "alerter": {"sqs", "logs", "kms", "xray"},
+    "notifier": {"sqs", "logs", "kms", "xray"},
 }
 TRACED = {"Tracing": "Active"}
 EXISTING = {"StreamArn": model.STREAM, "StreamKmsKey": "key"}
 # To step up with the sample function, and to freeze with one's own.
-RESPONDS = {"Channels": "respond", "FreezeFunctionArn": model.FREEZE, "ResponseSamples": "true"}
+RESPONDS = {**model.CHANNELS, "StepUpFunctionArn": "", "ResponseSamples": "true"}
 # Actions without resources, by which a service delivers the logs of a state machine (Step Functions developer guide, "Logging using
 # CloudWatch Logs").
 LOG_DELIVERY = {
@@ -62,7 +64,14 @@ def may_have_no_resource(statement):
 
 def called(function):
     """The actions that a function's adapters call, by IAM's names."""
-    return {action for path in sorted((model.ROOT / f"functions/{function}/src").rglob("*.rs")) for action in called_in(path)}
+    folders = [model.ROOT / f"functions/{function}/src", *shared(function)]
+    return {action for folder in folders for path in sorted(folder.rglob("*.rs")) for action in called_in(path)}
+
+
+def shared(function):
+    """The folders of the adapters that a function shares with another."""
+    dependencies = tomllib.loads((model.ROOT / f"functions/{function}/Cargo.toml").read_text())["dependencies"]
+    return [model.ROOT / f"crates/{name}/src" for name in ("message-queue",) if name in dependencies]
 
 
 CLIENT = re.compile(r"use aws_sdk_(\w+)::Client;")
@@ -79,6 +88,7 @@ def called_in(path):
 
 def iam_action(service, operation):
     name = "".join(word.capitalize() for word in operation.split("_"))
+    service = {"sfn": "states"}.get(service, service)
     # IAM has no batch actions for these services.
     return f"{service}:{name.removesuffix('Batch') if service in ('sqs', 'sns') else name}"
 
@@ -94,7 +104,7 @@ def test_no_statement_has_a_wildcard_that_could_be_narrower(statement):
 def test_every_role_is_written_in_the_template_and_has_no_managed_policy():
     always = ["AlerterRole", "ArchiveRole", "DetectorRole", "DigestScheduleRole"]
     assert sorted(roles(**TRACED)) == always
-    assert sorted(roles(**RESPONDS)) == [*always, "ResponseRole", "ResponseSampleRole"]
+    assert sorted(roles(**RESPONDS)) == sorted([*always, "NotifierRole", "ResponseRole", "ResponseSampleRole"])
     assert not any("ManagedPolicyArns" in role for role in roles(**TRACED, **RESPONDS).values())
 
 
@@ -111,7 +121,7 @@ def test_a_function_has_a_role_of_its_own(function):
 
 @pytest.mark.parametrize("function", model.functions())
 def test_a_function_may_make_the_calls_of_its_code_and_no_others(function):
-    role = roles(**TRACED)[f"{function.capitalize()}Role"]
+    role = roles(**TRACED, **model.CHANNELS)[f"{function.capitalize()}Role"]
     allowed = {action for statement in statements(role) for action in listed(statement["Action"])}
     on_behalf = {action for action in allowed if action.split(":")[0] in ON_BEHALF[function]}
     assert called(function), "no adapter was found"

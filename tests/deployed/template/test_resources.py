@@ -163,7 +163,8 @@ def test_a_batch_that_fails_is_halved_and_kept_in_the_failure_bucket():
 def test_mappings_are_written_in_the_template_under_the_names_that_sam_gave_them():
     # Whatever is referred to is then a resource of the template; and a stack of an earlier version is updated in place.
     written = model.of_type(model.template(), "AWS::Lambda::EventSourceMapping")
-    assert sorted(written) == ["AlerterFunctionAnomalies", "DetectorFunctionTransactions"]
+    of_channels = [f"NotifierFunction{channel}" for channel in ("PagerDuty", "Respond", "Slack", "Teams", "Webhook")]
+    assert sorted(written) == ["AlerterFunctionAnomalies", "DetectorFunctionTransactions", *of_channels]
     assert written.keys() == model.of_type(model.transformed(), "AWS::Lambda::EventSourceMapping").keys()
     # A layer is renamed by its content, so that a change makes a new version.
     names = [re.sub("^(ModelLayer)[0-9a-f]{10}$", r"\1", name) for name in model.transformed()["Resources"]]
