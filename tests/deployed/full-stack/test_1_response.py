@@ -228,6 +228,12 @@ def test_nothing_happens_on_a_warning(deployed, response):
     assert status == 1 and "nobody was asked" in printed
 
 
+def test_the_user_of_sigma_verify_is_left_alone(response):
+    document = response.alert("critical") | {"userId": "sigma-verify-0123456789abcdef"}
+    response.start(document)
+    assert response.ended(document) is None
+
+
 def test_a_function_that_fails_is_recorded(broken):
     document = broken.alert("high")
     broken.start(document)

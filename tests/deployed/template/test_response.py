@@ -157,6 +157,14 @@ def test_the_decisions_are_those_of_the_tool_and_of_the_parameter():
     assert set(re.findall(r"'(\w+)'", conditions)) == decisions
 
 
+def test_the_user_of_sigma_verify_gets_no_response():
+    code = (model.ROOT / "crates/sigma-cli/src/verify.rs").read_text()
+    [prefix] = re.findall(r'format!\("(sigma-verify-)\{', code)
+    first = definition(**model.RESPONDS)["States"]["How urgent"]["Choices"][0]
+    condition = f"{{% $substring($states.input.userId, 0, {len(prefix)}) = '{prefix}' %}}"
+    assert first == {"Condition": condition, "Next": "Done"}
+
+
 def test_its_attributes_of_the_ledger_are_those_of_the_layout():
     layout = model.source("functions/alerter/src/ledger/layout.rs")
     updates = [task["Arguments"] for task in tasks(**model.RESPONDS).values() if "UpdateExpression" in task["Arguments"]]
