@@ -5,7 +5,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{calibrate, deliver, demo, generate, local, policy, replay, send, train, verify};
+use sigma_cli::{
+    calibrate, deliver, demo, explain, export_labels, feedback, generate, local, policy, replay, send, train, verify,
+};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
@@ -39,6 +41,12 @@ enum Command {
     Verify(verify::Options),
     /// Look at the live rules of alerting, and change them: the next batch follows them.
     Policy(Box<policy::Options>),
+    /// Say what an alert was: legitimate, fraud or unsure. The label stays in the ledger and changes nothing by itself.
+    Feedback(Box<feedback::Options>),
+    /// Write what people said of alerts to a file that replay and train read as labels.
+    ExportLabels(Box<export_labels::Options>),
+    /// Explain an alert: what was decided, when and why; with an archive, recompute the verdict to the bit.
+    Explain(Box<explain::Options>),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
     Completions {
@@ -73,6 +81,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Verify(options) => verify::run(&options).await,
         Command::Policy(options) => policy::run(&options).await,
+        Command::Feedback(options) => feedback::run(&options).await,
+        Command::ExportLabels(options) => export_labels::run(&options).await,
+        Command::Explain(options) => explain::run(&options).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);

@@ -3,22 +3,22 @@
 //!
 //! Each change is on the condition that nobody else made one meanwhile, says who made it, and keeps the version before.
 
-mod alerts;
-mod allow;
+pub(crate) mod alerts;
+pub(crate) mod allow;
 mod check;
 mod confirm;
 pub(crate) mod draft;
 mod editor;
-mod failure;
+pub(crate) mod failure;
 mod losses;
-mod place;
+pub(crate) mod place;
 mod set;
 mod show;
 mod silence;
 pub(crate) mod store;
 mod suggest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use clap::{Args, Subcommand};
 

@@ -40,7 +40,7 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
 }
 
 /// A reason that says something.
-pub(super) fn why(text: &str) -> Result<String, String> {
+pub(crate) fn why(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() { Err("say why: somebody will ask in half a year".to_owned()) } else { Ok(text.to_owned()) }
 }

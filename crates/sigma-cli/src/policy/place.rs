@@ -12,7 +12,7 @@ use crate::aws::Connection;
 /// The stack or the table.
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// Name of the stack.
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct Target {
 
 /// Where the policy is.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Place {
+pub(crate) struct Place {
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
@@ -32,12 +32,12 @@ pub(super) struct Place {
 
 impl Place {
     /// The table.
-    pub(super) async fn table(&self) -> anyhow::Result<PolicyTable> {
+    pub(crate) async fn table(&self) -> anyhow::Result<PolicyTable> {
         self.open().await.map(|(table, _)| table)
     }
 
-    /// The table, and the ARN of the caller, whom the policy will name.
-    pub(super) async fn table_and_caller(&self) -> anyhow::Result<(PolicyTable, String)> {
+    /// The table, and the ARN of the caller, whom what is written will name.
+    pub(crate) async fn table_and_caller(&self) -> anyhow::Result<(PolicyTable, String)> {
         let (table, config) = self.open().await?;
         Ok((table, caller(&aws_sdk_sts::Client::new(&config)).await?))
     }
@@ -71,6 +71,6 @@ pub(super) async fn ledger_table(client: &aws_sdk_cloudformation::Client, stack:
 pub(super) async fn caller(client: &aws_sdk_sts::Client) -> anyhow::Result<String> {
     let identity = client.get_caller_identity().send().await;
     let identity =
-        identity.map_err(failed("STS does not say who you are, and a policy names who wrote it".to_owned()))?;
-    identity.arn.context("STS returns no ARN, and a policy names who wrote it")
+        identity.map_err(failed("STS does not say who you are, and what is written names who wrote it".to_owned()))?;
+    identity.arn.context("STS returns no ARN, and what is written names who wrote it")
 }
