@@ -1,6 +1,6 @@
 //! Lease, publish, count, complete: every port fails wherever it can, and each time the messages are redelivered.
 
-use lambda_kit::Fault;
+use lambda_kit::{Clock, Fault};
 
 use crate::fixtures::{AlerterBench, anomaly_body, sqs_event};
 
@@ -41,6 +41,28 @@ async fn if_only_the_metric_failed_nothing_is_published_again() {
     bench.clock.advance(VISIBILITY_MS);
     assert_eq!(bench.handle(&event(&[1, 2, 3])).await.0, [""; 0]);
     assert_eq!((bench.publisher.take().len(), bench.metric.sum()), (1, 3));
+}
+
+#[tokio::test]
+async fn the_ledger_says_when_an_alert_was_published_and_not_when_it_was_counted() {
+    let bench = AlerterBench::new();
+    let published_ms = bench.clock.now_ms();
+    bench.metric.faults.extend([Fault::Refused]);
+    bench.handle(&event(&[1])).await;
+    assert_eq!(bench.ledger.published_at_ms().into_values().collect::<Vec<_>>(), [published_ms]);
+    bench.clock.advance(VISIBILITY_MS);
+    bench.handle(&event(&[1, 2])).await;
+    let times: Vec<i64> = bench.ledger.published_at_ms().into_values().collect();
+    assert_eq!(times.len(), 2);
+    assert!(times.contains(&published_ms) && times.contains(&(published_ms + VISIBILITY_MS)), "{times:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_is_told_was_never_published() {
+    let bench = AlerterBench::new();
+    bench.ledger.set_policy(Some(r#"{"mode":"shadow"}"#.to_owned()));
+    bench.handle(&event(&[1])).await;
+    assert_eq!((bench.ledger.completed().len(), bench.ledger.published_at_ms().len()), (1, 0));
 }
 
 #[tokio::test]

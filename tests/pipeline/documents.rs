@@ -155,7 +155,16 @@ fn the_costs_are_those_of_the_template_as_it_is() {
 
 /// Whether the rest of a resource, after its type, begins with a condition on what is off by default.
 fn is_on_request(rest: &str) -> bool {
-    let conditions = ["HasRespond"];
+    let conditions = [
+        "HasRespond",
+        "HasChannels",
+        "HasReceivers",
+        "HasSlack",
+        "HasPagerDuty",
+        "HasTeams",
+        "HasWebhook",
+        "HasAuditExport",
+    ];
     conditions.iter().any(|name| rest.starts_with(&format!("    Condition: {name}\n")))
 }
 

@@ -41,7 +41,7 @@ impl Table {
     async fn complete(&self, id: &str, lease: Lease<'_>, priority: Severity) {
         let decision = Decision { priority, ..decision(Disposition::Digest) };
         self.claim(id, lease, &decision).await;
-        let ending = Ending { id, decision: &decision, rank: Some(decision.rank(6.0)) };
+        let ending = Ending { id, decision: &decision, published_at_ms: None, rank: Some(decision.rank(6.0)) };
         self.ledger.complete(ending, lease).await.unwrap();
     }
 
@@ -62,7 +62,7 @@ async fn the_ledger_grants_holds_and_completes() {
     let page = decision(Disposition::Page);
     let claim = async |id, lease| table.claim(id, lease, &page).await;
     let granted = || Claim::Granted(page.clone());
-    let ending = Ending { id: "a", decision: &page, rank: None };
+    let ending = Ending { id: "a", decision: &page, published_at_ms: None, rank: None };
     assert_eq!(claim("a", lease("one", 0)).await, granted());
     assert_eq!(claim("a", lease("one", 1)).await, granted(), "the SDK repeats a claim whose response was lost");
     assert_eq!(claim("a", lease("two", 30_001)).await, Claim::Held);
@@ -89,13 +89,39 @@ async fn the_first_claims_decision_counts() {
     assert_eq!(later, Claim::Granted(silent));
 }
 
+/// When an alert was published, as the table has it.
+async fn published_at(table: &Table, id: &str) -> Option<String> {
+    let get = table.client.get_item().table_name(TABLE).key(layout::ID, AttributeValue::S(id.to_owned()));
+    let item = get.send().await.unwrap().item.unwrap();
+    item.get(layout::PUBLISHED_AT).map(|time| time.as_n().unwrap().clone())
+}
+
+#[tokio::test]
+async fn the_first_time_of_publishing_is_kept() {
+    let table = Table::new().await;
+    let page = decision(Disposition::Page);
+    let ending = |published_at_ms| Ending { id: "a", decision: &page, published_at_ms, rank: None };
+    table.claim("a", lease("one", 0), &page).await;
+    assert_eq!(published_at(&table, "a").await, None);
+    table.ledger.mark_published(ending(Some(7)), lease("one", 9)).await.unwrap();
+    assert_eq!(published_at(&table, "a").await.as_deref(), Some("7"));
+    table.claim("a", lease("two", 10), &page).await;
+    table.ledger.complete(ending(None), lease("two", 11)).await.unwrap();
+    assert_eq!(published_at(&table, "a").await.as_deref(), Some("7"), "counted later, and not published again");
+    let silent = decision(Disposition::Silent);
+    table.claim("b", lease("one", 0), &silent).await;
+    let ending = Ending { id: "b", decision: &silent, published_at_ms: None, rank: None };
+    table.ledger.complete(ending, lease("one", 1)).await.unwrap();
+    assert_eq!(published_at(&table, "b").await, None, "nobody was told");
+}
+
 #[tokio::test]
 async fn what_the_budget_refused_is_stored_with_the_end_and_waits() {
     let table = Table::new().await;
     let page = decision(Disposition::Page);
     table.claim("a", lease("one", 0), &page).await;
     let refused = page.over_budget();
-    let ending = Ending { id: "a", decision: &refused, rank: Some(refused.rank(12.0)) };
+    let ending = Ending { id: "a", decision: &refused, published_at_ms: Some(1), rank: Some(refused.rank(12.0)) };
     table.ledger.mark_published(ending, lease("one", 1)).await.unwrap();
     assert!(table.waiting(10).await.is_empty(), "not counted yet, so not completed");
     table.ledger.complete(ending, lease("one", 2)).await.unwrap();
@@ -120,7 +146,8 @@ async fn a_summary_takes_alerts_off_the_list_for_good() {
     table.ledger.remove("absent").await.unwrap();
     let again = decision(Disposition::Digest);
     let rank = Some(Rank { priority: Severity::Critical, score: 1.0, repeats: 0 });
-    table.ledger.complete(Ending { id: "17", decision: &again, rank }, lease("one", 9)).await.unwrap();
+    let ending = Ending { id: "17", decision: &again, published_at_ms: None, rank };
+    table.ledger.complete(ending, lease("one", 9)).await.unwrap();
     let left = table.waiting(1_000).await;
     assert_eq!(left.len(), 29, "a completion that the SDK repeats puts nothing back");
 }

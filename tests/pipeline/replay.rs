@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anomaly_core::{AnomalyMessage, RejectReason, VerdictCounts};
 use backtest::{
-    Backtest, BacktestSummary, ColumnNames, Flag, InputFormat, ReaderSettings, RuleChoices, RuleName, TimeFormat,
+    Backtest, BacktestSummary, ColumnNames, Flag, InputFormat, Reader, ReaderSettings, Recomputation, RuleChoices,
+    RuleName, TimeFormat,
 };
+use detector::DetectorSettings;
 use event_source::kinesis::StreamRecord;
 use lambda_kit::Env;
 use serde_json::Value;
@@ -100,6 +102,27 @@ async fn handled(
     }
     messages.sort_by_key(|(index, _)| *index);
     (verdicts, rejected, messages)
+}
+
+#[tokio::test]
+async fn every_message_names_its_configuration_and_is_recomputed_from_the_records_to_the_bit() {
+    for rule in [RuleName::Adaptive, RuleName::Profile, RuleName::Plain] {
+        let (_, _, messages) = handled("parity/input.jsonl", rule).await;
+        let env = Env::from_pairs([("RULE", rule.as_str())]);
+        let settings = DetectorSettings::from_env(&env).unwrap();
+        assert!(!messages.is_empty());
+        for (index, message) in messages.iter().step_by(7) {
+            assert_eq!(message.configuration_id, Some(settings.configuration_id()));
+            let retention = settings.state_retention_seconds;
+            let mut recomputation = Recomputation::new(message, settings.rule.clone(), retention).unwrap();
+            let mut reader = Reader::open(&fixture("parity/input.jsonl"), ReaderSettings::default()).unwrap();
+            while let Some(record) = reader.next_record().unwrap() {
+                recomputation.add(&record).unwrap();
+            }
+            let found = recomputation.finish().unwrap();
+            assert_eq!((found.line, found.differences), (u64::try_from(index + 1).unwrap(), vec![]), "{message:?}");
+        }
+    }
 }
 
 #[tokio::test]

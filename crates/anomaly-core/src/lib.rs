@@ -4,7 +4,8 @@
 //! a [`Verdict`]. Everything else here serves it: [`Rule`] is the test and [`knobs`] its settings. [`Windowed`] is the memory of the rules
 //! `adaptive` and `plain`, with [`Moments`] and [`Window`] for the rolling statistics, [`LongTerm`] for the long-term baseline and [`Run`]
 //! for a new level; [`profile`] is the rule of that name with its memory. [`Position`] is the memory of what was applied, [`codec`] the
-//! stored bytes, [`AnomalyMessage`] the message that the detector sends, in fields and in words.
+//! stored bytes, [`AnomalyMessage`] the message that the detector sends, in fields and in words, and [`ConfigurationId`] names the settings
+//! that a message rests on.
 //!
 //! Invariants: the same transactions in the same order give the same state to the bit, however they are split into batches;
 //! a transaction that was applied is never applied again; no input can make a NaN.
@@ -14,6 +15,7 @@
 //! [`RejectReason`]s.
 
 pub mod codec;
+mod configuration;
 pub mod knobs;
 mod level;
 mod long_term;
@@ -32,6 +34,7 @@ mod window;
 mod windowed;
 mod words;
 
+pub use configuration::{ConfigurationId, NotAConfigurationId, Surroundings};
 pub use knobs::{Choice, Knob, KnobError, KnobRow};
 pub use level::Run;
 pub use long_term::LongTerm;

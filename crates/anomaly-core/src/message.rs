@@ -11,7 +11,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::profile::{Feature, Opinion};
 use crate::transaction::printable;
-use crate::{Assessment, Explanation, Position, RuleKind, SecondOpinion, Severity, ShardId, Transaction};
+use crate::{
+    Assessment, ConfigurationId, Explanation, Position, RuleKind, SecondOpinion, Severity, ShardId, Transaction,
+};
 
 /// The version that this code writes and reads.
 pub const MESSAGE_VERSION: u32 = 1;
@@ -107,6 +109,9 @@ pub struct AnomalyMessage {
     pub severity: Severity,
     /// The rule that judged.
     pub rule: RuleKind,
+    /// The settings that judged; `None` in a message of an earlier release.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub configuration_id: Option<ConfigurationId>,
     /// Shard of the record; with the sequence number it finds the record in the archive.
     pub shard_id: String,
     /// Sequence number of the Kinesis record.
@@ -203,7 +208,8 @@ impl From<&SecondOpinion> for SecondOpinionFields {
 }
 
 impl AnomalyMessage {
-    /// The message of one anomaly: `assessment` and `severity` are those of the verdict that `rule` gave on `transaction`.
+    /// The message of one anomaly: `assessment` and `severity` are those of the verdict that `rule` gave on `transaction`. It names no
+    /// configuration; the caller may.
     #[must_use]
     pub fn new(
         origin: &Origin<'_>,
@@ -226,6 +232,7 @@ impl AnomalyMessage {
             count: assessment.baseline.count,
             severity,
             rule,
+            configuration_id: None,
             shard_id: origin.shard.as_str().to_owned(),
             sequence_number: origin.position.sequence_number.to_string(),
             sub_sequence: origin.position.sub_sequence,

@@ -72,6 +72,7 @@ fn rule(label: &str) -> RuleSummary {
         alerts_per_user_day_merged: 0.5,
         at_equal_alerts: Some(quality(0.6, 0.45)),
         f1_difference: None,
+        labelled_alerts: (9, 4),
         users_alerted: 1,
         users_alerted_share: 0.5,
         warming_up_share: 0.2,

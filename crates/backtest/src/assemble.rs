@@ -73,6 +73,7 @@ impl Engine {
             alerts_per_user_day_merged: base.per_day(track.counts.merged) / float(base.users.max(1)),
             at_equal_alerts: self.at_equal_alerts(track, base),
             f1_difference: base.labelled.filter(|_| place > 0).map(|_| self.f1_difference(track)),
+            labelled_alerts: (track.counts.labelled_alerts, track.counts.true_alerts),
             users_alerted,
             users_alerted_share: ratio(users_alerted, base.users),
             warming_up_share: ratio(verdicts.warming_up, base.transactions),

@@ -136,6 +136,7 @@ impl Backtest {
             files: reader.files(),
             bytes: reader.bytes_read(),
             labelled: reader.has_label().then_some(0),
+            labels: reader.labels(),
             ..InputSummary::default()
         }
     }

@@ -7,21 +7,23 @@ mod bounded;
 pub mod columns;
 mod csv;
 mod json;
+mod labels;
 mod lines;
 mod source;
 pub mod time;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anomaly_core::{RejectReason, Transaction};
 use anyhow::Context;
 pub use columns::ColumnNames;
 use csv::CsvReader;
 use json::JsonReader;
+use labels::Labels;
 use source::{Opened, Sources};
 pub use time::TimeFormat;
 
-use super::summary::Columns;
+use super::summary::{Columns, LabelsSummary};
 
 /// The format of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +46,8 @@ pub struct ReaderSettings {
     pub columns: ColumnNames,
     /// The form of the times in a CSV.
     pub time_format: TimeFormat,
+    /// A file of labels for transactions. What it says goes before a label in the input.
+    pub labels: Option<PathBuf>,
 }
 
 /// A transaction or a reject, with its file, line and bytes.
@@ -57,7 +61,7 @@ pub struct InputRecord<'a> {
     pub is_row: bool,
     /// The unchanged bytes. For a CSV, the fields of a rejected row joined by commas; empty for a valid row.
     pub raw: &'a [u8],
-    /// Whether it is labelled as anomalous; `None` if the input has no label.
+    /// Whether it is labelled as anomalous; `None` if nothing says so, which is the same as not being labelled.
     pub label: Option<bool>,
     /// The transaction, or why the record is rejected.
     pub outcome: Result<Transaction<'a>, RejectReason>,
@@ -73,6 +77,7 @@ pub struct Reader {
     format: Option<&'static str>,
     columns: Option<Columns>,
     has_label: bool,
+    labels: Option<Labels>,
 }
 
 #[derive(Debug)]
@@ -85,10 +90,11 @@ impl Reader {
     /// Opens a file, a folder (its files in the order of their names), or standard input (`-`).
     ///
     /// # Errors
-    /// If there is no file at `path` or below it.
+    /// If there is no file at `path` or below it, or the labels cannot be read.
     pub fn open(path: &Path, settings: ReaderSettings) -> anyhow::Result<Self> {
         let sources = Sources::find(path)?;
-        Ok(Self { sources, settings, current: None, format: None, columns: None, has_label: false })
+        let labels = settings.labels.as_deref().map(Labels::read).transpose()?;
+        Ok(Self { sources, settings, current: None, format: None, columns: None, has_label: false, labels })
     }
 
     /// The next record; `None` at the end of the last file.
@@ -102,11 +108,13 @@ impl Reader {
             let name = opened.name.clone();
             self.begin(opened).with_context(|| name)?;
         }
-        Ok(match &mut self.current {
-            Some(Current::Json(reader)) => Some(reader.record(self.sources.current())),
-            Some(Current::Csv(reader)) => Some(reader.record(self.sources.current())),
-            None => None,
-        })
+        let Self { current, sources, labels, .. } = self;
+        let record = match current {
+            Some(Current::Json(reader)) => reader.record(sources.current()),
+            Some(Current::Csv(reader)) => reader.record(sources.current()),
+            None => return Ok(None),
+        };
+        Ok(Some(labelled(record, labels.as_mut())))
     }
 
     /// Moves to the next record of the current file; false at its end.
@@ -150,10 +158,17 @@ impl Reader {
         self.columns.as_ref()
     }
 
-    /// Whether any file so far has a label.
+    /// Whether any file so far has a label, or there is a file of labels.
     #[must_use]
     pub const fn has_label(&self) -> bool {
-        self.has_label
+        self.has_label || self.labels.is_some()
+    }
+
+    /// How many rows the file of labels has, and how many of them are about a transaction so far; `None` without such a file.
+    #[must_use]
+    pub fn labels(&self) -> Option<LabelsSummary> {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        self.labels.as_ref().map(|labels| LabelsSummary { rows: count(labels.len()), matched: count(labels.matched()) })
     }
 
     /// Size of the input in bytes, as stored; `None` for standard input.
@@ -173,6 +188,13 @@ impl Reader {
     pub const fn files(&self) -> u64 {
         self.sources.files_opened()
     }
+}
+
+/// The record with the label that the file of labels has for it, if there is one.
+fn labelled<'a>(record: InputRecord<'a>, labels: Option<&mut Labels>) -> InputRecord<'a> {
+    let (Some(labels), Ok(transaction)) = (labels, &record.outcome) else { return record };
+    let label = labels.label(transaction).or(record.label);
+    InputRecord { label, ..record }
 }
 
 impl InputFormat {

@@ -7,6 +7,8 @@
 //! the findings. Data flows one way: record → transaction → verdict of each track → counts, flags, series → summary. Each flag also
 //! goes through the alerter's policy (`people`), so that the summary says what people would get.
 //!
+//! [`Recomputation`] does the same for a single anomaly message: what does the archive say of it?
+//!
 //! Deliberately absent: the command line, HTML, AWS.
 
 mod assemble;
@@ -19,6 +21,7 @@ pub mod input;
 mod people;
 mod plan;
 mod ranking;
+mod recomputation;
 mod seen;
 mod series;
 pub mod summary;
@@ -31,4 +34,5 @@ pub use backtest::Backtest;
 pub use input::{ColumnNames, InputFormat, InputRecord, Reader, ReaderSettings, TimeFormat};
 pub use people::AlertingSettings;
 pub use plan::{Plan, PlanError, RuleChoices};
+pub use recomputation::{Difference, Recomputation, Recomputed};
 pub use summary::{BacktestSummary, Flag, RuleName};

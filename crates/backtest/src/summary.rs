@@ -73,6 +73,18 @@ pub struct InputSummary {
     pub out_of_order: u64,
     /// Transactions that the label marks as anomalous; `None` without a label.
     pub labelled: Option<u64>,
+    /// The file of labels; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsSummary>,
+}
+
+/// A file of labels, as far as it is about transactions of the input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelsSummary {
+    /// Rows of the file.
+    pub rows: u64,
+    /// Rows that are about a transaction of the input.
+    pub matched: u64,
 }
 
 /// The columns of a CSV, by their names in its header.
@@ -136,6 +148,10 @@ pub struct RuleSummary {
     /// The same for each user.
     #[serde(default)]
     pub alerts_per_user_day_merged: f64,
+    /// Alerts whose transactions have a label, of either kind, and among them those labelled as anomalous. With a label in every record
+    /// these are all alerts; a file of labels knows those that somebody looked at.
+    #[serde(default)]
+    pub labelled_alerts: (u64, u64),
     /// Users with at least one alert.
     pub users_alerted: u64,
     /// `users_alerted` as a share of all users, 0 to 1.

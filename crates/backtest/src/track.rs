@@ -77,6 +77,8 @@ pub(crate) struct Counts {
     /// By user.
     pub(crate) of_users: Vec<OfUser>,
     pub(crate) true_alerts: u64,
+    /// Alerts with a label of either kind.
+    pub(crate) labelled_alerts: u64,
     /// Alerts if those of one user within [`MERGED_MS`] of the first of them are one.
     pub(crate) merged: u64,
 }
@@ -188,6 +190,7 @@ impl Counts {
         }
         let is_true = flagged.label == Some(true);
         self.true_alerts += u64::from(is_true);
+        self.labelled_alerts += u64::from(flagged.label.is_some());
         let Some(user) = self.of_users.get_mut(flagged.user) else { return };
         user.alerts += 1;
         user.true_alerts += u32::from(is_true);

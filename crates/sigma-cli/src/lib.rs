@@ -1,7 +1,8 @@
 //! The commands of the `sigma` tool: flags, progress and printing. The work is done by the libraries beneath: `scenarios` generates
 //! transactions, `backtest` and `backtest-report` try rules on recorded ones, `training` learns from them, `testbed` runs the pipeline on this machine,
 //! `event-source` delivers streams.
-//! `local`, `verify`, `policy` and `decide` are the exceptions: which processes run, and what is done to a deployed stack, is their own.
+//! `local`, `verify`, `policy`, `decide`, `feedback`, `export_labels` and `explain` are the exceptions: which processes run, and what is
+//! done to a deployed stack and its ledger, is their own.
 
 mod archive;
 mod aws;
@@ -10,8 +11,12 @@ mod choice;
 pub mod decide;
 pub mod deliver;
 pub mod demo;
+pub mod explain;
+pub mod export_labels;
+pub mod feedback;
 mod files;
 pub mod generate;
+mod label;
 mod ledger;
 pub mod local;
 mod output;
@@ -24,5 +29,6 @@ mod rule_options;
 mod selection;
 pub mod send;
 mod signals;
+mod times;
 pub mod train;
 pub mod verify;

@@ -5,7 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use sigma_cli::{calibrate, decide, deliver, demo, generate, local, policy, replay, send, train, verify};
+use sigma_cli::{
+    calibrate, decide, deliver, demo, explain, export_labels, feedback, generate, local, policy, replay, send, train,
+    verify,
+};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
 
@@ -41,6 +44,12 @@ enum Command {
     Policy(Box<policy::Options>),
     /// Answer the response to a critical alert: freeze, release, or nothing.
     Decide(decide::Options),
+    /// Say what an alert was: legitimate, fraud or unsure. The label stays in the ledger and changes nothing by itself.
+    Feedback(Box<feedback::Options>),
+    /// Write what people said of alerts to a file that replay and train read as labels.
+    ExportLabels(Box<export_labels::Options>),
+    /// Explain an alert: what was decided, when and why; with an archive, recompute the verdict to the bit.
+    Explain(Box<explain::Options>),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:\n  sigma completions bash > ~/.local/share/bash-completion/completions/sigma")]
     Completions {
@@ -76,6 +85,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Verify(options) => verify::run(&options).await,
         Command::Policy(options) => policy::run(&options).await,
         Command::Decide(options) => decide::run(&options).await,
+        Command::Feedback(options) => feedback::run(&options).await,
+        Command::ExportLabels(options) => export_labels::run(&options).await,
+        Command::Explain(options) => explain::run(&options).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sigma", &mut script);

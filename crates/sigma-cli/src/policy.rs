@@ -3,8 +3,8 @@
 //!
 //! Each change is on the condition that nobody else made one meanwhile, says who made it, and keeps the version before.
 
-mod alerts;
-mod allow;
+pub(crate) mod alerts;
+pub(crate) mod allow;
 mod check;
 mod confirm;
 pub(crate) mod draft;
@@ -16,7 +16,7 @@ mod silence;
 pub(crate) mod store;
 mod suggest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use clap::{Args, Subcommand};
 

@@ -52,6 +52,48 @@ impl Progress {
     }
 }
 
+/// Progress towards an end that is not known: a count on a terminal, a line per hundred thousand elsewhere, nothing if asked to be quiet.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    display: Display,
+    what: &'static str,
+    done: u64,
+}
+
+impl Counting {
+    /// Counts between two lines.
+    const STEP: u64 = 100_000;
+
+    /// Starts at 0.
+    #[must_use]
+    pub(crate) fn new(what: &'static str, is_quiet: bool) -> Self {
+        let display = match (is_quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Display::Nothing,
+            (false, true) => Display::Bar(ProgressBar::new_spinner()),
+            (false, false) => Display::Lines,
+        };
+        Self { display, what, done: 0 }
+    }
+
+    /// Adds to what is counted.
+    pub(crate) fn advance(&mut self, by: u64) {
+        let before = self.done / Self::STEP;
+        self.done += by;
+        match &self.display {
+            Display::Bar(bar) => bar.set_message(format!("{} {}", self.done, self.what)),
+            Display::Lines if self.done / Self::STEP > before => eprintln!("{} {}", self.done, self.what),
+            Display::Lines | Display::Nothing => {}
+        }
+    }
+
+    /// Removes the count.
+    pub(crate) fn finish(self) {
+        if let Display::Bar(bar) = self.display {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 fn bar(what: &'static str, total: u64) -> ProgressBar {
     let template = "{bar:40} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

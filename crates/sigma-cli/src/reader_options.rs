@@ -1,5 +1,7 @@
 //! The flags that say how recorded transactions are read: shared by `replay`, `calibrate` and `train`.
 
+use std::path::PathBuf;
+
 use backtest::{ColumnNames, InputFormat, ReaderSettings, TimeFormat};
 use clap::Args;
 use clap::builder::TypedValueParser;
@@ -15,6 +17,9 @@ pub struct ReaderOptions {
     /// Form of the times in a CSV: auto, iso, s, ms, or a pattern such as '%d/%m/%Y %H:%M'.
     #[arg(long, default_value = "auto", help_heading = "Columns of a CSV")]
     pub time_format: TimeFormat,
+    /// File of labels for transactions, as `sigma export-labels` writes it: JSON lines or CSV with transactionId and label.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
     /// Columns of a CSV.
     #[command(flatten)]
     pub columns: ColumnOptions,
@@ -23,7 +28,12 @@ pub struct ReaderOptions {
 impl ReaderOptions {
     /// The flags as the reader takes them.
     pub(crate) fn settings(&self) -> ReaderSettings {
-        ReaderSettings { format: self.format, columns: self.columns.names(), time_format: self.time_format.clone() }
+        ReaderSettings {
+            format: self.format,
+            columns: self.columns.names(),
+            time_format: self.time_format.clone(),
+            labels: self.labels.clone(),
+        }
     }
 }
 

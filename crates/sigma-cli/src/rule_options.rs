@@ -126,7 +126,8 @@ pub(crate) fn rule_kind() -> impl TypedValueParser<Value = RuleKind> {
     one_of(RuleKind::ALL.map(|rule| (rule, rule.as_str(), help(rule))))
 }
 
-fn direction() -> impl TypedValueParser<Value = Direction> {
+/// A parser for a direction.
+pub(crate) fn direction() -> impl TypedValueParser<Value = Direction> {
     let help = |direction| match direction {
         Direction::Up => "Amounts above the threshold",
         Direction::Both => "Also amounts below the mirrored threshold",

@@ -222,7 +222,8 @@ impl<'a> Sender<'a> {
         let entries = records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         let call = self.client.put_records().set_records(Some(entries));
         // A stream of another account has to be named by its ARN.
-        let call = if self.stream.starts_with("arn:") { call.stream_arn(self.stream) } else { call.stream_name(self.stream) };
+        let call =
+            if self.stream.starts_with("arn:") { call.stream_arn(self.stream) } else { call.stream_name(self.stream) };
         let answer = call.send().await;
         let error = match answer {
             Ok(answer) => return Answer::read(&answer, records.len()),

@@ -21,6 +21,8 @@ pub struct Case {
     pub decision: Decision,
     /// The day's pages with this one, if it took one.
     pub pages_taken: Option<u32>,
+    /// When SNS confirmed it, in ms since the epoch, if this attempt published it.
+    pub published_at_ms: Option<i64>,
     /// Indices of the messages it came in.
     pub(crate) messages: Vec<usize>,
 }
@@ -29,7 +31,14 @@ impl Case {
     /// A case of one message.
     #[must_use]
     pub fn new(alert: Alert, decision: Decision) -> Self {
-        Self { document: document(&alert), alert, decision, pages_taken: None, messages: Vec::new() }
+        Self {
+            document: document(&alert),
+            alert,
+            decision,
+            pages_taken: None,
+            published_at_ms: None,
+            messages: Vec::new(),
+        }
     }
 
     pub(crate) fn entry(&self) -> Entry<'_> {
@@ -39,7 +48,7 @@ impl Case {
     pub(crate) fn ending(&self) -> Ending<'_> {
         let waits = self.decision.disposition == alert_policy::Disposition::Digest;
         let rank = waits.then(|| self.decision.rank(self.alert.score().unwrap_or_default()));
-        Ending { id: &self.alert.id, decision: &self.decision, rank }
+        Ending { id: &self.alert.id, decision: &self.decision, published_at_ms: self.published_at_ms, rank }
     }
 
     /// Why it is an anomaly, in words. A plain text says it itself.

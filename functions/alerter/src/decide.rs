@@ -98,7 +98,7 @@ impl Desk {
                 let decided = self.decided.get(&alert.id).cloned();
                 let decision = decided.unwrap_or_else(|| decide(&facts, &standing));
                 history.add(&facts, &decision);
-                Case { document, decision, pages_taken: None, messages, alert }
+                Case { document, decision, pages_taken: None, published_at_ms: None, messages, alert }
             })
             .collect();
         cases.sort_by(by_priority);

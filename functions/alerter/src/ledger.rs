@@ -80,6 +80,8 @@ pub struct Ending<'a> {
     pub id: &'a str,
     /// The decision in the end: a page that the budget refused waits for the summary.
     pub decision: &'a Decision,
+    /// When SNS confirmed it, in ms since the epoch, if this attempt published it. The first such time is kept.
+    pub published_at_ms: Option<i64>,
     /// Its place in the next summary, if it waits for that.
     pub rank: Option<Rank>,
 }

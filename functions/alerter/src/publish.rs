@@ -1,6 +1,6 @@
 //! Publishes claimed alerts: the few most urgent alone, the rest in bundles, no faster than people's mail can take.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lambda_kit::Clock;
@@ -17,6 +17,21 @@ use crate::publisher::Publisher;
 /// Limits of one PublishBatch. Messages that one call confirmed stay confirmed if time runs out in the next.
 const CALL_LIMITS: Limits = Limits { entries_max: MESSAGES_TOGETHER_MAX, bytes_max: MESSAGE_BYTES_MAX };
 
+/// What SNS confirmed, and when, in ms since the epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Confirmed<'p> {
+    publication: &'p Publication,
+    at_ms: i64,
+}
+
+impl<'p> Confirmed<'p> {
+    /// The alerts in it, each with the time.
+    fn times(&self) -> impl Iterator<Item = (&'p str, i64)> + use<'p> {
+        let Self { publication, at_ms } = *self;
+        publication.alert_ids.iter().map(move |id| (id.as_str(), at_ms))
+    }
+}
+
 impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> {
     /// Publishes those that are told. Returns them, as far as SNS confirmed them, and those that are not told.
     pub(crate) async fn publish(&mut self, fresh: Vec<Case>) -> Vec<Case> {
@@ -32,16 +47,19 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
         self.singles_left = self.singles_left.saturating_sub(singles);
         let confirmed = self.publish_each(&publications).await;
         self.progress.summary.publications += count(confirmed.len());
-        let ids: BTreeSet<&str> = confirmed.iter().flat_map(|p| &p.alert_ids).map(String::as_str).collect();
-        let (published, failed): (Vec<Case>, Vec<Case>) =
-            told.into_iter().partition(|case| ids.contains(case.alert.id.as_str()));
+        let times: BTreeMap<&str, i64> = confirmed.iter().flat_map(Confirmed::times).collect();
+        let told = told.into_iter().map(|case| {
+            let published_at_ms = times.get(case.alert.id.as_str()).copied();
+            Case { published_at_ms, ..case }
+        });
+        let (published, failed): (Vec<Case>, Vec<Case>) = told.partition(|case| case.published_at_ms.is_some());
         self.progress.fail_all(&failed);
         self.progress.summary.alerts += count(published.len());
         published
     }
 
     /// Makes the calls, each when it is its turn. Returns what SNS confirmed.
-    pub(crate) async fn publish_each<'p>(&self, publications: &'p [Publication]) -> Vec<&'p Publication> {
+    pub(crate) async fn publish_each<'p>(&self, publications: &'p [Publication]) -> Vec<Confirmed<'p>> {
         let mut confirmed = Vec::with_capacity(publications.len());
         for call in chunks(publications, CALL_LIMITS, |publication| publication.message().len()) {
             if !self.has_its_turn(call.len()).await {
@@ -51,8 +69,9 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
             let answers = self.invocation.within(&self.alerter.clock, PUBLISH_RESERVE_MS, publishing).await;
             let Some(answers) = answers else { break };
             debug_assert_eq!(answers.len(), call.len(), "the publisher has to answer for each publication");
+            let at_ms = self.alerter.clock.now_ms();
             let of_call = call.iter().zip(answers).filter(|(_, is_confirmed)| *is_confirmed);
-            confirmed.extend(of_call.map(|(publication, _)| publication));
+            confirmed.extend(of_call.map(|(publication, _)| Confirmed { publication, at_ms }));
         }
         confirmed
     }

@@ -73,7 +73,8 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
     async fn commit_user<'b>(&self, mut user: UserBatch<'b>) -> Attempt<'b> {
         let mut conflicts = 0;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let fold = fold(&user.stored, user.pending(), &self.detector.settings.rule);
+            let judge = (&self.detector.settings.rule, self.detector.configuration_id);
+            let fold = fold(&user.stored, user.pending(), judge);
             let (verdicts, end) = (fold.verdicts, AttemptEnd::Taken(fold.taken));
             if !fold.is_changed {
                 return Attempt { user, verdicts, conflicts, end };

@@ -7,7 +7,7 @@ mod warnings;
 use std::num::NonZeroUsize;
 use std::ops::Bound;
 
-use anomaly_core::{Knob, KnobRow, Rule, knobs};
+use anomaly_core::{ConfigurationId, Knob, KnobRow, Rule, Surroundings, knobs};
 use lambda_kit::{Env, EnvError, metrics};
 pub use warnings::ConfigWarning;
 
@@ -147,6 +147,13 @@ impl DetectorSettings {
             lanes: env.knob(&PARALLELIZATION_FACTOR)?,
         })
     }
+
+    /// The id of everything here that decides a verdict. Lanes are not part of it: an aggregate that they refuse is a reject.
+    #[must_use]
+    pub fn configuration_id(&self) -> ConfigurationId {
+        let Self { clock_skew_ms_max, state_retention_seconds, .. } = *self;
+        self.rule.configuration_id(Surroundings { clock_skew_ms_max, state_retention_seconds })
+    }
 }
 
 #[cfg(test)]
@@ -198,6 +205,21 @@ mod tests {
         ] {
             let error = Config::from_env(&env(&[(name, value)])).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name} is {value:?}: it must be ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_is_named_by_what_decides_a_verdict() {
+        let id = |extra: &[(&str, &str)]| Config::from_env(&env(extra)).unwrap().settings.configuration_id();
+        let default = id(&[]);
+        for same in [("CACHE_USERS_MAX", "7"), ("PARALLELIZATION_FACTOR", "2"), ("STACK_NAME", "x"), ("SIGMAS", "2.50")]
+        {
+            assert_eq!(id(&[same]), default, "{same:?}");
+        }
+        for other in
+            [("SIGMAS", "3"), ("MAX_CLOCK_SKEW_SECONDS", "60"), ("STATE_RETENTION_DAYS", "91"), ("RULE", "plain")]
+        {
+            assert_ne!(id(&[other]), default, "{other:?}");
         }
     }
 

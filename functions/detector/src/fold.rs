@@ -1,6 +1,6 @@
 //! Applies one user's records of a batch to the user's stored state.
 
-use anomaly_core::{AnomalyMessage, Origin, Rule, Verdict, VerdictCounts};
+use anomaly_core::{AnomalyMessage, ConfigurationId, Origin, Rule, Verdict, VerdictCounts};
 
 use crate::decode::UserRecord;
 use crate::window_store::StoredUser;
@@ -22,9 +22,10 @@ pub struct Fold {
     pub verdicts: VerdictCounts,
 }
 
-/// Folds records in order, until there are no more or the outbox is full. Anomalies that already wait in the outbox stay there.
+/// Folds records in order, until there are no more or the outbox is full. Anomalies that already wait in the outbox stay there. New ones
+/// name the rule's configuration.
 #[must_use]
-pub fn fold(stored: &StoredUser, records: &[&UserRecord<'_>], rule: &Rule) -> Fold {
+pub fn fold(stored: &StoredUser, records: &[&UserRecord<'_>], (rule, configuration): (&Rule, ConfigurationId)) -> Fold {
     let mut fold = Fold { user: stored.clone(), taken: 0, is_changed: false, verdicts: VerdictCounts::default() };
     for record in records {
         if fold.user.outbox.len() >= OUTBOX_ANOMALIES_MAX {
@@ -32,16 +33,21 @@ pub fn fold(stored: &StoredUser, records: &[&UserRecord<'_>], rule: &Rule) -> Fo
         }
         let verdict = fold.user.state.step(&record.envelope.shard, record.position, &record.transaction, rule);
         fold.verdicts.count(&verdict);
-        fold.user.outbox.extend(message(record, &verdict, rule));
+        fold.user.outbox.extend(message(record, &verdict, (rule, configuration)));
         fold.taken += 1;
     }
     fold.is_changed = fold.user.state != stored.state;
     fold
 }
 
-fn message(record: &UserRecord<'_>, verdict: &Verdict, rule: &Rule) -> Option<AnomalyMessage> {
+fn message(
+    record: &UserRecord<'_>,
+    verdict: &Verdict,
+    (rule, configuration): (&Rule, ConfigurationId),
+) -> Option<AnomalyMessage> {
     let Verdict::Anomaly(assessment, severity) = verdict else { return None };
     let envelope = record.envelope;
     let origin = Origin { stream: &envelope.stream, shard: &envelope.shard, position: record.position };
-    Some(AnomalyMessage::new(&origin, &record.transaction, (assessment, *severity), rule.settings().kind))
+    let message = AnomalyMessage::new(&origin, &record.transaction, (assessment, *severity), rule.settings().kind);
+    Some(AnomalyMessage { configuration_id: Some(configuration), ..message })
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use anomaly_core::ShardId;
+use anomaly_core::{ConfigurationId, ShardId};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use intake::aggregate::HashRange;
 use lambda_kit::{Clock, Invocation, failures};
@@ -63,6 +63,8 @@ pub struct Detector<S, A, Q, C, R = UnknownRanges> {
     pub(crate) clock: C,
     ranges: R,
     pub(crate) settings: DetectorSettings,
+    /// Of the settings; computed once, since a model is hashed for it.
+    pub(crate) configuration_id: ConfigurationId,
     pub(crate) cache: Cache,
 }
 
@@ -93,7 +95,8 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock> Detector<S, A, 
     #[must_use]
     pub fn new(store: S, anomalies: A, quarantine: Q, clock: C, settings: DetectorSettings) -> Self {
         let cache = Cache::new(settings.cache_users_max);
-        Self { store, anomalies, quarantine, clock, ranges: UnknownRanges, settings, cache }
+        let configuration_id = settings.configuration_id();
+        Self { store, anomalies, quarantine, clock, ranges: UnknownRanges, settings, configuration_id, cache }
     }
 }
 
@@ -101,8 +104,13 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R: ShardRanges>
     /// The same detector with another source of shards' ranges.
     #[must_use]
     pub fn with_ranges<T>(self, ranges: T) -> Detector<S, A, Q, C, T> {
-        let Self { store, anomalies, quarantine, clock, settings, cache, .. } = self;
-        Detector { store, anomalies, quarantine, clock, ranges, settings, cache }
+        let Self { store, anomalies, quarantine, clock, settings, configuration_id, cache, .. } = self;
+        Detector { store, anomalies, quarantine, clock, ranges, settings, configuration_id, cache }
+    }
+
+    /// The id of the configuration that it was given, as its messages have it.
+    pub const fn configuration_id(&self) -> ConfigurationId {
+        self.configuration_id
     }
 
     /// The clock it was given.

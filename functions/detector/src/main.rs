@@ -41,7 +41,8 @@ async fn serve(env: &Env) -> Result<(), Stop> {
         let started_ms = SystemClock.now_ms();
         let invocation = Invocation::new(&event.context, &SystemClock);
         let outcome = detector.handle(event.payload.get(), &invocation).await?;
-        outcome.summary.log(&invocation.request_id, SystemClock.now_ms() - started_ms);
+        let duration_ms = SystemClock.now_ms() - started_ms;
+        outcome.summary.log(&invocation.request_id, detector.configuration_id(), duration_ms);
         if let Ok(mut emf) = emf.lock() {
             emf.write(&outcome.summary.counts(), &mut std::io::stdout());
         }

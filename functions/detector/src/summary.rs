@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use anomaly_core::{RejectReason, VerdictCounts};
+use anomaly_core::{ConfigurationId, RejectReason, VerdictCounts};
 use lambda_kit::metrics::Counts;
 
 /// The counts of one invocation. Redelivered records are counted again: these counts say what the function did. How many anomalies
@@ -62,9 +62,10 @@ impl DetectorSummary {
     }
 
     /// Writes the one log line of the invocation.
-    pub fn log(&self, request_id: &str, duration_ms: i64) {
+    pub fn log(&self, request_id: &str, configuration_id: ConfigurationId, duration_ms: i64) {
         tracing::info!(
             request_id,
+            %configuration_id,
             duration_ms,
             records = self.records,
             users = self.users,

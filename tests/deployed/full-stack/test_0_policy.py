@@ -192,3 +192,50 @@ def test_every_anomaly_is_counted_once_and_shadow_apart(deployed):
     )
     assert until("AnomalyCount", 30, lambda: counted("AnomalyCount") == 8)
     assert counted("AnomalyCountShadow") == 1
+
+
+def of_user(stack, user):
+    """The ledger's only alert of a user."""
+    [item] = [item for item in stack.alerts().values() if json.loads(item["alert"])["userId"] == user]
+    return item
+
+
+@pytest.fixture
+def archive(deployed, tmp_path):
+    """What Firehose would have written: every record of the stream, a line each."""
+    records = [record["Data"].decode() for shard in deployed.records().values() for record in shard]
+    file = tmp_path / "archive.jsonl"
+    file.write_text("".join(f"{record}\n" for record in records))
+    return file
+
+
+def test_an_alert_is_explained_and_its_verdict_recomputed_to_the_bit(deployed, archive, sigma):
+    item = of_user(deployed, "last")
+    at = ("--stack", deployed.name, "--json")
+    explained = sigma("explain", item["id"], "--archive", archive, *at)
+    assert explained["archive"]["isSameConfiguration"] is True
+    assert (explained["archive"]["record"]["isSame"], explained["archive"]["recordsOfUser"]) == (True, 17)
+    assert explained["message"]["configurationId"] == explained["archive"]["configurationId"]
+    assert explained["decidedAtMs"] <= explained["publishedAtMs"] == int(item["publishedAt"])
+    differs = sigma("explain", item["id"], "--archive", archive, "--sigmas", "3", *at, exit_status=1)
+    assert differs["archive"]["isSameConfiguration"] is False
+    assert "threshold" in {difference["field"] for difference in differs["archive"]["record"]["differences"]}
+    assert "publishedAt" not in of_user(deployed, "silenced")
+
+
+def test_labels_stay_in_the_ledger_and_a_replay_takes_them(deployed, archive, sigma, tmp_path):
+    at = ("--stack", deployed.name, "--json")
+    wrong, right = of_user(deployed, "last"), of_user(deployed, "refused")
+    assert sigma("feedback", wrong["id"], "fraud", "--why", "a guess", *at)["isWritten"] is True
+    replaced = sigma("feedback", wrong["id"], "legitimate", "--why", "a new car", "--allow", "30d", *at)
+    assert (replaced["replaced"]["label"], replaced["listed"]["userId"]) == ("fraud", "last")
+    sigma("feedback", right["id"], "fraud", "--why", "a dispute", *at)
+    labelled = of_user(deployed, "last")
+    assert (labelled["label"], labelled["labelWhy"], labelled["expiresAt"]) == ("legitimate", "a new car", wrong["expiresAt"])
+    labels = tmp_path / "labels.jsonl"
+    exported = sigma("export-labels", "--since", "1d", "--out", labels, *at)
+    assert (exported["fraud"], exported["legitimate"]) == (1, 1)
+    summary = sigma("replay", "--input", archive, "--labels", labels, "--rule", "adaptive", "--json")
+    assert summary["input"]["labels"] == {"rows": 2, "matched": 2}
+    assert summary["rules"][0]["labelled_alerts"] == [2, 1]
+    assert 0 < summary["rules"][0]["detection"]["quality"]["precision"] < 1

@@ -14,9 +14,10 @@ ON_BEHALF = {
     "notifier": {"sqs", "logs", "kms", "xray"},
 }
 TRACED = {"Tracing": "Active"}
+EXPORTED = {"AuditExport": "enabled"}
 EXISTING = {"StreamArn": model.STREAM, "StreamKmsKey": "key"}
-# To step up with the sample function, and to freeze with one's own.
-RESPONDS = {**model.CHANNELS, "StepUpFunctionArn": "", "ResponseSamples": "true"}
+# Every role that exists only on request: every channel, a response that steps up with the sample function, and the daily export.
+ON_REQUEST = {**model.CHANNELS, "StepUpFunctionArn": "", "ResponseSamples": "true", **EXPORTED}
 # Actions without resources, by which a service delivers the logs of a state machine (Step Functions developer guide, "Logging using
 # CloudWatch Logs").
 LOG_DELIVERY = {
@@ -48,7 +49,7 @@ def all_statements():
     return [
         pytest.param(statement, id=f"{name}-{key[:3]}-{statement['Sid']}")
         for key in model.KEYS
-        for name, role in roles(KmsKey=key, PreviousKmsKey="previous", **EXISTING, **TRACED, **RESPONDS).items()
+        for name, role in roles(KmsKey=key, PreviousKmsKey="previous", **EXISTING, **TRACED, **ON_REQUEST).items()
         for statement in statements(role)
     ]
 
@@ -104,8 +105,9 @@ def test_no_statement_has_a_wildcard_that_could_be_narrower(statement):
 def test_every_role_is_written_in_the_template_and_has_no_managed_policy():
     always = ["AlerterRole", "ArchiveRole", "DetectorRole", "DigestScheduleRole"]
     assert sorted(roles(**TRACED)) == always
-    assert sorted(roles(**RESPONDS)) == sorted([*always, "NotifierRole", "ResponseRole", "ResponseSampleRole"])
-    assert not any("ManagedPolicyArns" in role for role in roles(**TRACED, **RESPONDS).values())
+    on_request = ["AuditScheduleRole", "NotifierRole", "ResponseRole", "ResponseSampleRole"]
+    assert sorted(roles(**ON_REQUEST)) == sorted([*always, *on_request])
+    assert not any("ManagedPolicyArns" in role for role in roles(**TRACED, **ON_REQUEST).values())
 
 
 def test_no_function_has_a_policy_outside_its_role():
@@ -132,7 +134,7 @@ def test_a_function_may_make_the_calls_of_its_code_and_no_others(function):
 
 @pytest.mark.parametrize("key", model.KEYS)
 def test_a_role_may_use_the_key_where_there_is_one(key):
-    for role in roles_with_data(KmsKey=key, **RESPONDS).values():
+    for role in roles_with_data(KmsKey=key, **ON_REQUEST).values():
         uses = [statement for statement in statements(role) if "kms:Decrypt" in statement["Action"]]
         assert len(uses) == (key != "aws-managed")
 
@@ -144,8 +146,8 @@ def readable(role):
 
 @pytest.mark.parametrize("key", model.KEYS)
 def test_a_role_that_reads_with_the_key_still_reads_with_the_one_before(key):
-    for name, role in roles_with_data(KmsKey=key, PreviousKmsKey="previous", **RESPONDS).items():
-        assert readable(role) == [*readable(roles(KmsKey=key, **RESPONDS)[name]), "previous"], name
+    for name, role in roles_with_data(KmsKey=key, PreviousKmsKey="previous", **ON_REQUEST).items():
+        assert readable(role) == [*readable(roles(KmsKey=key, **ON_REQUEST)[name]), "previous"], name
 
 
 def test_who_reads_an_existing_stream_may_decrypt_it_and_who_does_not_may_not():
@@ -153,3 +155,44 @@ def test_who_reads_an_existing_stream_may_decrypt_it_and_who_does_not_may_not():
     gained = {name for name in after if len(readable(after[name])) > len(readable(before[name]))}
     reads = {name for name, role in after.items() for s in statements(role) if "kinesis:GetRecords" in listed(s["Action"])}
     assert gained == reads == {"ArchiveRole", "DetectorRole"}
+
+
+# ---- Audit
+
+
+def test_the_export_reads_the_ledger_and_writes_to_its_place_in_its_bucket_and_nothing_else():
+    statements_by_id = {s["Sid"]: s for s in statements(roles(**EXPORTED)["AuditScheduleRole"])}
+    assert set(statements_by_id) == {"ExportLedger", "WriteExport", "UseKey"}
+    export, write = statements_by_id["ExportLedger"], statements_by_id["WriteExport"]
+    assert (export["Action"], export["Resource"]) == ("dynamodb:ExportTableToPointInTime", {"Fn::GetAtt": ["LedgerTable", "Arn"]})
+    assert write["Action"] == ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"]
+    assert write["Resource"] == {"Fn::Sub": "${AuditBucket.Arn}/ledger/*"}
+    [trust] = roles(**EXPORTED)["AuditScheduleRole"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def ledger_policy(**parameters):
+    policy = model.deployed(**parameters)["LedgerTable"]["Properties"].get("ResourcePolicy")
+    return policy and policy["PolicyDocument"]["Statement"]
+
+
+def test_a_ledger_that_is_written_once_denies_what_no_code_of_ours_needs():
+    assert ledger_policy() is None
+    delete, replace = ledger_policy(LedgerWriteOnce="true")
+    assert (delete["Effect"], replace["Effect"], delete["Principal"], replace["Principal"]) == ("Deny", "Deny", "*", "*")
+    denied = {*listed(delete["Action"]), *listed(replace["Action"])}
+    assert denied == {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:PartiQLDelete", "dynamodb:PutItem"}
+    assert not denied & called("alerter")
+    # Nobody is locked out: whoever may change the policy or delete the table still may.
+    assert not any("Policy" in action or "Table" in action or "*" in action for action in denied)
+
+
+def test_a_ledger_that_is_written_once_still_expires_and_takes_policies():
+    services = {"aws:PrincipalIsAWSService": "false"}
+    delete, replace = ledger_policy(LedgerWriteOnce="true")
+    assert delete["Condition"]["Bool"] == replace["Condition"]["Bool"] == services
+    allowed = replace["Condition"]["ForAnyValue:StringNotLike"]["dynamodb:LeadingKeys"]
+    layout = model.source("functions/alerter/src/ledger/layout.rs")
+    assert 'POLICY: &str = "policy"' in layout and 'format!("{POLICY}#{version}")' in layout and 'format!("user#{user_id}")' in layout
+    assert allowed == ["policy", "policy#*", "user#*"]

@@ -1,5 +1,6 @@
 """Settings that emulators do not emulate, and mistakes that services would report only when it is too late."""
 
+import json
 import re
 
 import pytest
@@ -404,8 +405,8 @@ def test_alarms_are_mailed_to_operations_or_else_to_who_gets_the_alerts(alerts, 
 
 
 @pytest.mark.parametrize("choice", model.KEYS)
-def test_every_bucket_is_private_versioned_encrypted_and_expires_its_objects(choice):
-    for bucket in each("AWS::S3::Bucket", KmsKey=choice):
+def test_every_bucket_is_private_versioned_encrypted_and_expires_its_objects(choice, **parameters):
+    for bucket in each("AWS::S3::Bucket", KmsKey=choice, **parameters):
         [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert encryption["ServerSideEncryptionByDefault"].get("KMSMasterKeyID") == key(choice)
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
@@ -429,3 +430,73 @@ def test_the_archive_buffers_within_the_limits_of_firehose_and_writes_a_line_for
 def test_a_stack_without_an_archive_has_none_of_its_resources():
     gone = set(model.deployed()) - set(model.deployed(Archive="disabled"))
     assert gone == {name for name in model.deployed() if name.startswith("Archive")}
+
+
+# ---- Audit
+
+
+@pytest.mark.parametrize(("asked", "protected"), [("true", True), ("false", False)])
+def test_tables_refuse_to_be_deleted_on_request(asked, protected):
+    tables = list(each("AWS::DynamoDB::Table", DeletionProtection=asked))
+    assert [table["DeletionProtectionEnabled"] for table in tables] == [protected] * 2
+
+
+def audit_bucket(**parameters):
+    return model.deployed(AuditExport="enabled", **parameters)["AuditBucket"]
+
+
+def test_a_stack_without_an_audit_export_has_none_of_its_resources():
+    gained = set(model.deployed(AuditExport="enabled")) - set(model.deployed())
+    assert gained and all(name.startswith("Audit") for name in gained)
+    assert not [name for name in model.deployed() if name.startswith("Audit")]
+    assert all("ObjectLock" not in str(resource) for resource in model.deployed().values())
+
+
+@pytest.mark.parametrize("mode", parameter("AuditExportLockMode")["AllowedValues"])
+def test_an_export_is_locked_for_as_long_as_it_is_to_be_kept(mode):
+    bucket = audit_bucket(AuditExportRetentionDays=400, AuditExportLockMode=mode)["Properties"]
+    assert bucket["ObjectLockEnabled"] is True
+    assert bucket["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
+    assert bucket["ObjectLockConfiguration"]["Rule"] == {"DefaultRetention": {"Mode": mode, "Days": 400}}
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 400  # Only hides it; the version goes a week later, when nothing locks it any more.
+    assert parameter("AuditExportLockMode")["Default"] == "GOVERNANCE"
+
+
+@pytest.mark.parametrize("retain", ["true", "false"])
+def test_the_audit_bucket_outlives_the_stack(retain):
+    bucket = audit_bucket(RetainOnDelete=retain)
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+@pytest.mark.parametrize("choice", model.KEYS)
+def test_the_audit_bucket_is_as_private_and_encrypted_as_the_others(choice):
+    test_every_bucket_is_private_versioned_encrypted_and_expires_its_objects(choice, AuditExport="enabled")
+    policy = model.deployed(AuditExport="enabled")["AuditBucketPolicy"]["Properties"]
+    assert list(names_protected({"AuditBucketPolicy": policy}, "Bucket")) == ["AuditBucket"]
+
+
+@pytest.mark.parametrize("choice", model.KEYS)
+def test_the_ledger_is_exported_once_a_day_with_the_key_of_the_stack(choice):
+    schedule = model.deployed(AuditExport="enabled", KmsKey=choice)["AuditSchedule"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(1 day)"
+    target = schedule["Target"]
+    assert target["Arn"] == {"Fn::Sub": "arn:${AWS::Partition}:scheduler:::aws-sdk:dynamodb:exportTableToPointInTime"}
+    text = target["Input"]["Fn::Sub"]
+    text, values = (text, {}) if isinstance(text, str) else text
+    request = json.loads(text)
+    assert (request["TableArn"], request["S3Bucket"], request["S3Prefix"]) == ("${LedgerTable.Arn}", "${AuditBucket}", "ledger")
+    # A name that the API does not have would be found out only by the first export.
+    assert set(request) <= {"TableArn", "S3Bucket", "S3BucketOwner", "S3Prefix", "S3SseAlgorithm", "S3SseKmsKeyId", "ExportFormat", "ClientToken"}
+    assert request["S3SseAlgorithm"] == ("AES256" if choice == "aws-managed" else "KMS")
+    assert values.get("Key") == key(choice)
+    assert ("S3SseKmsKeyId" in request) == (choice != "aws-managed")
+
+
+def test_an_export_that_cannot_be_started_is_told():
+    deployed = model.deployed(AuditExport="enabled")
+    alarm = deployed["AuditExportAlarm"]["Properties"]
+    group = {"Ref": "AuditScheduleGroup"}
+    assert alarm["Dimensions"] == [{"Name": "ScheduleGroup", "Value": group}]
+    assert deployed["AuditSchedule"]["Properties"]["GroupName"] == group
+    assert alarm["AlarmActions"] == [{"Ref": "OperationsTopic"}]

@@ -72,6 +72,11 @@ impl Population {
         Ok(Self { knots, slope })
     }
 
+    /// (ln amount, sigmas), both ascending: what [`Self::new`] was given.
+    pub(crate) fn knots(&self) -> &[(f64, f64)] {
+        &self.knots
+    }
+
     /// What being loud for everybody adds to a score.
     #[must_use]
     pub fn bonus(&self, ln_amount: f64) -> f64 {

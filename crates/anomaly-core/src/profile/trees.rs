@@ -180,6 +180,11 @@ impl Node {
 }
 
 impl Model {
+    /// The model as its file has it.
+    pub(crate) const fn json(&self) -> &ModelJson {
+        &self.json
+    }
+
     /// Log-odds above which the model calls a transaction an anomaly.
     #[must_use]
     pub const fn threshold(&self) -> f64 {

@@ -22,6 +22,7 @@ fn message() -> AnomalyMessage {
         count: 84,
         severity: Severity::Critical,
         rule: RuleKind::Adaptive,
+        configuration_id: None,
         shard_id: "shardId-000000000000".to_owned(),
         sequence_number: "7".to_owned(),
         sub_sequence: 0,

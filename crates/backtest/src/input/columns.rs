@@ -143,6 +143,26 @@ impl ColumnNames {
     }
 }
 
+/// The fields of a file of labels.
+#[derive(Debug)]
+pub(crate) struct LabelField;
+
+impl LabelField {
+    /// The name of the field that a column of this name holds: names that are usual for the id, the user and the label, and those of the
+    /// stream's record.
+    pub(crate) fn name_of(column: &str) -> &str {
+        let plain = plain(column);
+        match plain.as_str() {
+            "amount" => "amount",
+            "timestamp" => "timestamp",
+            name if ID.contains(&name) => "transactionId",
+            name if USER.contains(&name) => "userId",
+            name if LABEL.contains(&name) => "label",
+            _ => column,
+        }
+    }
+}
+
 fn listed(header: &[String]) -> String {
     header.join(", ")
 }

@@ -150,13 +150,12 @@ mod tests {
     use std::io::{Cursor, Read};
 
     use super::*;
-    use crate::input::{ColumnNames, InputFormat};
+    use crate::input::InputFormat;
 
     type Row = (u64, Result<(String, f64, i64), RejectReason>, Option<bool>);
 
     fn rows(content: &'static [u8]) -> Vec<Row> {
-        let settings =
-            ReaderSettings { format: InputFormat::Csv, columns: ColumnNames::default(), time_format: TimeFormat::Auto };
+        let settings = ReaderSettings { format: InputFormat::Csv, ..ReaderSettings::default() };
         let mut reader = CsvReader::new(Box::new(content), &settings).unwrap();
         let mut rows = Vec::new();
         while reader.advance().unwrap() {

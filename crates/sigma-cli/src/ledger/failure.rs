@@ -34,10 +34,10 @@ fn hint(code: &str, action: &str, table: &str) -> String {
             )
         }
         "AccessDeniedException" => {
-            let rights = if action.starts_with("write") {
-                "dynamodb:GetItem, dynamodb:Scan and dynamodb:PutItem"
-            } else {
-                "dynamodb:GetItem and dynamodb:Scan"
+            let rights = match action.split(' ').next() {
+                Some("write") => "dynamodb:GetItem, dynamodb:Scan and dynamodb:PutItem",
+                Some("label") => "dynamodb:GetItem and dynamodb:UpdateItem",
+                _ => "dynamodb:GetItem and dynamodb:Scan",
             };
             format!("these credentials need the rights {rights} on it. ")
         }
@@ -56,6 +56,7 @@ mod tests {
     fn an_error_says_what_to_do_next() {
         assert!(hint("ResourceNotFoundException", "read", "ledger").contains("LedgerTableName"));
         assert!(hint("AccessDeniedException", "write to", "ledger").contains("dynamodb:PutItem"));
+        assert!(hint("AccessDeniedException", "label an alert in", "ledger").contains("dynamodb:UpdateItem"));
         assert!(!hint("AccessDeniedException", "read", "ledger").contains("PutItem"));
         assert_eq!(hint("ThrottlingException", "read", "ledger"), "");
     }

@@ -76,6 +76,6 @@ pub(crate) async fn ledger_table(client: &aws_sdk_cloudformation::Client, stack:
 pub(crate) async fn caller(client: &aws_sdk_sts::Client) -> anyhow::Result<String> {
     let identity = client.get_caller_identity().send().await;
     let identity =
-        identity.map_err(failed("STS does not say who you are, and a change names who made it".to_owned()))?;
-    identity.arn.context("STS returns no ARN, and a change names who made it")
+        identity.map_err(failed("STS does not say who you are, and what is written names who wrote it".to_owned()))?;
+    identity.arn.context("STS returns no ARN, and what is written names who wrote it")
 }

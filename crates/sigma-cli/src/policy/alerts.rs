@@ -3,6 +3,7 @@
 use alert_policy::Decision;
 use alerter::ledger::layout;
 use alerter::message::{Alert, QueueMessage};
+use anomaly_core::AnomalyMessage;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
@@ -14,11 +15,11 @@ const DAY_MS: i64 = 86_400_000;
 
 /// An alert on which it was decided.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Past {
-    pub(super) alert: Alert,
-    pub(super) decision: Decision,
+pub(crate) struct Past {
+    pub(crate) alert: Alert,
+    pub(crate) decision: Decision,
     /// When, in ms since the epoch.
-    pub(super) decided_at_ms: i64,
+    pub(crate) decided_at_ms: i64,
 }
 
 /// What was read.
@@ -44,7 +45,7 @@ pub(super) async fn each(table: &PolicyTable, now_ms: i64, mut each: impl FnMut(
     reading.is_complete = table
         .scan(filter, |item| {
             reading.alerts += 1;
-            match past(&item) {
+            match Past::of(&item) {
                 Some(past) => each(past),
                 None => reading.unreadable += 1,
             }
@@ -53,10 +54,21 @@ pub(super) async fn each(table: &PolicyTable, now_ms: i64, mut each: impl FnMut(
     Ok(reading)
 }
 
-/// Reads an item. `None` if it is not of a version that this code knows.
-fn past(item: &Item) -> Option<Past> {
+impl Past {
+    /// Reads an item. `None` if it is not of a version that this code knows.
+    pub(crate) fn of(item: &Item) -> Option<Self> {
+        let decision = serde_json::from_str(text_of(item, layout::DECISION)).ok()?;
+        Some(Self { alert: alert_of(item)?, decision, decided_at_ms: number_of(item, layout::DECIDED_AT)? })
+    }
+}
+
+/// The anomaly message of an item; `None` for a plain text, and for one of another version.
+pub(crate) fn message_of(item: &Item) -> Option<AnomalyMessage> {
+    alert_of(item)?.anomaly
+}
+
+fn alert_of(item: &Item) -> Option<Alert> {
     let (id, body) = (text_of(item, layout::ID), text_of(item, layout::ALERT));
     let message = QueueMessage { message_id: Some(id.to_owned()), body: Some(body.to_owned()) };
-    let decision = serde_json::from_str(text_of(item, layout::DECISION)).ok()?;
-    Some(Past { alert: Alert::read(&message).ok()?, decision, decided_at_ms: number_of(item, layout::DECIDED_AT)? })
+    Alert::read(&message).ok()
 }

@@ -44,11 +44,11 @@ pub(super) struct Options {
 /// What is listed now.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Listed {
-    user_id: String,
+pub(crate) struct Listed {
+    pub(crate) user_id: String,
     /// Whether it was written; not in a dry run.
     is_written: bool,
-    pub(super) entries: Vec<Rule>,
+    pub(crate) entries: Vec<Rule>,
 }
 
 /// Lists a user, or takes that back.
@@ -72,7 +72,7 @@ impl Options {
 }
 
 /// An entry that silences a user.
-pub(super) fn entry(merchant: Option<&str>, seconds: f64, why: &str, author: &Author) -> anyhow::Result<Rule> {
+pub(crate) fn entry(merchant: Option<&str>, seconds: f64, why: &str, author: &Author) -> anyhow::Result<Rule> {
     let entry = silencing(merchant.map(of_merchant).transpose()?, seconds, why, author)?;
     anyhow::ensure!(
         entry.check_dates(author.now_ms).is_ok(),
@@ -82,7 +82,7 @@ pub(super) fn entry(merchant: Option<&str>, seconds: f64, why: &str, author: &Au
 }
 
 /// Adds an entry to what is listed for a user; without one, takes everything back. What has ended is left out.
-pub(super) async fn allow(
+pub(crate) async fn allow(
     table: &PolicyTable,
     (user_id, new): (&str, Option<Rule>),
     author: &Author,
@@ -124,7 +124,7 @@ fn expires_at_seconds(entries: &UserEntries, now_ms: i64) -> i64 {
 }
 
 impl Listed {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Self { user_id, is_written, entries } = self;
         let head = if *is_written { "Listed now" } else { "Nothing was written; it would be listed" };
         if entries.is_empty() {

@@ -7,6 +7,7 @@ use alerter::ledger::layout;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 
 use crate::ledger::failure::refused;
@@ -36,11 +37,11 @@ pub(crate) struct Versioned<T> {
 
 /// Which items a scan is for.
 #[derive(Debug, Clone)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// A filter expression.
-    pub(super) expression: &'static str,
+    pub(crate) expression: &'static str,
     /// Its values.
-    pub(super) values: Vec<(&'static str, AttributeValue)>,
+    pub(crate) values: Vec<(&'static str, AttributeValue)>,
 }
 
 impl<T> Versioned<T> {
@@ -58,20 +59,20 @@ impl PolicyTable {
     }
 
     /// The table at a place.
-    pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
+    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
         let ledger = place.open().await?;
         Ok(Self::new(Client::new(&ledger.config), ledger.table))
     }
 
     /// The table at a place, and the ARN of the caller, whom the policy will name.
-    pub(super) async fn open_with_caller(place: &Place) -> anyhow::Result<(Self, String)> {
+    pub(crate) async fn open_with_caller(place: &Place) -> anyhow::Result<(Self, String)> {
         let ledger = place.open().await?;
         let caller = ledger.caller().await?;
         Ok((Self::new(Client::new(&ledger.config), ledger.table), caller))
     }
 
     /// Its name.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -132,13 +133,25 @@ impl PolicyTable {
     }
 
     /// Reads the whole table, and gives what the filter lets through. Returns whether that was all of it.
-    pub(super) async fn scan(&self, filter: Filter, mut each: impl FnMut(Item)) -> anyhow::Result<bool> {
+    pub(super) async fn scan(&self, filter: Filter, each: impl FnMut(Item)) -> anyhow::Result<bool> {
+        self.scan_counted(filter, each, |_| {}).await
+    }
+
+    /// The same, and says after each call how many items it read, whether the filter let them through or not.
+    pub(crate) async fn scan_counted(
+        &self,
+        filter: Filter,
+        mut each: impl FnMut(Item),
+        mut read: impl FnMut(u64),
+    ) -> anyhow::Result<bool> {
         let values: HashMap<_, _> = filter.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let mut start = None;
         for _ in 0..SCAN_CALLS_MAX {
             let scan = self.client.scan().table_name(&self.name).filter_expression(filter.expression);
-            let scan = scan.set_expression_attribute_values(Some(values.clone())).set_exclusive_start_key(start);
+            let values = Some(values.clone()).filter(|values| !values.is_empty());
+            let scan = scan.set_expression_attribute_values(values).set_exclusive_start_key(start);
             let page = Box::pin(scan.send()).await.map_err(refused("read", &self.name))?;
+            read(u64::try_from(page.scanned_count).unwrap_or_default());
             page.items.unwrap_or_default().into_iter().for_each(&mut each);
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -148,7 +161,13 @@ impl PolicyTable {
         Ok(false)
     }
 
-    async fn get(&self, id: &str) -> anyhow::Result<Option<Item>> {
+    /// An update of an item, to be filled and sent.
+    pub(crate) fn update(&self, id: &str) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.name).key(layout::ID, text(id))
+    }
+
+    /// An item.
+    pub(crate) async fn get(&self, id: &str) -> anyhow::Result<Option<Item>> {
         item::read(&self.client, &self.name, id).await
     }
 

@@ -27,21 +27,21 @@ use super::suggest::suggest;
 use crate::ledger::place::{caller, ledger_table};
 use crate::output::Output;
 
-const NOW_MS: i64 = 1_795_910_400_000;
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const NOW_MS: i64 = 1_795_910_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// Days ago, merchant, score, and what became of it.
 type Told = (i64, &'static str, f64, Disposition);
 
-struct World {
-    client: aws_sdk_dynamodb::Client,
-    table: PolicyTable,
+pub(crate) struct World {
+    pub(crate) client: aws_sdk_dynamodb::Client,
+    pub(crate) table: PolicyTable,
     next: AtomicU32,
     _dynamodb: EmbeddedDynamoDb,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dynamodb = EmbeddedDynamoDb::start().unwrap();
         let client = dynamodb.client(&RequestCounter::default());
         create_ledger_table(&client, "ledger").await.unwrap();
@@ -62,18 +62,18 @@ impl World {
         set(&self.editor(false), Policy::parse(&json.to_string()).unwrap()).await
     }
 
-    async fn put(&self, attributes: &[(&str, AttributeValue)]) {
+    pub(crate) async fn put(&self, attributes: &[(&str, AttributeValue)]) {
         let item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         self.client.put_item().table_name("ledger").set_item(Some(item)).send().await.unwrap();
     }
 
-    async fn item(&self, id: &str) -> Option<super::store::Item> {
+    pub(crate) async fn item(&self, id: &str) -> Option<super::store::Item> {
         let get = self.client.get_item().table_name("ledger").key("id", AttributeValue::S(id.to_owned()));
         get.send().await.unwrap().item
     }
 
     /// An alert that was decided some days ago.
-    async fn alert(&self, days_ago: i64, merchant: &str, score: f64, disposition: Disposition) {
+    pub(crate) async fn alert(&self, days_ago: i64, merchant: &str, score: f64, disposition: Disposition) -> String {
         let body = body(self.next.fetch_add(1, Ordering::Relaxed), merchant, score);
         let message = QueueMessage { message_id: Some("m".to_owned()), body: Some(body.clone()) };
         let alert = Alert::read(&message).unwrap();
@@ -88,17 +88,20 @@ impl World {
             pages_per_day_max: 20,
         };
         let number = |value: i64| AttributeValue::N(value.to_string());
+        let id = alert.id.clone();
         self.put(&[
             (layout::ID, AttributeValue::S(alert.id)),
             (layout::ALERT, AttributeValue::S(body)),
             (layout::DECISION, AttributeValue::S(serde_json::to_string(&decision).unwrap())),
             (layout::DECIDED_AT, number(NOW_MS - days_ago * DAY_MS)),
+            (layout::EXPIRES_AT, number(NOW_MS / 1_000 + 86_400)),
         ])
         .await;
+        id
     }
 }
 
-fn author() -> Author {
+pub(crate) fn author() -> Author {
     Author { by: "arn:aws:iam::111122223333:user/alice".to_owned(), now_ms: NOW_MS }
 }
 
@@ -106,7 +109,7 @@ fn body(number: u32, merchant: &str, score: f64) -> String {
     let severity = if score >= 10.0 { "critical" } else { "warning" };
     json!({
         "version": 1, "id": format!("{number:032x}"), "userId": format!("user{number:03}"), "amount": 9000.0,
-        "eventTimeMs": NOW_MS, "merchantId": merchant, "mean": 100.0, "stddev": 10.0, "threshold": 125.0, "score": score,
+        "eventTimeMs": NOW_MS, "transactionId": format!("t{number}"), "merchantId": merchant, "mean": 100.0, "stddev": 10.0, "threshold": 125.0, "score": score,
         "count": 30, "severity": severity, "rule": "adaptive", "shardId": "shardId-000000000000", "sequenceNumber": "7",
         "subSequence": 0,
     })

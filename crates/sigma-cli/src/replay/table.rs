@@ -1,7 +1,7 @@
 //! The figures for people: one column per rule.
 
 use backtest::BacktestSummary;
-use backtest::summary::{Delay, Difference, Quality, RuleSummary};
+use backtest::summary::{Delay, Difference, LabelsSummary, Quality, RuleSummary};
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::people;
@@ -48,6 +48,10 @@ pub(super) fn text(summary: &BacktestSummary) -> String {
         let delays = summary.rules.iter().map(delay);
         table.add_row(std::iter::once("Episodes detected, median delay".to_owned()).chain(delays));
     }
+    if summary.input.labels.is_some() {
+        let rules = summary.rules.iter().map(of_labelled);
+        table.add_row(std::iter::once("Precision of the alerts with a label".to_owned()).chain(rules));
+    }
     for row in people::rows(summary) {
         table.add_row(row);
     }
@@ -71,6 +75,10 @@ fn heading(summary: &BacktestSummary) -> String {
         number(summary.lines_per_second.round()),
     )];
     lines.extend(input.labelled.map(|labelled| format!("{labelled} of them are labelled as anomalous")));
+    lines.extend(input.labels.as_ref().map(|labels| {
+        let LabelsSummary { rows, matched } = labels;
+        format!("{matched} of {rows} labels are about a transaction of the input; one without a label counts as not anomalous")
+    }));
     lines.extend(input.columns.as_ref().map(|columns| {
         let rest = [("id", &columns.id), ("merchant", &columns.merchant), ("label", &columns.label)];
         let rest = rest.iter().filter_map(|(what, name)| Some(format!(", {what} = {}", (*name).as_ref()?)));
@@ -93,6 +101,18 @@ fn heading(summary: &BacktestSummary) -> String {
 
 fn quality(rule: &RuleSummary, text: impl Fn(&Quality) -> String) -> String {
     rule.detection.as_ref().map_or_else(String::new, |detection| text(&detection.quality))
+}
+
+/// How many of the alerts that somebody looked at were right to be raised.
+fn of_labelled(rule: &RuleSummary) -> String {
+    let (labelled, anomalous) = rule.labelled_alerts;
+    let precision = (labelled > 0).then(|| ratio(anomalous, labelled));
+    format!("{} ({anomalous} of {labelled})", share(precision))
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a ratio needs no more than 53 bits")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
 }
 
 /// With its interval of 95 %, by a bootstrap over users.

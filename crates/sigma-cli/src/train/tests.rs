@@ -88,3 +88,29 @@ fn without_labels_nothing_is_written_and_the_message_says_what_to_do() {
     assert!(error.contains("--label-column") && error.contains("sigma calibrate"), "{error}");
     assert!(!options.out.exists());
 }
+
+#[test]
+fn labels_of_a_file_of_their_own_teach_the_same() {
+    let folder = Folder::new("labels");
+    let archive = folder.archive();
+    let with_labels = folder.options(&archive).archive.read(None, true).unwrap();
+    let (bare, labels) = (folder.0.join("bare.jsonl"), folder.0.join("labels.jsonl"));
+    let (mut records, mut rows) = (String::new(), String::new());
+    for line in std::fs::read_to_string(&archive).unwrap().lines() {
+        let mut record: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let label = record.remove("label").unwrap();
+        records += &(serde_json::to_string(&record).unwrap() + "\n");
+        if label.as_u64() != Some(0) && label != serde_json::json!(false) {
+            record.insert("label".to_owned(), "fraud".into());
+            rows += &(serde_json::to_string(&record).unwrap() + "\n");
+        }
+    }
+    std::fs::write(&bare, records).unwrap();
+    std::fs::write(&labels, rows).unwrap();
+    let mut options = folder.options(&bare);
+    assert!(!options.archive.read(None, true).unwrap().has_label());
+    options.archive.reader.labels = Some(labels);
+    let joined = options.archive.read(None, true).unwrap();
+    assert!(joined.has_label() && joined.rows().iter().any(|row| row.is_fraud));
+    assert!(joined.rows() == with_labels.rows());
+}

@@ -11,6 +11,8 @@ use super::probe::Probe;
 
 /// Polls of the ledger until the alert is completed: 10 s. An item deleted earlier would be written again by the alerter.
 const COMPLETED_POLLS_MAX: u32 = 50;
+/// How DynamoDB refuses what the table's own policy denies (`LedgerWriteOnce`).
+const WRITTEN_ONCE: &str = "explicit deny in a resource-based policy";
 const COMPLETED_POLL: Duration = Duration::from_millis(200);
 
 pub(super) async fn remove(probe: Probe<'_>) -> anyhow::Result<String> {
@@ -25,8 +27,17 @@ pub(super) async fn remove(probe: Probe<'_>) -> anyhow::Result<String> {
         note(delete(&probe, &probe.stack.state_table, "userId", &probe.user).await);
         note(delete(&probe, &probe.stack.ledger_table, layout::ID, &layout::history(&probe.user)).await);
     }
+    removed(left)
+}
+
+/// What is said in the end. A ledger that is written once refuses to forget, which is what it was asked for.
+fn removed(left: Vec<String>) -> anyhow::Result<String> {
+    let (kept, left): (Vec<String>, Vec<String>) = left.into_iter().partition(|error| error.contains(WRITTEN_ONCE));
     anyhow::ensure!(left.is_empty(), "remove by hand: {}", left.join("; "));
-    Ok("subscription, queue, state and ledger entries".to_owned())
+    let everything = "subscription, queue, state and ledger entries";
+    let all_but =
+        "subscription, queue and state; the ledger is written once, so that its entries stay until they expire";
+    Ok(if kept.is_empty() { everything } else { all_but }.to_owned())
 }
 
 async fn unsubscribe(probe: &Probe<'_>) -> anyhow::Result<()> {
@@ -66,4 +77,20 @@ async fn delete(probe: &Probe<'_>, table: &str, key: &str, value: &str) -> anyho
     let call = probe.clients.dynamodb.delete_item().table_name(table).key(key, AttributeValue::S(value.to_owned()));
     call.send().await.map_err(|error| failed(&format!("the item {value} of the table {table}"))(&error))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::removed;
+
+    #[test]
+    fn a_ledger_that_is_written_once_keeps_its_entries_and_anything_else_is_left_to_do() {
+        let denied =
+            "the item 1 of the table ledger: AccessDeniedException: … with an explicit deny in a resource-based policy";
+        let text = |left: &[&str]| removed(left.iter().map(|error| (*error).to_owned()).collect());
+        assert_eq!(text(&[]).unwrap(), "subscription, queue, state and ledger entries");
+        assert!(text(&[denied]).unwrap().contains("the ledger is written once"));
+        let error = text(&[denied, "the queue q: denied"]).unwrap_err().to_string();
+        assert_eq!(error, "remove by hand: the queue q: denied");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | item (`id`) | attributes |
 //! |---|---|
-//! | an alert's id | `status` (`claimed`, `published`, `completed`), `owner` (the invocation that has the claim), `leaseUntil` (ms), `alert` (the message), `decision` (JSON), `disposition`, `decidedAt` (ms), and while it waits for a summary `digestKey`, `digestRank`. Of the response, if there is one: `responseAskedAt` (ms), `responseToken` while a person is asked, `response` (JSON) once it has ended |
+//! | an alert's id | `status` (`claimed`, `published`, `completed`), `owner` (the invocation that has the claim), `leaseUntil` (ms), `alert` (the message), `decision` (JSON), `disposition`, `decidedAt` (ms), `publishedAt` (ms; none if nobody was told), while it waits for a summary `digestKey`, `digestRank`, and once a person has judged it `label` (`legitimate`, `fraud`, `unsure`), `labelBy` (ARN), `labelAt` (ms), `labelWhy`. Of the response, if there is one: `responseAskedAt` (ms), `responseToken` while a person is asked, `response` (JSON) once it has ended |
 //! | `policy` | `policy` (JSON), `version` |
 //! | `policy#N` | the policy of version N |
 //! | `user#ID` | `entries` (JSON), `version` |
@@ -33,6 +33,16 @@ pub const RESPONSE_TOKEN: &str = "responseToken";
 pub const RESPONSE_ASKED_AT: &str = "responseAskedAt";
 /// Of an alert that was responded to: what was done, as JSON.
 pub const RESPONSE: &str = "response";
+/// Of an alert: when SNS confirmed it, in ms since the epoch. After a crash between that and its record, it is when it was published again.
+pub const PUBLISHED_AT: &str = "publishedAt";
+/// Of an alert: what a person says that it was. The alerter never writes or reads it: a label decides nothing by itself.
+pub const LABEL: &str = "label";
+/// Of a label: who gave it, an ARN.
+pub const LABEL_BY: &str = "labelBy";
+/// Of a label: when it was given, in ms since the epoch.
+pub const LABEL_AT: &str = "labelAt";
+/// Of a label: the reason.
+pub const LABEL_WHY: &str = "labelWhy";
 /// The index of the alerts that wait for a summary.
 pub const DIGEST_INDEX: &str = "digest";
 /// The index's partition key.

@@ -35,6 +35,7 @@ struct Table {
 struct Alert {
     status: Status,
     stored: StoredAlert,
+    published_at_ms: Option<i64>,
     rank: Option<Rank>,
 }
 
@@ -43,6 +44,15 @@ enum Status {
     Claimed(Holder),
     Published(Holder),
     Completed,
+}
+
+impl Alert {
+    fn is_held_by(&self, lease: Lease<'_>) -> bool {
+        match &self.status {
+            Status::Claimed(holder) | Status::Published(holder) => holder.is(lease),
+            Status::Completed => false,
+        }
+    }
 }
 
 /// Who has a claim; nobody once it has ended.
@@ -84,6 +94,13 @@ impl MemoryLedger {
             let completed = table.alerts.iter().filter(|(_, alert)| alert.status == Status::Completed);
             completed.map(|(id, alert)| (id.clone(), alert.stored.decision.clone())).collect()
         })
+    }
+
+    /// When each alert was published, in ms since the epoch, as far as that is recorded.
+    #[must_use]
+    pub fn published_at_ms(&self) -> BTreeMap<String, i64> {
+        let time = |(id, alert): (&String, &Alert)| Some((id.clone(), alert.published_at_ms?));
+        self.locked(|table| table.alerts.iter().filter_map(time).collect())
     }
 
     /// The alerts that took each day's pages.
@@ -128,15 +145,19 @@ fn injected(action: &'static str) -> LedgerError {
     LedgerError::new(action, "injected fault")
 }
 
-fn ended(ending: Ending<'_>, status: Status, stored: StoredAlert) -> Alert {
+fn ended(ending: Ending<'_>, status: Status, before: Alert) -> Alert {
     let rank = ending.rank.filter(|_| status == Status::Completed);
-    Alert { status, stored: StoredAlert { decision: ending.decision.clone(), ..stored }, rank }
+    let published_at_ms = before.published_at_ms.or(ending.published_at_ms);
+    let stored = StoredAlert { decision: ending.decision.clone(), ..before.stored };
+    Alert { status, stored, published_at_ms, rank }
 }
 
 impl Ledger for MemoryLedger {
     async fn claim(&self, entry: Entry<'_>, lease: Lease<'_>) -> Result<Claim, LedgerError> {
         let new = || StoredAlert { body: entry.body.to_owned(), decision: entry.decision.clone() };
-        let (status, stored) = match self.alert(entry.id).map(|alert| (alert.status, alert.stored)) {
+        let known = self.alert(entry.id);
+        let published_at_ms = known.as_ref().and_then(|alert| alert.published_at_ms);
+        let (status, stored) = match known.map(|alert| (alert.status, alert.stored)) {
             Some((Status::Completed, _)) => return Ok(Claim::Completed),
             Some((Status::Claimed(holder) | Status::Published(holder), _)) if !holder.is_free_for(lease) => {
                 return Ok(Claim::Held);
@@ -146,17 +167,16 @@ impl Ledger for MemoryLedger {
             None => (Status::Claimed(Holder::of(lease)), new()),
         };
         let (is_published, decision) = (matches!(status, Status::Published(_)), stored.decision.clone());
-        self.set(entry.id, Alert { status, stored, rank: None }, self.claim_faults.next(), "claim")?;
+        let alert = Alert { status, stored, published_at_ms, rank: None };
+        self.set(entry.id, alert, self.claim_faults.next(), "claim")?;
         Ok(if is_published { Claim::GrantedPublished(decision) } else { Claim::Granted(decision) })
     }
 
     async fn mark_published(&self, ending: Ending<'_>, lease: Lease<'_>) -> Result<(), LedgerError> {
         match self.alert(ending.id) {
-            Some(Alert { status: Status::Claimed(holder) | Status::Published(holder), stored, .. })
-                if holder.is(lease) =>
-            {
+            Some(before) if before.is_held_by(lease) => {
                 let status = Status::Published(Holder::nobody(lease.now_ms - 1));
-                self.set(ending.id, ended(ending, status, stored), Fault::None, "mark as published")
+                self.set(ending.id, ended(ending, status, before), Fault::None, "mark as published")
             }
             _ => Ok(()),
         }
@@ -164,8 +184,8 @@ impl Ledger for MemoryLedger {
 
     async fn complete(&self, ending: Ending<'_>, _lease: Lease<'_>) -> Result<(), LedgerError> {
         match self.alert(ending.id) {
-            Some(Alert { status: Status::Claimed(_) | Status::Published(_), stored, .. }) => {
-                let alert = ended(ending, Status::Completed, stored);
+            Some(before) if before.status != Status::Completed => {
+                let alert = ended(ending, Status::Completed, before);
                 self.set(ending.id, alert, self.complete_faults.next(), "complete")
             }
             _ => Ok(()),

@@ -20,6 +20,8 @@ const CLAIM: &str = "SET #status = if_not_exists(#status, :claimed), #owner = :o
 /// Ours counts as free: a claim whose response was lost, repeated by the SDK, is granted.
 const IS_FREE: &str = "attribute_not_exists(id) OR (#status <> :completed AND (leaseUntil < :now OR #owner = :owner))";
 const END: &str = "SET #status = :status, leaseUntil = :until, expiresAt = :expires, decision = :decision, disposition = :disposition";
+/// A later attempt that publishes nothing, or that repeats a call, leaves the time alone.
+const AND_TELL: &str = ", publishedAt = if_not_exists(publishedAt, :published)";
 const AND_WAIT: &str = ", digestKey = :key, digestRank = :rank";
 const NO_OWNER: &str = " REMOVE #owner";
 /// The claim is still ours. Otherwise a mark whose response was lost, repeated by the SDK, would end the claim of the invocation that
@@ -51,15 +53,20 @@ impl DynamoDbLedger {
     /// Ends the claim with a new status, so that the next attempt need not wait.
     fn end(&self, ending: Ending<'_>, lease: Lease<'_>, status: &str) -> Result<UpdateItemFluentBuilder, LedgerError> {
         let update = self.update_alert((ending.id, ending.decision), lease, lease.now_ms - 1)?;
-        let update = update.expression_attribute_values(":status", text(status));
+        let mut update = update.expression_attribute_values(":status", text(status));
+        let mut expression = END.to_owned();
+        if let Some(published_at_ms) = ending.published_at_ms {
+            update = update.expression_attribute_values(":published", number(published_at_ms));
+            expression.push_str(AND_TELL);
+        }
         // Only a completed alert is on the list: its summary may come before an attempt to count it.
-        let Some(rank) = ending.rank.filter(|_| status == COMPLETED) else {
-            return Ok(update.update_expression([END, NO_OWNER].concat()));
-        };
-        let update = update
-            .expression_attribute_values(":key", text(&layout::digest_key_of(ending.id)))
-            .expression_attribute_values(":rank", text(&rank.key()));
-        Ok(update.update_expression([END, AND_WAIT, NO_OWNER].concat()))
+        if let Some(rank) = ending.rank.filter(|_| status == COMPLETED) {
+            update = update
+                .expression_attribute_values(":key", text(&layout::digest_key_of(ending.id)))
+                .expression_attribute_values(":rank", text(&rank.key()));
+            expression.push_str(AND_WAIT);
+        }
+        Ok(update.update_expression(expression + NO_OWNER))
     }
 }
 

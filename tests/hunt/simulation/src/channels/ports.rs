@@ -72,7 +72,9 @@ impl MessageQueue for Returned {
         let now_ms = || self.life.world.clock.now_ms();
         // What a call took apart and cannot say so, the next one takes apart again.
         let take = |body: &str| {
-            promises::keys(self.channel, body).iter().for_each(|key| self.life.record_delivered(self.channel, key));
+            for key in promises::keys(self.channel, body) {
+                self.life.record_delivered(self.channel, &key);
+            }
             self.queue.send(body.to_owned(), now_ms());
         };
         self.life.send_all(Service::Channel, bodies, take).await
