@@ -31,6 +31,8 @@ const TIMEOUT_MS: u32 = 45_000;
 const STEP_MS: u64 = 2_000;
 /// Steps within which a queue drains once nothing fails: one for each message, and these for time-outs, holds and what was taken apart.
 const DRAIN_STEPS_EXTRA: usize = 20;
+/// Steps of a drain after which no receiver is left alone any more for what it said before: 15 minutes.
+const HOLD_STEPS_MAX: usize = 4;
 /// Makes the dice of this part independent of those of the rest.
 const SEED: u64 = 0x6368_616e_6e65_6c73;
 
@@ -97,6 +99,7 @@ pub(crate) async fn run(seed: u64, trace: &Trace, published: Vec<Published>) -> 
     let dice = Dice::new(seed ^ SEED);
     let pipeline = Pipeline::new(&dice, trace.clone())?;
     pipeline.live(published).await?;
+    pipeline.world.ensure_unbroken()?;
     dice.rest();
     pipeline.world.channels.dead.set(pipeline.some_channel());
     pipeline.world.note(|| format!("nothing fails but {:?}", pipeline.world.channels.dead.get()));
@@ -153,26 +156,32 @@ impl Pipeline {
         }
     }
 
-    /// Steps every mapping once. Returns the channels of which nothing waits.
-    async fn step(&self, ms: u64) -> Result<BTreeSet<Channel>, String> {
+    /// Steps every mapping once. Returns the channels of which nothing waits, and those of which a message failed.
+    async fn step(&self, ms: u64) -> Result<(BTreeSet<Channel>, BTreeSet<Channel>), String> {
         tokio::time::sleep(Duration::from_millis(ms)).await;
-        let mut idle = BTreeSet::new();
+        let (mut idle, mut failing) = (BTreeSet::new(), BTreeSet::new());
         for (channel, mapping) in &self.mappings {
-            mapping.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?;
+            let step = mapping.step(self.world.clock.now_ms()).await.map_err(|error| error.to_string())?;
             if mapping.source().is_empty() {
                 idle.insert(*channel);
             }
+            if step.deleted < step.received {
+                failing.insert(*channel);
+            }
         }
-        Ok(idle)
+        Ok((idle, failing))
     }
 
-    /// I17: every channel drains but the one whose receiver takes nothing.
+    /// I17: every channel drains but the one whose receiver takes nothing, and once their own holds are over, no message of them fails.
     async fn drain(&self) -> Result<(), String> {
         let waiting: usize = self.world.channels.queues.values().map(|queue| queue.len()).sum();
         let alerts = self.world.channels.expected.borrow().len();
         let living = |channel: &&Channel| self.world.channels.dead.get() != Some(**channel);
-        for _ in 0..waiting + alerts + DRAIN_STEPS_EXTRA {
-            let idle = self.step(VISIBILITY_TIMEOUT_MS.unsigned_abs()).await?;
+        for number in 0..waiting + alerts + DRAIN_STEPS_EXTRA {
+            let (idle, failing) = self.step(VISIBILITY_TIMEOUT_MS.unsigned_abs()).await?;
+            if let Some(channel) = failing.iter().filter(living).find(|_| number > HOLD_STEPS_MAX) {
+                return Err(format!("I17: {} is held up by another channel", channel.as_str()));
+            }
             let is_drained = CHANNELS.iter().filter(living).all(|channel| idle.contains(channel));
             if is_drained && self.world.calls_running.get() == 0 {
                 return Ok(());
