@@ -22,8 +22,7 @@ use crate::output::Output;
 use crate::policy::alerts::Past;
 use crate::policy::place::Place;
 use crate::policy::store::{Item, PolicyTable, number_of, text_of};
-use crate::reader_options::ReaderOptions;
-use archive::{ArchiveSource, Check};
+use archive::Check;
 use settings::SettingsOptions;
 
 /// Flags of `sigma explain`.
@@ -41,12 +40,9 @@ pub struct Options {
     /// The alert's id, as the message has it.
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
-    /// Files or folders of the archive, in the order of arrival; from the user's first record, or from long before the alert.
+    /// Files or folders of the archive, plain or gzip, in the order of arrival; from the user's first record, or from long before the alert.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     archive: Vec<PathBuf>,
-    /// How to read it.
-    #[command(flatten)]
-    reader: ReaderOptions,
     /// The settings that the detector had.
     #[command(flatten)]
     settings: SettingsOptions,
@@ -105,8 +101,7 @@ impl Options {
             anyhow::bail!("the alert {} is a plain text: it names no record of an archive", self.id)
         };
         let settings = self.settings.detector(message.rule)?;
-        let source = ArchiveSource { paths: &self.archive, reader: self.reader.settings() };
-        archive::check(message, settings, &source, self.output.quiet)
+        archive::check(message, settings, &self.archive, self.output.quiet)
     }
 }
 
