@@ -14,9 +14,9 @@ use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
-use detector::message_queue::{MessageQueue, SqsQueue};
 use detector::shard_ranges::{KinesisShardRanges, ShardRanges};
 use detector::window_store::{DynamoDbWindowStore, Loaded, WindowStore};
+use message_queue::{MessageQueue, SqsQueue};
 
 use intake::aggregate::HashRange;
 

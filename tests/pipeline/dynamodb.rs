@@ -4,9 +4,9 @@ use anomaly_core::{Position, Rule, RuleSettings, Transaction, UserState, codec};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use detector::Detector;
-use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{CommitError, DynamoDbWindowStore, Loaded, StoredUser, WindowStore};
 use lambda_kit::{Env, ManualClock};
+use message_queue::MemoryMessageQueue;
 use testbed::{EmbeddedDynamoDb, RequestCounter, create_table};
 
 use crate::fixtures::{START_MS, invocation, kinesis_event, transaction, warm_up};

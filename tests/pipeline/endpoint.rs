@@ -5,11 +5,11 @@ use alerter::publisher::{Publisher, SnsPublisher};
 use anomaly_core::{Rule, RuleSettings};
 use aws_sdk_sqs::error::SdkError;
 use aws_types::SdkConfig;
-use detector::message_queue::{MessageQueue, SqsQueue};
 use detector::shard_ranges::{KinesisShardRanges, ShardRanges};
 use detector::window_store::{DynamoDbWindowStore, Loaded, StoredUser, WindowStore};
 use intake::aggregate::HashRange;
 use lambda_kit::{AwsSettings, Env, sdk_config};
+use message_queue::{MessageQueue, SqsQueue};
 use testbed::{EmbeddedDynamoDb, Endpoint, RequestCounter, Sent, create_table};
 
 use crate::dynamodb::TABLE;

@@ -14,6 +14,7 @@ mod events;
 mod fixtures;
 mod hostile_input;
 mod ledger;
+mod notifier;
 mod progress;
 mod replay;
 mod scenarios;

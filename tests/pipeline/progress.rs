@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anomaly_core::{RejectReason, ShardId};
-use detector::message_queue::{MemoryMessageQueue, MessageQueue};
 use detector::shard_ranges::ShardRanges;
 use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
@@ -13,6 +12,7 @@ use event_source::kinesis::{StreamRecord, event_json};
 use futures_util::{StreamExt, stream};
 use intake::aggregate::{HashRange, pack};
 use lambda_kit::{Clock, Env, Invocation};
+use message_queue::{MemoryMessageQueue, MessageQueue};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 

@@ -1,9 +1,10 @@
-//! What both functions need of Lambda and AWS.
+//! What the functions need of Lambda and AWS.
 //!
-//! [`Env`] reads typed configuration and refuses to guess. [`Invocation`] knows how much time is left. [`failures`] builds partial
-//! batch responses, [`batch`] makes batch calls within their limits, [`metrics`] writes operational metrics in the Embedded Metric
-//! Format, [`telemetry`] sets up JSON logs, [`retries`] keeps the SDK from repeating what must not be repeated,
-//! [`startup`] says why a function ended, and [`sdk_config`] is the one place that configures the AWS SDK's connection.
+//! [`Env`] reads typed configuration and refuses to guess. [`Invocation`] knows how much time is left. [`sqs`] reads the messages of
+//! a batch, [`failures`] builds partial batch responses, [`batch`] makes batch calls within their limits, [`metrics`] writes
+//! operational metrics in the Embedded Metric Format, [`telemetry`] sets up JSON logs, [`retries`] keeps the SDK from repeating what
+//! must not be repeated, [`startup`] says why a function ended, and [`sdk_config`] is the one place that configures the AWS SDK's
+//! connection.
 //!
 //! Deliberately absent: clients of single services, and everything about anomalies.
 
@@ -15,6 +16,7 @@ pub mod failures;
 mod invocation;
 pub mod metrics;
 pub mod retries;
+pub mod sqs;
 pub mod startup;
 pub mod telemetry;
 #[cfg(any(test, feature = "test-doubles"))]

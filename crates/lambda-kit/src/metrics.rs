@@ -15,19 +15,36 @@ const FUNCTION: &str = "Function";
 /// The dimension that tells two stacks of one account apart. A function that does not know its stack, as in a local run, leaves it out.
 pub const STACK: &str = "Stack";
 
+const NAMESPACE: (&str, &str) = ("METRIC_NAMESPACE", "AnomalyDetection");
 const STACK_NAME: &str = "STACK_NAME";
-/// What CloudWatch accepts as the value of a dimension.
-const STACK_NAME_FORM: &str = "1 to 255 printable ASCII characters";
+/// What CloudWatch accepts as a namespace or the value of a dimension.
+pub const NAME_FORM: &str = "1 to 255 printable ASCII characters";
+
+/// The variable `METRIC_NAMESPACE` as data.
+#[must_use]
+pub fn namespace_row() -> KnobRow {
+    KnobRow::text(NAMESPACE.0, NAMESPACE.1, NAME_FORM, "namespace of AnomalyCount and of the operational metrics")
+}
+
+/// The namespace of the metrics.
+///
+/// # Errors
+/// [`EnvError`] names the variable and what it accepts.
+pub fn namespace(env: &Env) -> Result<String, EnvError> {
+    env.parsed_with(NAMESPACE.0, NAME_FORM, NAMESPACE.1.to_owned(), name)
+}
+
+/// The text, if CloudWatch accepts it as a namespace or the value of a dimension.
+#[must_use]
+pub fn name(text: &str) -> Option<String> {
+    let is_printable = text.bytes().all(|c| c.is_ascii_graphic() || c == b' ');
+    (text.len() <= 255 && is_printable).then(|| text.to_owned())
+}
 
 /// The variable `STACK_NAME` as data.
 #[must_use]
 pub fn stack_name_row() -> KnobRow {
-    KnobRow::text(
-        STACK_NAME,
-        "none",
-        STACK_NAME_FORM,
-        "value of the metrics' dimension `Stack`; without it they have none",
-    )
+    KnobRow::text(STACK_NAME, "none", NAME_FORM, "value of the metrics' dimension `Stack`; without it they have none")
 }
 
 /// The stack that the function belongs to, if the environment says so.
@@ -35,11 +52,7 @@ pub fn stack_name_row() -> KnobRow {
 /// # Errors
 /// [`EnvError`] names the variable and what it accepts.
 pub fn stack_name(env: &Env) -> Result<Option<String>, EnvError> {
-    let parse = |text: &str| {
-        let is_printable = text.bytes().all(|c| c.is_ascii_graphic() || c == b' ');
-        (text.len() <= 255 && is_printable).then(|| Some(text.to_owned()))
-    };
-    env.parsed_with(STACK_NAME, STACK_NAME_FORM, None, parse)
+    env.parsed_with(STACK_NAME, NAME_FORM, None, |text| name(text).map(Some))
 }
 
 /// The counts of one invocation.

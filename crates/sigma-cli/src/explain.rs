@@ -18,10 +18,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::label::Label;
+use crate::ledger::item::{Item, number_of, text_of};
+use crate::ledger::place::Place;
 use crate::output::Output;
 use crate::policy::alerts::Past;
-use crate::policy::place::Place;
-use crate::policy::store::{Item, PolicyTable, number_of, text_of};
+use crate::policy::store::PolicyTable;
 use archive::Check;
 use settings::SettingsOptions;
 
@@ -84,7 +85,7 @@ struct Explained {
 /// # Errors
 /// If there is no such alert, or the archive does not give the same verdict.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
-    let table = options.place.table().await?;
+    let table = PolicyTable::open(&options.place).await?;
     let mut explained = read(&table, &options.id).await?;
     if !options.archive.is_empty() {
         explained.archive = Some(options.check(&explained)?);

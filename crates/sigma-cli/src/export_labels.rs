@@ -14,11 +14,12 @@ use serde::Serialize;
 
 use crate::files;
 use crate::label::{Judgement, Label};
+use crate::ledger::item::Item;
+use crate::ledger::place::Place;
 use crate::output::Output;
 use crate::parse::seconds;
 use crate::policy::alerts::message_of;
-use crate::policy::place::Place;
-use crate::policy::store::{Filter, Item, PolicyTable};
+use crate::policy::store::{Filter, PolicyTable};
 use crate::progress::Counting;
 use crate::times::time;
 
@@ -79,7 +80,7 @@ struct Exported {
 /// # Errors
 /// Says what went wrong and what to do next.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
-    let table = options.place.table().await?;
+    let table = PolicyTable::open(&options.place).await?;
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let since_ms = options.since.map(|seconds| now_ms.saturating_sub(ms(seconds)));
     let exported = export(&table, since_ms, &options.out, options.output.quiet).await?;

@@ -12,12 +12,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::label::{Judgement, Label};
+use crate::ledger::place::Place;
 use crate::output::Output;
 use crate::parse::seconds;
 use crate::policy::alerts::Past;
 use crate::policy::allow::{Listed, allow, entry};
 use crate::policy::draft::{Author, why};
-use crate::policy::place::Place;
 use crate::policy::store::PolicyTable;
 
 /// Flags of `sigma feedback`.
@@ -85,7 +85,7 @@ struct Noted {
 /// Says what went wrong and what to do next.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     options.check()?;
-    let (table, by) = options.place.table_and_caller().await?;
+    let (table, by) = PolicyTable::open_with_caller(&options.place).await?;
     let author = Author { by, now_ms: jiff::Timestamp::now().as_millisecond() };
     let noted = note(&table, &author, options.feedback()).await?;
     if let Some(text) = options.output.render(&noted, || noted.text())? {

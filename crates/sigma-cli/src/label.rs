@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::policy::store::{Item, number_of, text, text_of};
+use crate::ledger::item::{Item, number_of, text, text_of};
 
 /// What an alert was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]

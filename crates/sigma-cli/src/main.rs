@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use sigma_cli::{
-    calibrate, deliver, demo, explain, export_labels, feedback, generate, local, policy, replay, send, train, verify,
+    calibrate, decide, deliver, demo, explain, export_labels, feedback, generate, local, policy, replay, send, train,
+    verify,
 };
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure (the message says why), 2 wrong usage.";
@@ -41,6 +42,8 @@ enum Command {
     Verify(verify::Options),
     /// Look at the live rules of alerting, and change them: the next batch follows them.
     Policy(Box<policy::Options>),
+    /// Answer the response to a critical alert: freeze, release, or nothing.
+    Decide(decide::Options),
     /// Say what an alert was: legitimate, fraud or unsure. The label stays in the ledger and changes nothing by itself.
     Feedback(Box<feedback::Options>),
     /// Write what people said of alerts to a file that replay and train read as labels.
@@ -81,6 +84,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Deliver(options) => deliver::run(&options).await,
         Command::Verify(options) => verify::run(&options).await,
         Command::Policy(options) => policy::run(&options).await,
+        Command::Decide(options) => decide::run(&options).await,
         Command::Feedback(options) => feedback::run(&options).await,
         Command::ExportLabels(options) => export_labels::run(&options).await,
         Command::Explain(options) => explain::run(&options).await,

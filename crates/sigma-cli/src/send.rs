@@ -52,7 +52,7 @@ const COMPLAINTS_MAX: u64 = 10;
     of each per round trip.")]
 #[group(id = "what", required = true, multiple = false, args = ["from", "from_failure", "scenario"])]
 pub struct Options {
-    /// Name of the stream.
+    /// Name of the stream, or its ARN, which a stream of another account needs.
     #[arg(long)]
     pub stream: String,
     /// File with one JSON record a line; - is standard input.
@@ -220,7 +220,11 @@ impl<'a> Sender<'a> {
             entry.partition_key(&record.key).set_explicit_hash_key(hash_key).build()
         };
         let entries = records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        let answer = self.client.put_records().stream_name(self.stream).set_records(Some(entries)).send().await;
+        let call = self.client.put_records().set_records(Some(entries));
+        // A stream of another account has to be named by its ARN.
+        let call =
+            if self.stream.starts_with("arn:") { call.stream_arn(self.stream) } else { call.stream_name(self.stream) };
+        let answer = call.send().await;
         let error = match answer {
             Ok(answer) => return Answer::read(&answer, records.len()),
             Err(error) => error,

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use anomaly_core::UserState;
 use anyhow::anyhow;
-use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{DynamoDbWindowStore, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use event_source::kinesis::{KinesisMapping, KinesisMappingSettings, LOCAL_STREAM_ARN, MemoryStream, Placed, Step};
 use event_source::{Invoke, Invoked};
 use hdrhistogram::Histogram;
 use lambda_kit::Clock;
+use message_queue::MemoryMessageQueue;
 
 use crate::dynamodb::{EmbeddedDynamoDb, counter::RequestCounter, create_table};
 use crate::function::{invocation, responded};

@@ -9,10 +9,7 @@ use lambda_kit::{Env, EnvError, metrics};
 
 const LEDGER_TABLE_NAME: (&str, &str) = ("LEDGER_TABLE_NAME", "the name of the table of the alert ledger");
 const ALERT_TOPIC_ARN: (&str, &str) = ("ALERT_TOPIC_ARN", "the ARN of the topic of alerts");
-const METRIC_NAMESPACE: (&str, &str) = ("METRIC_NAMESPACE", "AnomalyDetection");
 const METRIC_SOURCE: (&str, &str) = ("METRIC_SOURCE", "Detector");
-/// What CloudWatch accepts as a namespace or the value of a dimension.
-const METRIC_NAME_FORM: &str = "1 to 255 printable ASCII characters";
 
 const MAX_ALERTS_PER_BATCH: Knob<u32> = Knob {
     name: "MAX_ALERTS_PER_BATCH",
@@ -111,10 +108,14 @@ pub struct AlerterSettings {
 pub fn variables() -> Vec<KnobRow> {
     let required = [LEDGER_TABLE_NAME, ALERT_TOPIC_ARN];
     let required = required.map(|(name, form)| KnobRow::required(name, form.to_owned(), form));
-    let text = |(name, default), meaning| KnobRow::text(name, default, METRIC_NAME_FORM, meaning);
     let own = [
-        text(METRIC_NAMESPACE, "namespace of AnomalyCount and of the operational metrics"),
-        text(METRIC_SOURCE, "value of AnomalyCount's dimension `Source`"),
+        metrics::namespace_row(),
+        KnobRow::text(
+            METRIC_SOURCE.0,
+            METRIC_SOURCE.1,
+            metrics::NAME_FORM,
+            "value of AnomalyCount's dimension `Source`",
+        ),
         metrics::stack_name_row(),
         MAX_ALERTS_PER_BATCH.row(),
         BATCH_SIZE.row(),
@@ -133,23 +134,19 @@ impl Config {
     /// # Errors
     /// [`EnvError`] names the variable and what it accepts.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
-        let metric_name =
-            |(name, default): (_, &str)| env.parsed_with(name, METRIC_NAME_FORM, default.to_owned(), metric_name);
         Ok(Self {
             ledger_table_name: env.required(LEDGER_TABLE_NAME.0, LEDGER_TABLE_NAME.1)?,
             alert_topic_arn: env.required(ALERT_TOPIC_ARN.0, ALERT_TOPIC_ARN.1)?,
-            metric_namespace: metric_name(METRIC_NAMESPACE)?,
-            metric_source: metric_name(METRIC_SOURCE)?,
+            metric_namespace: metrics::namespace(env)?,
+            metric_source: metric_source(env)?,
             stack_name: metrics::stack_name(env)?,
             settings: AlerterSettings::from_env(env)?,
         })
     }
 }
 
-/// The text, if CloudWatch accepts it.
-fn metric_name(text: &str) -> Option<String> {
-    let is_printable = text.bytes().all(|c| c.is_ascii_graphic() || c == b' ');
-    (text.len() <= 255 && is_printable).then(|| text.to_owned())
+fn metric_source(env: &Env) -> Result<String, EnvError> {
+    env.parsed_with(METRIC_SOURCE.0, metrics::NAME_FORM, METRIC_SOURCE.1.to_owned(), metrics::name)
 }
 
 impl AlerterSettings {

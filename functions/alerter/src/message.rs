@@ -1,9 +1,8 @@
-//! Lambda's SQS event and the alerts in its messages.
+//! The alerts in the messages of a batch.
 
 use alert_policy::Decision;
 use anomaly_core::{AnomalyMessage, Before, MESSAGE_VERSION, Severity};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+pub use lambda_kit::sqs::{NotSqs, QueueMessage, parse};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Longest body, in bytes. The detector's messages have at most about 5 KB. The worst text, all quotation marks, takes six times its
@@ -15,38 +14,6 @@ const USER_ID_BYTES_MAX: usize = 1_024;
 const PLAIN_TEXT_MARK: &str = "ANOMALY DETECTED";
 /// The message attribute `rule` of a plain-text alert. Filter policies may name it, so it stays.
 pub const PLAIN_TEXT_RULE: &str = "recipe";
-
-/// One SQS message. A field that cannot be read is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct QueueMessage {
-    /// SQS's id of this message, the same at every delivery.
-    #[serde(default)]
-    pub message_id: Option<String>,
-    /// The body, as it was sent.
-    #[serde(default)]
-    pub body: Option<String>,
-}
-
-/// The payload is not an SQS event at all.
-#[derive(Debug, thiserror::Error)]
-#[error("the event has no list of SQS messages: is the function's trigger an SQS queue?")]
-pub struct NotSqs(#[source] serde_json::Error);
-
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "Records")]
-    records: Vec<&'a RawValue>,
-}
-
-/// Parses an event message by message, so that a malformed message affects no other.
-///
-/// # Errors
-/// [`NotSqs`] if there is no list of messages.
-pub fn parse(event: &str) -> Result<Vec<QueueMessage>, NotSqs> {
-    let event: Event<'_> = serde_json::from_str(event).map_err(NotSqs)?;
-    Ok(event.records.into_iter().map(|json| serde_json::from_str(json.get()).unwrap_or_default()).collect())
-}
 
 /// Why a message is not an alert. It returns to the queue, and from there goes to the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
@@ -191,14 +158,5 @@ mod tests {
             let reason = lambda_kit::telemetry::chain(&read(body).unwrap_err());
             assert!(!reason.contains("alice") && !reason.contains("12.30"), "{reason}");
         }
-    }
-
-    #[test]
-    fn a_malformed_message_affects_no_other() {
-        let messages = parse(r#"{"Records":[{"messageId":"a","body":"x"},7,{"messageId":5}]}"#).unwrap();
-        assert_eq!(messages.len(), 3);
-        assert_eq!(messages[0].message_id.as_deref(), Some("a"));
-        assert_eq!(messages[1], QueueMessage::default());
-        assert!(parse("{}").is_err());
     }
 }

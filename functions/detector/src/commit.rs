@@ -7,8 +7,8 @@ use lambda_kit::{Clock, telemetry::chain};
 use crate::fold::fold;
 use crate::group::UserBatch;
 use crate::handler::Run;
-use crate::message_queue::MessageQueue;
 use crate::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
+use message_queue::MessageQueue;
 
 /// Conflicts in a row after which a user's records are left for the next delivery.
 const COMMIT_ATTEMPTS_MAX: u32 = 5;

@@ -14,7 +14,6 @@ pub use warnings::ConfigWarning;
 const STATE_TABLE_NAME: (&str, &str) = ("STATE_TABLE_NAME", "the name of the table of user state");
 const ANOMALY_QUEUE_URL: (&str, &str) = ("ANOMALY_QUEUE_URL", "the URL of the anomaly queue");
 const QUARANTINE_QUEUE_URL: (&str, &str) = ("QUARANTINE_QUEUE_URL", "the URL of the quarantine queue");
-const METRIC_NAMESPACE: (&str, &str) = ("METRIC_NAMESPACE", "AnomalyDetection");
 
 /// The clock skew that is allowed between a producer and Kinesis.
 const MAX_CLOCK_SKEW_SECONDS: Knob<u32> = Knob {
@@ -100,7 +99,7 @@ pub fn variables() -> Vec<KnobRow> {
         CACHE_USERS_MAX.row(),
         COMMITS_CONCURRENT_MAX.row(),
         PARALLELIZATION_FACTOR.row(),
-        KnobRow::text(METRIC_NAMESPACE.0, METRIC_NAMESPACE.1, "a namespace", "namespace of the operational metrics"),
+        metrics::namespace_row(),
         metrics::stack_name_row(),
     ];
     required.into_iter().chain(knobs::rows()).chain(rule::documents()).chain(own).collect()
@@ -118,7 +117,7 @@ impl Config {
             state_table_name: required(STATE_TABLE_NAME)?,
             anomaly_queue_url: required(ANOMALY_QUEUE_URL)?,
             quarantine_queue_url: required(QUARANTINE_QUEUE_URL)?,
-            metric_namespace: env.text(METRIC_NAMESPACE.0).unwrap_or(METRIC_NAMESPACE.1).to_owned(),
+            metric_namespace: metrics::namespace(env)?,
             stack_name: metrics::stack_name(env)?,
             warnings: warnings::of(env, &settings.rule),
             settings,

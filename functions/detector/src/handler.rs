@@ -19,10 +19,10 @@ use crate::config::DetectorSettings;
 use crate::decode::{Batch, Rejected, Shards, UserRecord};
 use crate::envelope::NotKinesis;
 use crate::group::{UserRecords, group};
-use crate::message_queue::MessageQueue;
 use crate::shard_ranges::{ShardRanges, UnknownRanges};
 use crate::summary::DetectorSummary;
 use crate::window_store::WindowStore;
+use message_queue::MessageQueue;
 
 /// Messages that are sent under one look at the deadline: four calls of ten. What one slice confirmed stays confirmed when time runs
 /// out in the next, so every delivery of a batch makes progress.

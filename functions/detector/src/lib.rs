@@ -6,7 +6,7 @@
 //! [`checkpoint`] says from where Lambda has to redeliver. [`handler`] calls them in this order; ARCHITECTURE.md explains the
 //! protocol. [`summary`] says what happened.
 //!
-//! The protocol reaches the outside through ports, each beside its adapters: [`window_store`] and [`message_queue`]; and
+//! The protocol reaches the outside through ports, each beside its adapters: [`window_store`] and `message_queue`; and
 //! [`shard_ranges`], for aggregates.
 
 mod cache;
@@ -19,7 +19,6 @@ pub mod fold;
 mod group;
 pub mod handler;
 mod load;
-pub mod message_queue;
 mod outbox;
 pub mod quarantine;
 pub mod shard_ranges;

@@ -6,8 +6,8 @@ use lambda_kit::{Clock, telemetry::chain};
 use crate::decode::Rejected;
 use crate::group::{UserBatch, UserRecords};
 use crate::handler::{Run, count};
-use crate::message_queue::MessageQueue;
 use crate::window_store::{Loaded, StoreError, StoredUser, WindowStore};
+use message_queue::MessageQueue;
 
 impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
     /// The users with their states. A user whose state cannot be read now is failed; one whose state is corrupt goes to

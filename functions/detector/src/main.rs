@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use detector::config::ConfigWarning;
-use detector::message_queue::SqsQueue;
 use detector::shard_ranges::KinesisShardRanges;
 use detector::window_store::DynamoDbWindowStore;
 use detector::{Config, Detector};
 use lambda_kit::startup::{Stop, exit_code};
 use lambda_kit::{AwsSettings, Clock, Env, Invocation, SystemClock, metrics::EmfWriter, sdk_config, telemetry};
 use lambda_runtime::{LambdaEvent, run, service_fn};
+use message_queue::SqsQueue;
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]

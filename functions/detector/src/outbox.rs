@@ -7,8 +7,8 @@ use lambda_kit::Clock;
 use crate::commit::Committed;
 use crate::group::UserBatch;
 use crate::handler::{MESSAGES_PER_SLICE, Run, count};
-use crate::message_queue::MessageQueue;
 use crate::window_store::WindowStore;
+use message_queue::MessageQueue;
 
 /// No anomaly is sent in the last second and a half: a sent outbox has to be cleared, or the next delivery spends its time on sending
 /// it again.

@@ -15,8 +15,8 @@ use serde::Serialize;
 use crate::decode::{Batch, Rejected, collapse};
 use crate::envelope::Envelope;
 use crate::handler::{MESSAGES_PER_SLICE, Run};
-use crate::message_queue::MessageQueue;
 use crate::window_store::WindowStore;
+use message_queue::MessageQueue;
 
 /// Version of the message.
 const VERSION: u32 = 1;

@@ -8,6 +8,7 @@ not.
 from ministack import app
 from ministack.core import iam_actions
 from ministack.services import kinesis, lambda_svc
+from ministack.services.cloudformation import changesets, engine, handlers, stacks
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as RESOURCES
 
 # Batch calls have no permission of their own: the policy of the single call governs them (SQS developer guide, "Amazon SQS API
@@ -25,10 +26,15 @@ NUMBERS = {
     "ParallelizationFactor",
 }
 
+# Functions whose value a condition compares (CloudFormation template reference, "Fn::Equals"). ministack compares them as they are
+# written, so that a condition on a list of words always holds.
+TEXTS = {"Fn::Join", "Fn::Split"}
+
 action_by_name = iam_actions.extract_iam_action
 zero_padded_number = kinesis._next_sequence_number
 emulator_environment = lambda_svc._provided_worker_env
 mapping = RESOURCES[MAPPING]
+conditions_as_written = engine._evaluate_conditions
 
 
 def action(*arguments):
@@ -52,6 +58,22 @@ def with_numbers(properties):
     return properties
 
 
+def with_texts(node, parameters):
+    """A condition with the value of each text."""
+    if isinstance(node, list):
+        return [with_texts(member, parameters) for member in node]
+    if not isinstance(node, dict):
+        return node
+    if TEXTS & node.keys():
+        return engine._resolve_refs(node, {}, parameters, {}, {}, "", "")
+    return {name: with_texts(member, parameters) for name, member in node.items()}
+
+
+def conditions(template, parameters):
+    written = template.get("Conditions", {})
+    return conditions_as_written(template | {"Conditions": with_texts(written, parameters)}, parameters)
+
+
 def create_mapping(logical_id, properties, stack):
     return mapping["create"](logical_id, with_numbers(properties), stack)
 
@@ -63,6 +85,8 @@ def update_mapping(physical_id, before, after, stack):
 iam_actions.extract_iam_action = action
 kinesis._next_sequence_number = sequence_number
 lambda_svc._provided_worker_env = function_environment
+for module in (changesets, engine, handlers, stacks):
+    module._evaluate_conditions = conditions
 RESOURCES[MAPPING] = mapping | {"create": create_mapping, "update": update_mapping}
 # Port 443 is for a service that is not used here; the emulator uses only the port that it was given.
 app._port_is_bindable = lambda *_: False

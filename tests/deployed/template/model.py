@@ -23,6 +23,13 @@ KEYS = ["create", "aws-managed", "arn:aws:kms:us-east-1:111122223333:key/1111111
 
 # A stream that exists already; the ARN is arbitrary.
 STREAM = "arn:aws:kinesis:us-east-1:111122223333:stream/payments"
+# Functions of a customer's own, to step up and to freeze.
+STEP_UP = "arn:aws:lambda:us-east-1:111122223333:function:step-up"
+FREEZE = "arn:aws:lambda:us-east-1:111122223333:function:freeze:live"
+# A stack that responds to alerts.
+RESPONDS = {"Channels": "respond", "StepUpFunctionArn": STEP_UP, "FreezeFunctionArn": FREEZE}
+# A stack with every channel.
+CHANNELS = {**RESPONDS, "Channels": "slack,pagerduty,teams,webhook,respond"}
 
 
 class NoManagedPolicies:
@@ -82,6 +89,10 @@ def resolve(node, parameters):
             return find_in_map(*(resolve(key, parameters) for key in path))
         case [("Fn::Select", [index, members])]:
             return selected(index, resolve(members, parameters))
+        case [("Fn::Join", [separator, members])]:
+            return joined(separator, resolve(members, parameters))
+        case [("Fn::Split", [separator, text])]:
+            return split(separator, resolve(text, parameters))
     members = ((name, resolve(member, parameters)) for name, member in node.items())
     return {name: member for name, member in members if member is not NO_VALUE}
 
@@ -101,7 +112,7 @@ def holds(condition, parameters):
         case "Fn::Or":
             return any(holds(operand, parameters) for operand in operands)
         case "Fn::Contains":
-            return str(resolve(operands[1], parameters)) in operands[0]
+            return str(resolve(operands[1], parameters)) in listed(resolve(operands[0], parameters))
         case "Fn::EachMemberEquals":
             return all(member == operands[1] for member in listed(resolve(operands[0], parameters)))
     assert function == "Fn::Equals", function
@@ -128,6 +139,29 @@ def listed(value):
 def selected(index, members):
     """A member of a list, if the list is known."""
     return {"Fn::Select": [index, members]} if isinstance(members, dict) else listed(members)[index]
+
+
+def joined(separator, members):
+    """The members of a list in one text, if they are known."""
+    known = isinstance(members, str) or all(isinstance(member, str) for member in members)
+    return separator.join(listed(members)) if known else {"Fn::Join": [separator, members]}
+
+
+def split(separator, text):
+    """The parts of a text, if it is known."""
+    return text.split(separator) if isinstance(text, str) else {"Fn::Split": [separator, text]}
+
+
+def substituted(node, parameters, names):
+    """The text of a resolved Fn::Sub: its own variables, then parameters, then what `names` gives resources and pseudo parameters."""
+    text, own = node["Fn::Sub"] if isinstance(node["Fn::Sub"], list) else (node["Fn::Sub"], {})
+    known = {**names, **parameters, **{name: named(value, names) for name, value in own.items()}}
+    return re.sub(r"\$\{([\w.:]+)\}", lambda found: str(known[found[1]]), text)
+
+
+def named(value, names):
+    """The value of a variable of Fn::Sub: a text, a number, or the attribute of a resource."""
+    return names[".".join(value["Fn::GetAtt"])] if isinstance(value, dict) else value
 
 
 def find_in_map(name, top, second, *otherwise):

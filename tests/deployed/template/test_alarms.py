@@ -4,7 +4,8 @@ import pytest
 
 import model
 
-DEPLOYED = model.deployed()
+# With what exists only on request.
+DEPLOYED = model.deployed(**model.CHANNELS)
 
 
 def alarms():
@@ -160,6 +161,6 @@ def test_the_band_is_that_of_this_stack_and_silence_is_usual():
 
 
 def test_a_width_of_zero_leaves_the_band_out():
-    without = model.deployed(AnomalyBandWidth=0)
+    without = model.deployed(**model.CHANNELS, AnomalyBandWidth=0)
     assert not model.of_type(without, "AWS::CloudWatch::AnomalyDetector")
     assert set(DEPLOYED) - set(without) == {"AnomalyBand", "AnomalyBandAlarm"}

@@ -13,6 +13,11 @@ import model
 LEFT_TO_THE_RULE = {"MIN_OBSERVATIONS": (3, 1000), "SIGMAS": (0, 6)}
 # Files of the folder model/, by the parameter that names one.
 DOCUMENTS = {"POPULATION": "Population", "MODEL": "Model"}
+# Set where a channel is on; test_channels.py tests them.
+OF_CHANNELS = {
+    "SLACK_QUEUE_URL", "PAGERDUTY_QUEUE_URL", "TEAMS_QUEUE_URL", "WEBHOOK_QUEUE_URL", "RESPOND_QUEUE_URL", "CHANNEL_SECRET_ARN",
+    "STATE_MACHINE_ARN",
+}
 # Known only where there is a stack.
 STACK = "STACK_NAME"
 
@@ -72,9 +77,9 @@ def test_a_choice_has_the_words_and_the_default_of_the_code(function, row):
 
 def test_a_text_has_the_default_of_the_code():
     texts = {(function, row["name"]): row for function, row in rows(lambda row: not is_number(row) and not row["values"])}
-    assert {name for _, name in texts} == {"METRIC_NAMESPACE", "METRIC_SOURCE", STACK} | set(DOCUMENTS)
+    assert {name for _, name in texts} == {"METRIC_NAMESPACE", "METRIC_SOURCE", STACK} | set(DOCUMENTS) | OF_CHANNELS
     for (function, name), row in texts.items():
-        if name == STACK or name in DOCUMENTS:
+        if name == STACK or name in DOCUMENTS or name in OF_CHANNELS:
             continue
         value = model.environment(function)[name]
         assert model.template()["Parameters"][value["Ref"]]["Default"] == row["default"]

@@ -127,7 +127,7 @@ def test_the_package_has_the_archives_that_its_template_names(binaries, tmp_path
     assemble(tmp_path / "package", binaries)
     written = (tmp_path / "package/template.yaml").read_text()
     archives = sorted(path.name for path in (tmp_path / "package").glob("*.zip"))
-    assert [name.split("-")[0] for name in archives] == ["alerter", "detector", "model"]
+    assert [name.split("-")[0] for name in archives] == ["alerter", "detector", "model", "notifier"]
     assert all(name in written for name in archives)
 
 

@@ -1,6 +1,7 @@
 """Each role permits the calls that its function makes, on the resources that it makes them on, and nothing else."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -10,10 +11,19 @@ import model
 ON_BEHALF = {
     "detector": {"kinesis", "s3", "logs", "kms", "xray"},
     "alerter": {"sqs", "logs", "kms", "xray"},
+    "notifier": {"sqs", "logs", "kms", "xray"},
 }
 TRACED = {"Tracing": "Active"}
 EXPORTED = {"AuditExport": "enabled"}
 EXISTING = {"StreamArn": model.STREAM, "StreamKmsKey": "key"}
+# Every role that exists only on request: every channel, a response that steps up with the sample function, and the daily export.
+ON_REQUEST = {**model.CHANNELS, "StepUpFunctionArn": "", "ResponseSamples": "true", **EXPORTED}
+# Actions without resources, by which a service delivers the logs of a state machine (Step Functions developer guide, "Logging using
+# CloudWatch Logs").
+LOG_DELIVERY = {
+    "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+}
 
 
 def listed(value):
@@ -29,8 +39,9 @@ def roles(**parameters):
 
 
 def roles_with_data(**parameters):
-    """The roles but that of the schedule, which invokes and reads nothing."""
-    return {name: role for name, role in roles(**parameters).items() if name != "DigestScheduleRole"}
+    """The roles but those of the schedule, which invokes and reads nothing, and of the sample function, which calls nothing."""
+    without = ("DigestScheduleRole", "ResponseSampleRole")
+    return {name: role for name, role in roles(**parameters).items() if name not in without}
 
 
 def all_statements():
@@ -38,21 +49,30 @@ def all_statements():
     return [
         pytest.param(statement, id=f"{name}-{key[:3]}-{statement['Sid']}")
         for key in model.KEYS
-        for name, role in roles(KmsKey=key, PreviousKmsKey="previous", **EXISTING, **TRACED, **EXPORTED).items()
+        for name, role in roles(KmsKey=key, PreviousKmsKey="previous", **EXISTING, **TRACED, **ON_REQUEST).items()
         for statement in statements(role)
     ]
 
 
 def may_have_no_resource(statement):
-    """PutMetricData and X-Ray do not support resources; the first has to be bound to a namespace."""
+    """PutMetricData, X-Ray and deliveries of logs do not support resources; the first has to be bound to a namespace."""
     actions = set(listed(statement["Action"]))
     namespace = statement.get("Condition", {}).get("StringEquals", {}).get("cloudwatch:namespace")
-    return (actions == {"cloudwatch:PutMetricData"} and namespace) or all(action.startswith("xray:") for action in actions)
+    if actions == {"cloudwatch:PutMetricData"}:
+        return bool(namespace)
+    return actions == LOG_DELIVERY or all(action.startswith("xray:") for action in actions)
 
 
 def called(function):
     """The actions that a function's adapters call, by IAM's names."""
-    return {action for path in sorted((model.ROOT / f"functions/{function}/src").rglob("*.rs")) for action in called_in(path)}
+    folders = [model.ROOT / f"functions/{function}/src", *shared(function)]
+    return {action for folder in folders for path in sorted(folder.rglob("*.rs")) for action in called_in(path)}
+
+
+def shared(function):
+    """The folders of the adapters that a function shares with another."""
+    dependencies = tomllib.loads((model.ROOT / f"functions/{function}/Cargo.toml").read_text())["dependencies"]
+    return [model.ROOT / f"crates/{name}/src" for name in ("message-queue",) if name in dependencies]
 
 
 CLIENT = re.compile(r"use aws_sdk_(\w+)::Client;")
@@ -69,6 +89,7 @@ def called_in(path):
 
 def iam_action(service, operation):
     name = "".join(word.capitalize() for word in operation.split("_"))
+    service = {"sfn": "states"}.get(service, service)
     # IAM has no batch actions for these services.
     return f"{service}:{name.removesuffix('Batch') if service in ('sqs', 'sns') else name}"
 
@@ -82,10 +103,11 @@ def test_no_statement_has_a_wildcard_that_could_be_narrower(statement):
 
 
 def test_every_role_is_written_in_the_template_and_has_no_managed_policy():
-    usual = ["AlerterRole", "ArchiveRole", "DetectorRole", "DigestScheduleRole"]
-    assert sorted(roles(**TRACED)) == usual
-    assert sorted(roles(**TRACED, **EXPORTED)) == sorted([*usual, "AuditScheduleRole"])
-    assert not any("ManagedPolicyArns" in role for role in roles(**TRACED, **EXPORTED).values())
+    always = ["AlerterRole", "ArchiveRole", "DetectorRole", "DigestScheduleRole"]
+    assert sorted(roles(**TRACED)) == always
+    on_request = ["AuditScheduleRole", "NotifierRole", "ResponseRole", "ResponseSampleRole"]
+    assert sorted(roles(**ON_REQUEST)) == sorted([*always, *on_request])
+    assert not any("ManagedPolicyArns" in role for role in roles(**TRACED, **ON_REQUEST).values())
 
 
 def test_no_function_has_a_policy_outside_its_role():
@@ -101,7 +123,7 @@ def test_a_function_has_a_role_of_its_own(function):
 
 @pytest.mark.parametrize("function", model.functions())
 def test_a_function_may_make_the_calls_of_its_code_and_no_others(function):
-    role = roles(**TRACED)[f"{function.capitalize()}Role"]
+    role = roles(**TRACED, **model.CHANNELS)[f"{function.capitalize()}Role"]
     allowed = {action for statement in statements(role) for action in listed(statement["Action"])}
     on_behalf = {action for action in allowed if action.split(":")[0] in ON_BEHALF[function]}
     assert called(function), "no adapter was found"
@@ -112,7 +134,7 @@ def test_a_function_may_make_the_calls_of_its_code_and_no_others(function):
 
 @pytest.mark.parametrize("key", model.KEYS)
 def test_a_role_may_use_the_key_where_there_is_one(key):
-    for role in roles_with_data(KmsKey=key, **EXPORTED).values():
+    for role in roles_with_data(KmsKey=key, **ON_REQUEST).values():
         uses = [statement for statement in statements(role) if "kms:Decrypt" in statement["Action"]]
         assert len(uses) == (key != "aws-managed")
 
@@ -124,8 +146,8 @@ def readable(role):
 
 @pytest.mark.parametrize("key", model.KEYS)
 def test_a_role_that_reads_with_the_key_still_reads_with_the_one_before(key):
-    for name, role in roles_with_data(KmsKey=key, PreviousKmsKey="previous", **EXPORTED).items():
-        assert readable(role) == [*readable(roles(KmsKey=key, **EXPORTED)[name]), "previous"], name
+    for name, role in roles_with_data(KmsKey=key, PreviousKmsKey="previous", **ON_REQUEST).items():
+        assert readable(role) == [*readable(roles(KmsKey=key, **ON_REQUEST)[name]), "previous"], name
 
 
 def test_who_reads_an_existing_stream_may_decrypt_it_and_who_does_not_may_not():

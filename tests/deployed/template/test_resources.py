@@ -113,6 +113,14 @@ def test_producers_of_other_accounts_may_put_into_a_created_stream_and_encrypt_f
     ({"ProducerAccounts": "111122223333", "KmsKey": "aws-managed"}, ["ProducersNeedACreatedStream"]),
     ({"DigestHours": 0}, ["BudgetNeedsSummaries"]),
     ({"DigestHours": 0, "PagesPerDayMax": 0}, []),
+    (model.RESPONDS, []),
+    ({"Channels": "respond"}, ["ResponseNeedsAFreeze"]),
+    ({"Channels": "slack,respond", "ResponseSamples": "true"}, []),
+    ({"Channels": "slack"}, []),
+    ({"StepUpFunctionArn": model.STEP_UP}, ["ResponseNeedsItsChannel"]),
+    ({"FreezeFunctionArn": model.FREEZE, "Channels": "slack"}, ["ResponseNeedsItsChannel"]),
+    ({"OnNoAnswer": "freeze"}, ["ResponseNeedsItsChannel"]),
+    ({"ResponseSamples": "true"}, ["ResponseNeedsItsChannel"]),
 ])
 def test_parameters_that_contradict_each_other_are_refused(parameters, broken):
     assert model.broken_rules(**parameters) == broken
@@ -156,7 +164,8 @@ def test_a_batch_that_fails_is_halved_and_kept_in_the_failure_bucket():
 def test_mappings_are_written_in_the_template_under_the_names_that_sam_gave_them():
     # Whatever is referred to is then a resource of the template; and a stack of an earlier version is updated in place.
     written = model.of_type(model.template(), "AWS::Lambda::EventSourceMapping")
-    assert sorted(written) == ["AlerterFunctionAnomalies", "DetectorFunctionTransactions"]
+    of_channels = [f"NotifierFunction{channel}" for channel in ("PagerDuty", "Respond", "Slack", "Teams", "Webhook")]
+    assert sorted(written) == ["AlerterFunctionAnomalies", "DetectorFunctionTransactions", *of_channels]
     assert written.keys() == model.of_type(model.transformed(), "AWS::Lambda::EventSourceMapping").keys()
     # A layer is renamed by its content, so that a change makes a new version.
     names = [re.sub("^(ModelLayer)[0-9a-f]{10}$", r"\1", name) for name in model.transformed()["Resources"]]
@@ -314,9 +323,10 @@ def test_streams_queues_logs_and_functions_are_encrypted(choice):
     for queue in each("AWS::SQS::Queue", KmsKey=choice):
         assert queue.get("KmsMasterKeyId") == key(choice)
         assert queue.get("SqsManagedSseEnabled", False) == (key(choice) is None)
-    for group in each("AWS::Logs::LogGroup", KmsKey=choice):
+    samples = {"Channels": "respond", "ResponseSamples": "true"}
+    for group in each("AWS::Logs::LogGroup", KmsKey=choice, **samples):
         assert group.get("KmsKeyId") == key(choice)
-    for function in each("AWS::Lambda::Function", KmsKey=choice):
+    for function in each("AWS::Lambda::Function", KmsKey=choice, **samples):
         assert function.get("KmsKeyArn") == key(choice)
 
 

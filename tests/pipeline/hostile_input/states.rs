@@ -5,10 +5,10 @@ use anomaly_core::codec::{self, CodecError};
 use anomaly_core::{Rule, RuleKind, RuleSettings, UserState};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{CorruptItem, Loaded, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use lambda_kit::{Env, ManualClock};
+use message_queue::MemoryMessageQueue;
 
 use super::Decision::Rejected;
 use super::{HOSTILE, Run, innocents, quarantined, run_on};

@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use crate::label::Label;
-use crate::policy::failure::refused;
-use crate::policy::store::{Item, PolicyTable};
+use crate::ledger::failure::refused;
+use crate::ledger::item::Item;
+use crate::policy::store::PolicyTable;
 
 /// Only an alert, and only while it is there: an item that this would make has no message and never expires.
 const IS_ALERT: &str = "attribute_exists(id) AND attribute_exists(alert)";

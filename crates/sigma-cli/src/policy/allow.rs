@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::draft::{Author, of_merchant, silencing, why};
-use super::place::Place;
 use super::store::{PolicyTable, Versioned};
+use crate::ledger::place::Place;
 use crate::output::Output;
 use crate::parse::seconds;
 
@@ -53,7 +53,7 @@ pub(crate) struct Listed {
 
 /// Lists a user, or takes that back.
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
-    let (table, by) = options.place.table_and_caller().await?;
+    let (table, by) = PolicyTable::open_with_caller(&options.place).await?;
     let author = Author { by, now_ms: super::now_ms() };
     let new = options.entry(&author)?;
     let listed = allow(&table, (&options.user, new), &author, options.dry_run).await?;

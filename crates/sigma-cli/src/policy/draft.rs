@@ -45,9 +45,9 @@ pub(crate) fn why(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("say why: somebody will ask in half a year".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-/// A time, to the second.
-pub(super) fn time(now_ms: i64) -> anyhow::Result<String> {
-    Ok(Timestamp::from_millisecond(now_ms)?.round(Unit::Second)?.to_string())
+/// A time, to the second that has begun: what happens because of it is not before it.
+pub(crate) fn time(now_ms: i64) -> anyhow::Result<String> {
+    Ok(Timestamp::from_second(now_ms.div_euclid(1_000))?.to_string())
 }
 
 #[cfg(test)]
@@ -72,6 +72,11 @@ mod tests {
         assert!(stamped(policy(30.0), 1, &author()).is_ok());
         let error = stamped(policy(400.0), 1, &author()).unwrap_err();
         assert_eq!(error.to_string(), "rule \"a\" would hold for more than a year");
+    }
+
+    #[test]
+    fn a_time_is_never_ahead() {
+        assert_eq!(time(1_795_910_400_999).unwrap(), "2026-11-29T00:00:00Z");
     }
 
     #[test]

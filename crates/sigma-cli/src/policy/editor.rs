@@ -9,8 +9,8 @@ use super::alerts;
 use super::confirm::confirm;
 use super::draft::{Author, stamped};
 use super::losses::{Losses, Tally};
-use super::place::Place;
 use super::store::{Filter, Item, PolicyTable, Versioned, text, text_of};
+use crate::ledger::place::Place;
 use crate::output::Output;
 
 /// Flags of commands that write.
@@ -58,7 +58,7 @@ struct Numbers {
 impl Editor {
     /// At a place, as the caller.
     pub(super) async fn open(place: &Place, flags: WriteFlags, output: Output) -> anyhow::Result<Self> {
-        let (table, by) = place.table_and_caller().await?;
+        let (table, by) = PolicyTable::open_with_caller(place).await?;
         Ok(Self { table, author: Author { by, now_ms: super::now_ms() }, flags, output })
     }
 

@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::check;
 use super::editor::{Change, Editor, WriteFlags};
-use super::place::Place;
 use super::store::Versioned;
+use crate::ledger::place::Place;
 use crate::output::Output;
 
 /// Flags of `sigma policy set`.

@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::place::Place;
 use super::store::{Filter, Item, PolicyTable, Versioned, text, text_of};
+use crate::ledger::place::Place;
 use crate::output::Output;
 
 const DEFAULTS: &str = "There is no policy. Without one, critical alerts are told at once, at most PagesPerDayMax a day (UTC), and \
@@ -65,7 +65,7 @@ pub(super) struct Listed {
 
 /// Shows what is stored.
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
-    let table = options.place.table().await?;
+    let table = PolicyTable::open(&options.place).await?;
     let shown = read(&table, options.versions).await?;
     if let Some(text) = options.output.render(&shown, || shown.text(super::now_ms()))? {
         println!("{text}");

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::draft::{of_merchant, pattern, silencing, why};
 use super::editor::{Change, Editor, WriteFlags};
-use super::place::Place;
+use crate::ledger::place::Place;
 use crate::output::Output;
 use crate::parse::seconds;
 

@@ -10,13 +10,13 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 
-use super::failure::refused;
+use crate::ledger::failure::refused;
+use crate::ledger::item;
+pub(super) use crate::ledger::item::{Item, number_of, text, text_of};
+use crate::ledger::place::Place;
 
 /// Most calls of a scan: each reads a megabyte.
 const SCAN_CALLS_MAX: usize = 10_000;
-
-/// An item of the table.
-pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The ledger's table.
 #[derive(Debug, Clone)]
@@ -56,6 +56,19 @@ impl PolicyTable {
     /// A table of this name.
     pub(crate) const fn new(client: Client, name: String) -> Self {
         Self { client, name }
+    }
+
+    /// The table at a place.
+    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+        let ledger = place.open().await?;
+        Ok(Self::new(Client::new(&ledger.config), ledger.table))
+    }
+
+    /// The table at a place, and the ARN of the caller, whom the policy will name.
+    pub(crate) async fn open_with_caller(place: &Place) -> anyhow::Result<(Self, String)> {
+        let ledger = place.open().await?;
+        let caller = ledger.caller().await?;
+        Ok((Self::new(Client::new(&ledger.config), ledger.table), caller))
     }
 
     /// Its name.
@@ -155,9 +168,7 @@ impl PolicyTable {
 
     /// An item.
     pub(crate) async fn get(&self, id: &str) -> anyhow::Result<Option<Item>> {
-        let get = self.client.get_item().table_name(&self.name).key(layout::ID, text(id)).consistent_read(true);
-        let answer = Box::pin(get.send()).await.map_err(refused("read", &self.name))?;
-        Ok(answer.item)
+        item::read(&self.client, &self.name, id).await
     }
 
     fn put(&self, item: Item) -> PutOfItem {
@@ -226,19 +237,4 @@ fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     };
     let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
     codes.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
-}
-
-/// A text as an attribute.
-pub(crate) fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-/// A text of an item; empty if it has none.
-pub(crate) fn text_of<'i>(item: &'i Item, name: &str) -> &'i str {
-    item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
-}
-
-/// A whole number of an item.
-pub(crate) fn number_of<N: std::str::FromStr>(item: &Item, name: &str) -> Option<N> {
-    item.get(name)?.as_n().ok()?.parse().ok()
 }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::alerts::{self, Past, Reading};
-use super::place::Place;
 use super::store::PolicyTable;
+use crate::ledger::place::Place;
 use crate::output::Output;
 
 /// Pages without a budget: the level alone is to keep it.
@@ -66,7 +66,7 @@ pub(super) struct Suggestion {
 
 /// Suggests a level.
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
-    let table = options.place.table().await?;
+    let table = PolicyTable::open(&options.place).await?;
     let suggestion = suggest(&table, options.per_day, super::now_ms()).await?;
     if let Some(text) = options.output.render(&suggestion, || suggestion.text())? {
         println!("{text}");

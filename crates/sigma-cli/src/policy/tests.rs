@@ -19,12 +19,12 @@ use super::allow::{allow, entry};
 use super::draft::{Author, of_merchant, silencing};
 use super::editor::{Change, Editor, WriteFlags};
 use super::losses::Cause;
-use super::place::{caller, ledger_table};
 use super::set::set;
 use super::show;
 use super::silence::silence;
 use super::store::PolicyTable;
 use super::suggest::suggest;
+use crate::ledger::place::{caller, ledger_table};
 use crate::output::Output;
 
 pub(crate) const NOW_MS: i64 = 1_795_910_400_000;

@@ -2,7 +2,7 @@
 //!
 //! | item (`id`) | attributes |
 //! |---|---|
-//! | an alert's id | `status` (`claimed`, `published`, `completed`), `owner` (the invocation that has the claim), `leaseUntil` (ms), `alert` (the message), `decision` (JSON), `disposition`, `decidedAt` (ms), `publishedAt` (ms; none if nobody was told), while it waits for a summary `digestKey`, `digestRank`, and once a person has judged it `label` (`legitimate`, `fraud`, `unsure`), `labelBy` (ARN), `labelAt` (ms), `labelWhy` |
+//! | an alert's id | `status` (`claimed`, `published`, `completed`), `owner` (the invocation that has the claim), `leaseUntil` (ms), `alert` (the message), `decision` (JSON), `disposition`, `decidedAt` (ms), `publishedAt` (ms; none if nobody was told), while it waits for a summary `digestKey`, `digestRank`, and once a person has judged it `label` (`legitimate`, `fraud`, `unsure`), `labelBy` (ARN), `labelAt` (ms), `labelWhy`. Of the response, if there is one: `responseAskedAt` (ms), `responseToken` while a person is asked, `response` (JSON) once it has ended |
 //! | `policy` | `policy` (JSON), `version` |
 //! | `policy#N` | the policy of version N |
 //! | `user#ID` | `entries` (JSON), `version` |
@@ -10,7 +10,8 @@
 //! | `budget#DAY` | `pages`: the ids of the alerts that took the day's pages |
 //! | `summary` | `owner` and `leaseUntil` of the turn to make a summary |
 //!
-//! Items but the policies have `expiresAt` (TTL, seconds).
+//! Items but the policies have `expiresAt` (TTL, seconds). The attributes of the response are written by the state machine in
+//! template.yaml and read by `sigma decide`; the alerter leaves them alone.
 
 /// The partition key.
 pub const ID: &str = "id";
@@ -26,6 +27,12 @@ pub const DECISION: &str = "decision";
 pub const DISPOSITION: &str = "disposition";
 /// Of an alert: when it was first claimed, in ms since the epoch.
 pub const DECIDED_AT: &str = "decidedAt";
+/// Of an alert about which a person is asked: the token that the answer has to have. It is a secret of the account.
+pub const RESPONSE_TOKEN: &str = "responseToken";
+/// Of an alert about which a person was asked: when, in ms since the epoch.
+pub const RESPONSE_ASKED_AT: &str = "responseAskedAt";
+/// Of an alert that was responded to: what was done, as JSON.
+pub const RESPONSE: &str = "response";
 /// Of an alert: when SNS confirmed it, in ms since the epoch. After a crash between that and its record, it is when it was published again.
 pub const PUBLISHED_AT: &str = "publishedAt";
 /// Of an alert: what a person says that it was. The alerter never writes or reads it: a label decides nothing by itself.

@@ -1,4 +1,4 @@
-//! What the code declares and template.yaml has to match, as JSON: every environment variable and every metric of both functions. The
+//! What the code declares and template.yaml has to match, as JSON: every environment variable and every metric of the functions. The
 //! tests of the template read it from here, not from the source.
 
 use alerter::AlerterSummary;
@@ -6,12 +6,14 @@ use alerter::metric_sink::cloudwatch;
 use anomaly_core::{KnobRow, RejectReason, VerdictCounts};
 use detector::DetectorSummary;
 use lambda_kit::metrics::{Counts, STACK};
+use notifier::NotifierSummary;
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Contract {
     alerter: Function,
     detector: Function,
+    notifier: Function,
     /// Metric and dimensions that the alerter puts by an API call. Without the last one it is the contract's.
     anomaly_count: [&'static str; 3],
     /// The metric of anomalies in shadow, with the same dimensions.
@@ -32,6 +34,7 @@ fn main() -> Result<(), serde_json::Error> {
     let contract = Contract {
         alerter: function(alerter::config::variables(), &alerter_summary().counts()),
         detector: function(detector::config::variables(), &detector_summary().counts()),
+        notifier: function(notifier::config::variables(), &notifier_summary().counts()),
         anomaly_count: [cloudwatch::METRIC, cloudwatch::DIMENSION, STACK],
         shadow_count: cloudwatch::SHADOW_METRIC,
         stack: STACK,
@@ -79,5 +82,20 @@ fn alerter_summary() -> AlerterSummary {
         over_budget: 1,
         policy_unusable: 1,
         summarised: 1,
+    }
+}
+
+fn notifier_summary() -> NotifierSummary {
+    NotifierSummary {
+        messages: 1,
+        poison: 1,
+        delivered: 1,
+        taken_apart: 1,
+        skipped: 1,
+        refused: 1,
+        unavailable: 1,
+        held: 1,
+        gone: 1,
+        secret_unusable: 1,
     }
 }

@@ -5,10 +5,12 @@
 //! may be stale; a container may die before or after any effect; a call whose caller stopped waiting runs on beside the next ones;
 //! events are delivered twice and in any order; the policy changes in the middle of batches; deadlines are near; clocks differ; shards split and merge; batches are bisected
 //! and, in some schedules, discarded. Then the faults stop, everything has to drain within a bounded number of steps, and the
-//! result is compared with a plain fold of the same records (`promises`).
+//! result is compared with a plain fold of the same records (`promises`). What the topic took then goes through the channels, in the
+//! same way (`channels`).
 //!
 //! [`explore`] takes one small batch and tries every mishap at every effect, instead of a random choice of them.
 
+mod channels;
 mod clock;
 mod dice;
 mod function;

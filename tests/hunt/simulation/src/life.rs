@@ -11,6 +11,7 @@ use alerter::ledger::Entry;
 use alerter::metric_sink::Tally;
 use alerter::publication::Audience;
 use anomaly_core::AnomalyMessage;
+use notifier::Channel;
 
 use super::dice::Mishap;
 use super::world::{Service, World};
@@ -36,6 +37,8 @@ pub(crate) struct Life {
     unsettled: RefCell<BTreeSet<String>>,
     /// Alerts that this call told in a summary and has not taken off the list.
     untaken: RefCell<BTreeSet<String>>,
+    /// What this call delivered to receivers of channels.
+    delivered: RefCell<BTreeSet<(Channel, String)>>,
     /// Whether this call has added to the metric and not recorded it for each alert.
     has_counted: Cell<bool>,
 }
@@ -51,6 +54,7 @@ impl Life {
             published: RefCell::default(),
             unsettled: RefCell::default(),
             untaken: RefCell::default(),
+            delivered: RefCell::default(),
             has_counted: Cell::default(),
         }
     }
@@ -64,6 +68,7 @@ impl Life {
         self.has_excuse.set(is_deadline_near);
         self.unsettled.borrow_mut().clear();
         self.untaken.borrow_mut().clear();
+        self.delivered.borrow_mut().clear();
         self.published.borrow_mut().clear();
         self.has_counted.set(false);
     }
@@ -186,6 +191,11 @@ impl Life {
         self.unsettled.borrow_mut().insert(id.to_owned());
     }
 
+    /// Records that a receiver of a channel has something of this call.
+    pub(crate) fn record_delivered(&self, channel: Channel, key: &str) {
+        self.delivered.borrow_mut().insert((channel, key.to_owned()));
+    }
+
     /// Adds to the metric. Once a call has any response from it, the metric is no excuse for publishing anything twice.
     pub(crate) async fn count(&self, tally: Tally) -> Option<()> {
         let had_excuse = self.has_excuse.get();
@@ -215,6 +225,7 @@ impl Life {
         self.world.is_count_excused.set(self.world.is_count_excused.get() || self.has_counted.get() && had_mishap);
         let untaken = self.untaken.take();
         if had_mishap {
+            self.world.channels.excuse(self.delivered.take());
             self.world.summarised_again.borrow_mut().extend(untaken);
             self.world.excused.borrow_mut().extend(unsettled);
         } else if let Some(id) = untaken.first() {

@@ -11,11 +11,11 @@ use alerter::metric_sink::{MetricError, MetricSink, Tally};
 use alerter::publication::Publication;
 use alerter::publisher::Publisher;
 use anomaly_core::ShardId;
-use detector::message_queue::MessageQueue;
 use detector::shard_ranges::ShardRanges;
 use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
 use futures_util::{FutureExt, StreamExt, stream};
 use intake::aggregate::HashRange;
+use message_queue::MessageQueue;
 
 use super::life::Life;
 use super::world::Service;
@@ -44,7 +44,7 @@ const KEYS_PER_CALL: usize = 100;
 
 impl Life {
     /// Makes batch calls. A call may fail as a whole, and it may refuse any of its entries.
-    async fn send_all(&self, service: Service, bodies: &[String], take: impl Fn(&str)) -> Vec<bool> {
+    pub(crate) async fn send_all(&self, service: Service, bodies: &[String], take: impl Fn(&str)) -> Vec<bool> {
         let call = async |entries: &[String]| {
             let take_each = || entries.iter().map(|body| self.take_one(|| take(body))).collect();
             let sent =
@@ -221,7 +221,10 @@ impl WaitingList for Reach {
 
 impl Publisher for Reach {
     async fn publish(&self, publications: &[Publication]) -> Vec<bool> {
-        let publish = |one: &Publication| one.alert_ids.iter().for_each(|id| self.0.record_published(id, one.audience));
+        let publish = |one: &Publication| {
+            self.0.world.channels.publish(one);
+            one.alert_ids.iter().for_each(|id| self.0.record_published(id, one.audience));
+        };
         let publish_each = || publications.iter().map(|one| self.0.take_one(|| publish(one))).collect();
         let what = || {
             let named = |one: &Publication| format!("{} {}", one.audience.as_str(), one.alert_ids.join("+"));

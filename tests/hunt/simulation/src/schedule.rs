@@ -16,6 +16,7 @@ use event_source::sqs::{MemorySqs, SqsMapping, SqsMappingSettings};
 use intake::aggregate::{HashRange, pack_keyed};
 use lambda_kit::Clock;
 
+use super::channels;
 use super::clock::SimulatedClock;
 use super::dice::Dice;
 use super::function::Deployed;
@@ -70,7 +71,10 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<Report, Violation> {
     pipeline.let_one_service_stay_slow();
     trace.note(pipeline.world.clock, || "from here on nothing fails".to_owned());
     pipeline.drain().await.map_err(violation)?;
-    pipeline.check_promises().await.map_err(violation)
+    let report = pipeline.check_promises().await.map_err(violation)?;
+    let published = pipeline.world.channels.published.take();
+    channels::run(seed, trace, published).await.map_err(violation)?;
+    Ok(report)
 }
 
 /// Stream, detector, queue and alerter, with the reference for the expected result.

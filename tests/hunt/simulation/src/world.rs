@@ -16,6 +16,7 @@ use event_source::sqs::MemorySqs;
 use intake::aggregate::HashRange;
 use lambda_kit::{Clock, Env};
 
+use super::channels::Channels;
 use super::clock::SimulatedClock;
 use super::dice::Dice;
 use super::policies::Policies;
@@ -54,16 +55,20 @@ pub(crate) enum Service {
     Topic,
     /// The metric.
     Metric,
+    /// What channels need of AWS: their queues, the secret, the state machine.
+    Channel,
+    /// A receiver of a channel.
+    Receiver,
 }
 
 impl Service {
-    /// All of them.
+    /// Those that may be slow for a while.
     pub(crate) const ALL: [Self; 6] =
         [Self::Store, Self::Anomalies, Self::Quarantine, Self::Ledger, Self::Topic, Self::Metric];
 
     /// Whether the SDK repeats a call of which it does not know the outcome.
     pub(crate) const fn is_repeated(self) -> bool {
-        !matches!(self, Self::Topic | Self::Metric)
+        !matches!(self, Self::Topic | Self::Metric | Self::Receiver)
     }
 }
 
@@ -117,6 +122,8 @@ pub(crate) struct Inner {
     pub(crate) lanes: u32,
     /// The hash keys of each shard.
     pub(crate) ranges: RefCell<BTreeMap<String, HashRange>>,
+    /// What comes after the topic.
+    pub(crate) channels: Channels,
     /// Calls so far. Their number is their id.
     pub(crate) calls_made: Cell<u32>,
     /// The first promise found broken during the schedule.
@@ -133,8 +140,14 @@ impl Deref for World {
 
 impl World {
     pub(crate) fn new(dice: Dice, trace: Trace, lanes: u32) -> Result<Self, String> {
+        Self::with_timeout(dice, trace, lanes, None)
+    }
+
+    /// A world whose functions have this time-out in ms; `None`: one that is drawn.
+    pub(crate) fn with_timeout(dice: Dice, trace: Trace, lanes: u32, timeout_ms: Option<u32>) -> Result<Self, String> {
         let settings = settings(&dice)?;
-        let timeout_ms = TIMEOUTS_MS.get(dice.index(TIMEOUTS_MS.len())).copied().unwrap_or_default();
+        let drawn_ms = TIMEOUTS_MS.get(dice.index(TIMEOUTS_MS.len())).copied().unwrap_or_default();
+        let timeout_ms = timeout_ms.unwrap_or(drawn_ms);
         Ok(Self(Rc::new(Inner {
             dice,
             clock: SimulatedClock::start(),
@@ -162,6 +175,7 @@ impl World {
             timeout_ms,
             lanes,
             ranges: RefCell::default(),
+            channels: Channels::of_simulation(),
             calls_made: Cell::default(),
             broken: RefCell::default(),
         })))

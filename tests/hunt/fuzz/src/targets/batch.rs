@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use anomaly_core::{SHARDS_PER_USER_MAX, codec};
 use detector::decode::{Batch, Decoded, Shards};
-use detector::message_queue::MemoryMessageQueue;
 use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use event_source::kinesis::{StreamRecord, event_json};
 use intake::aggregate;
 use lambda_kit::{Env, Invocation, ManualClock};
+use message_queue::MemoryMessageQueue;
 use serde_json::value::RawValue;
 
 use super::event::assert_kept;

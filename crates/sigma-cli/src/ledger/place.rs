@@ -1,4 +1,4 @@
-//! Where the policy is: the ledger's table of a stack. And who the caller is.
+//! Where the ledger's table of a stack is, and who the caller is.
 
 use anyhow::Context;
 use aws_sdk_cloudformation::types::Stack;
@@ -6,7 +6,6 @@ use aws_types::SdkConfig;
 use clap::Args;
 
 use super::failure::failed;
-use super::store::PolicyTable;
 use crate::aws::Connection;
 
 /// The stack or the table.
@@ -21,7 +20,7 @@ pub(crate) struct Target {
     table: Option<String>,
 }
 
-/// Where the policy is.
+/// Where the table is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     #[command(flatten)]
@@ -30,31 +29,37 @@ pub(crate) struct Place {
     connection: Connection,
 }
 
+/// The table, and the account that it is in.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// The connection.
+    pub(crate) config: SdkConfig,
+    /// The table's name.
+    pub(crate) table: String,
+}
+
 impl Place {
-    /// The table.
-    pub(crate) async fn table(&self) -> anyhow::Result<PolicyTable> {
-        self.open().await.map(|(table, _)| table)
-    }
-
-    /// The table, and the ARN of the caller, whom what is written will name.
-    pub(crate) async fn table_and_caller(&self) -> anyhow::Result<(PolicyTable, String)> {
-        let (table, config) = self.open().await?;
-        Ok((table, caller(&aws_sdk_sts::Client::new(&config)).await?))
-    }
-
-    async fn open(&self) -> anyhow::Result<(PolicyTable, SdkConfig)> {
+    /// Finds the table.
+    pub(crate) async fn open(&self) -> anyhow::Result<Ledger> {
         let config = self.connection.config()?;
-        let name = match (&self.target.table, &self.target.stack) {
+        let table = match (&self.target.table, &self.target.stack) {
             (Some(table), _) => table.clone(),
             (None, Some(stack)) => ledger_table(&aws_sdk_cloudformation::Client::new(&config), stack).await?,
             (None, None) => anyhow::bail!("add --stack NAME, or --table NAME"),
         };
-        Ok((PolicyTable::new(aws_sdk_dynamodb::Client::new(&config), name), config))
+        Ok(Ledger { config, table })
+    }
+}
+
+impl Ledger {
+    /// The ARN of the caller, whom what is written will name.
+    pub(crate) async fn caller(&self) -> anyhow::Result<String> {
+        caller(&aws_sdk_sts::Client::new(&self.config)).await
     }
 }
 
 /// The ledger's table, as the stack's outputs have it.
-pub(super) async fn ledger_table(client: &aws_sdk_cloudformation::Client, stack: &str) -> anyhow::Result<String> {
+pub(crate) async fn ledger_table(client: &aws_sdk_cloudformation::Client, stack: &str) -> anyhow::Result<String> {
     let answer = client.describe_stacks().stack_name(stack).send().await.map_err(failed(format!(
         "CloudFormation cannot describe the stack {stack}; is it deployed to this region, and by this account? \
          --table NAME does without CloudFormation"
@@ -68,7 +73,7 @@ pub(super) async fn ledger_table(client: &aws_sdk_cloudformation::Client, stack:
 }
 
 /// The ARN of the caller.
-pub(super) async fn caller(client: &aws_sdk_sts::Client) -> anyhow::Result<String> {
+pub(crate) async fn caller(client: &aws_sdk_sts::Client) -> anyhow::Result<String> {
     let identity = client.get_caller_identity().send().await;
     let identity =
         identity.map_err(failed("STS does not say who you are, and what is written names who wrote it".to_owned()))?;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use lambda_kit::telemetry::chain;
 
 /// An error of the SDK in one line, with what failed.
-pub(super) fn failed<E, R>(what: String) -> impl FnOnce(SdkError<E, R>) -> anyhow::Error
+pub(crate) fn failed<E, R>(what: String) -> impl FnOnce(SdkError<E, R>) -> anyhow::Error
 where
     E: Error + 'static,
     R: std::fmt::Debug + 'static,

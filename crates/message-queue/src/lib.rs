@@ -1,6 +1,9 @@
-//! Port: a queue that accepts messages. The detector has two, one for anomalies and one for quarantine.
+//! Port: a queue that accepts messages, and its adapters. The detector has one for anomalies and one for quarantine; the notifier has
+//! one for each channel.
 //!
-//! To send to something other than SQS, write an adapter beside `sqs.rs` and name it in `main.rs`.
+//! To send to something other than SQS, write an adapter beside `sqs.rs` and name it in the function's `main.rs`.
+//!
+//! Deliberately absent: receiving. Lambda does that.
 
 #[cfg(feature = "test-doubles")]
 pub mod memory;

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use lambda_kit::batch::{Answers, Limits, chunks, confirm};
 use lambda_kit::telemetry::chain;
 
-use super::MessageQueue;
+use crate::MessageQueue;
 
 /// The limits of one SendMessageBatch: 10 entries, 1 MiB.
 const LIMITS: Limits = Limits { entries_max: 10, bytes_max: 1024 * 1024 };

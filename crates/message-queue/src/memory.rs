@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lambda_kit::{Fault, Faults};
 
-use super::MessageQueue;
+use crate::MessageQueue;
 
 /// Keeps messages until they are taken. Clones share them.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,188 @@
+//! One message of a channel: read, taken apart or told, and what becomes of it.
+
+use std::time::Duration;
+
+use lambda_kit::sqs::QueueMessage;
+use lambda_kit::{Clock, telemetry::chain};
+use message_queue::MessageQueue;
+
+use crate::attempt::Attempt;
+use crate::channel::Channel;
+use crate::document::{Alert, Document};
+use crate::handler::{Handled, Run, count, lock};
+use crate::hold::Held;
+use crate::receiver::Receiver;
+use crate::request::{self, Request};
+use crate::responder::Responder;
+use crate::secrets::{Access, SecretStore};
+
+/// No request is begun in the last 17 seconds: it may take 15.
+const BEGIN_RESERVE_MS: i64 = 17_000;
+/// A receiver that names at most this wait is waited for; another is left to the next delivery.
+const PATIENCE_SECONDS: u64 = 5;
+/// Requests for one message in one invocation.
+const ATTEMPTS_MAX: u32 = 3;
+/// How long a receiver is left alone that does not say how long.
+const PAUSE_SECONDS: u64 = 30;
+
+impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'_, Q, R, S, X, C> {
+    pub(crate) async fn deliver(&mut self, message: &QueueMessage) -> Handled {
+        let document = match Document::read(message.body.as_deref()) {
+            Ok(document) => document,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "A message is not a document; it goes to the dead-letter queue.");
+                self.summary.poison += 1;
+                return Handled::Failed;
+            }
+        };
+        if !self.queue.channel.is_one_by_one() {
+            return self.tell_people(&document).await;
+        }
+        match self.queue.channel.alerts_for(document).as_slice() {
+            [] => {
+                self.summary.skipped += 1;
+                Handled::Done
+            }
+            [alert] => self.deliver_alert(alert).await,
+            alerts => self.take_apart(alerts).await,
+        }
+    }
+
+    /// One message for each alert, back to the same queue. A second time they have the same ids.
+    async fn take_apart(&mut self, alerts: &[Alert]) -> Handled {
+        let bodies: Vec<String> = alerts.iter().map(|alert| alert.json.clone()).collect();
+        let sent = self.invocation.within(&self.notifier.clock, BEGIN_RESERVE_MS, self.queue.queue.send(&bodies)).await;
+        if sent.is_some_and(|sent| sent.into_iter().all(|is_sent| is_sent)) {
+            self.summary.taken_apart += count(bodies.len());
+            return Handled::Done;
+        }
+        self.summary.unavailable += 1;
+        Handled::Stopped
+    }
+
+    async fn deliver_alert(&mut self, alert: &Alert) -> Handled {
+        match self.queue.channel {
+            Channel::Respond => self.respond(alert).await,
+            Channel::PagerDuty => self.send(|access, _| request::pagerduty(access, alert)).await,
+            _ => self.send(|access, now_ms| request::webhook(access, alert, now_ms)).await,
+        }
+    }
+
+    async fn tell_people(&mut self, document: &Document) -> Handled {
+        match self.queue.channel {
+            Channel::Teams => self.send(|access, _| request::teams(access, document)).await,
+            _ => self.send(|access, _| request::slack(access, document)).await,
+        }
+    }
+
+    async fn respond(&mut self, alert: &Alert) -> Handled {
+        let id = alert.fields.id();
+        let start = self.notifier.responder.start(&id, &alert.json);
+        match self.invocation.within(&self.notifier.clock, BEGIN_RESERVE_MS, start).await {
+            Some(Ok(_)) => {
+                self.summary.delivered += 1;
+                Handled::Done
+            }
+            Some(Err(_)) => {
+                self.summary.unavailable += 1;
+                Handled::Stopped
+            }
+            None => self.out_of_time(),
+        }
+    }
+
+    async fn send(&mut self, request: impl Fn(Access, i64) -> Request) -> Handled {
+        let Some(access) = self.access().await else { return Handled::Stopped };
+        for attempt in 1..=ATTEMPTS_MAX {
+            if !self.invocation.has_left(&self.notifier.clock, BEGIN_RESERVE_MS) {
+                return self.out_of_time();
+            }
+            let request = request(access.clone(), self.notifier.clock.now_ms());
+            let attempted = Attempt::of(self.notifier.receiver.post(&request).await);
+            let wait_seconds = match attempted {
+                Attempt::Unavailable { retry_after_seconds: Some(seconds) } if attempt < ATTEMPTS_MAX => seconds,
+                _ => return self.settle(attempted, &access),
+            };
+            if wait_seconds > PATIENCE_SECONDS {
+                return self.settle(attempted, &access);
+            }
+            tokio::time::sleep(Duration::from_secs(wait_seconds)).await;
+        }
+        Handled::Stopped
+    }
+
+    /// The channel's part of the secret, unless the receiver is to be left alone.
+    async fn access(&mut self) -> Option<Access> {
+        let channel = self.queue.channel;
+        let access = match self.notifier.secret().await {
+            Some(secret) => Access::read(&secret, channel, self.notifier.guard),
+            None => return self.without_secret(),
+        };
+        let access = match access {
+            Ok(access) => access,
+            Err(error) => {
+                tracing::warn!(channel = channel.as_str(), error = %chain(&error), "The secret has no usable part for a channel.");
+                return self.without_secret();
+            }
+        };
+        let held = lock(&self.notifier.holds).held(channel, &access.target, self.notifier.clock.now_ms());
+        match held {
+            None => return Some(access),
+            Some(Held::Waiting) => {}
+            Some(Held::Gone) => self.gone(),
+        }
+        self.summary.held += 1;
+        None
+    }
+
+    fn without_secret(&mut self) -> Option<Access> {
+        self.forget_secret();
+        self.summary.secret_unusable += 1;
+        None
+    }
+
+    fn settle(&mut self, attempted: Attempt, access: &Access) -> Handled {
+        let (channel, now_ms) = (self.queue.channel, self.notifier.clock.now_ms());
+        match attempted {
+            Attempt::Delivered => {
+                self.summary.delivered += 1;
+                return Handled::Done;
+            }
+            Attempt::Refused { status } => {
+                tracing::warn!(channel = channel.as_str(), http.status = status, "A receiver refuses a message.");
+                self.summary.refused += 1;
+                self.forget_secret();
+                return Handled::Failed;
+            }
+            Attempt::Unavailable { retry_after_seconds } => {
+                self.summary.unavailable += 1;
+                lock(&self.notifier.holds).wait(channel, now_ms, retry_after_seconds.unwrap_or(PAUSE_SECONDS));
+            }
+            Attempt::Gone => {
+                lock(&self.notifier.holds).gone(channel, access.target.clone());
+                self.gone();
+            }
+        }
+        self.forget_secret();
+        Handled::Stopped
+    }
+
+    /// The next batch reads it again: somebody may have changed it.
+    fn forget_secret(&self) {
+        *lock(&self.notifier.secret) = None;
+    }
+
+    fn gone(&mut self) {
+        tracing::warn!(
+            channel = self.queue.channel.as_str(),
+            "A receiver is gone for good: its address has to be replaced."
+        );
+        self.forget_secret();
+        self.summary.gone += 1;
+    }
+
+    fn out_of_time(&mut self) -> Handled {
+        self.summary.held += 1;
+        Handled::Stopped
+    }
+}
