@@ -16,6 +16,7 @@ use alerter::ledger::layout;
 use anomaly_core::AnomalyMessage;
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::label::Label;
 use crate::ledger::item::{Item, number_of, text_of};
@@ -23,8 +24,7 @@ use crate::ledger::place::Place;
 use crate::output::Output;
 use crate::policy::alerts::Past;
 use crate::policy::store::PolicyTable;
-use crate::reader_options::ReaderOptions;
-use archive::{ArchiveSource, Check};
+use archive::Check;
 use settings::SettingsOptions;
 
 /// Flags of `sigma explain`.
@@ -42,12 +42,9 @@ pub struct Options {
     /// The alert's id, as the message has it.
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
-    /// Files or folders of the archive, in the order of arrival; from the user's first record, or from long before the alert.
+    /// Files or folders of the archive, plain or gzip, in the order of arrival; from the user's first record, or from long before the alert.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     archive: Vec<PathBuf>,
-    /// How to read it.
-    #[command(flatten)]
-    reader: ReaderOptions,
     /// The settings that the detector had.
     #[command(flatten)]
     settings: SettingsOptions,
@@ -79,9 +76,21 @@ struct Explained {
     message: Option<AnomalyMessage>,
     decision: Decision,
     label: Option<Label>,
+    /// Where the response has got to, if there was one.
+    response: Option<Response>,
     /// What the archive says, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<Check>,
+}
+
+/// The response to an alert. The token of a question that is open stays in the ledger.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response {
+    /// When a person was asked, if one was.
+    asked_at_ms: Option<i64>,
+    /// What was done, as the state machine recorded it; `None` while nobody has answered.
+    ended: Option<Value>,
 }
 
 /// Explains the alert.
@@ -106,8 +115,7 @@ impl Options {
             anyhow::bail!("the alert {} is a plain text: it names no record of an archive", self.id)
         };
         let settings = self.settings.detector(message.rule)?;
-        let source = ArchiveSource { paths: &self.archive, reader: self.reader.settings() };
-        archive::check(message, settings, &source, self.output.quiet)
+        archive::check(message, settings, &self.archive, self.output.quiet)
     }
 }
 
@@ -121,6 +129,16 @@ async fn read(table: &PolicyTable, id: &str) -> anyhow::Result<Explained> {
         )
     })?;
     Ok(Explained::new(table.name(), &item, past))
+}
+
+impl Response {
+    fn of(item: &Item) -> Option<Self> {
+        let asked_at_ms = number_of(item, layout::RESPONSE_ASKED_AT);
+        let ended = text_of(item, layout::RESPONSE);
+        // One that cannot be read is shown as it is.
+        let ended = (!ended.is_empty()).then(|| serde_json::from_str(ended).unwrap_or_else(|_| ended.into()));
+        (asked_at_ms.is_some() || ended.is_some()).then_some(Self { asked_at_ms, ended })
+    }
 }
 
 impl Explained {
@@ -138,6 +156,7 @@ impl Explained {
             message: alert.anomaly,
             decision,
             label: Label::of(item),
+            response: Response::of(item),
             archive: None,
         }
     }

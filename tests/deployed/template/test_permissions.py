@@ -184,6 +184,9 @@ def test_a_ledger_that_is_written_once_denies_what_no_code_of_ours_needs():
     denied = {*listed(delete["Action"]), *listed(replace["Action"])}
     assert denied == {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:PartiQLDelete", "dynamodb:PutItem"}
     assert not denied & called("alerter")
+    for name, role in roles(**TRACED, **ON_REQUEST).items():
+        at_ledger = [s for s in statements(role) if "LedgerTable" in str(s["Resource"])]
+        assert not denied & {action for statement in at_ledger for action in listed(statement["Action"])}, name
     # Nobody is locked out: whoever may change the policy or delete the table still may.
     assert not any("Policy" in action or "Table" in action or "*" in action for action in denied)
 

@@ -12,12 +12,6 @@ use crate::progress::Progress;
 /// Records between two updates of the progress.
 const RECORDS_PER_UPDATE: u64 = 16_384;
 
-/// Where the archive is.
-pub(super) struct ArchiveSource<'a> {
-    pub(super) paths: &'a [PathBuf],
-    pub(super) reader: ReaderSettings,
-}
-
 /// What came of it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,13 +43,13 @@ pub(super) struct Record {
 pub(super) fn check(
     message: &AnomalyMessage,
     settings: DetectorSettings,
-    source: &ArchiveSource<'_>,
+    archive: &[PathBuf],
     is_quiet: bool,
 ) -> anyhow::Result<Check> {
     let configuration_id = settings.configuration_id();
     let mut recomputation = Recomputation::new(message, settings.rule, settings.state_retention_seconds)?;
-    for path in source.paths {
-        fold(&mut recomputation, path, source.reader.clone(), is_quiet)?;
+    for path in archive {
+        fold(&mut recomputation, path, is_quiet)?;
     }
     Ok(Check {
         configuration_id,
@@ -65,13 +59,8 @@ pub(super) fn check(
     })
 }
 
-fn fold(
-    recomputation: &mut Recomputation<'_>,
-    path: &Path,
-    settings: ReaderSettings,
-    is_quiet: bool,
-) -> anyhow::Result<()> {
-    let mut reader = Reader::open(path, settings)?;
+fn fold(recomputation: &mut Recomputation<'_>, path: &Path, is_quiet: bool) -> anyhow::Result<()> {
+    let mut reader = Reader::open(path, ReaderSettings::default())?;
     let mut progress = reader.bytes_total().map(|total| Progress::new("bytes", total, is_quiet));
     let (mut records, mut bytes_shown) = (0_u64, 0);
     while let Some(record) = reader.next_record()? {

@@ -86,6 +86,8 @@ async fn put(world: &World, message: &AnomalyMessage) {
             (layout::STATUS, text("completed")),
             (layout::DECIDED_AT, number(NOW_MS + 31_000)),
             (layout::PUBLISHED_AT, number(NOW_MS + 31_250)),
+            (layout::RESPONSE_ASKED_AT, number(NOW_MS + 40_000)),
+            (layout::RESPONSE_TOKEN, text("the-token")),
             (layout::EXPIRES_AT, number(NOW_MS / 1_000 + 86_400)),
         ])
         .await;
@@ -127,9 +129,21 @@ async fn the_ledger_says_what_was_decided_when_and_why() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+    assert!(text.contains("a person was asked at 2026-11-29T00:00:40Z; `sigma decide` answers"), "{text}");
     let json = serde_json::to_value(&explained).unwrap();
+    assert!(!text.contains("the-token") && !json.to_string().contains("the-token"), "it is a secret");
     assert_eq!((&json["publishedAtMs"], &json["label"]["label"]), (&json!(NOW_MS + 31_250), &json!("fraud")));
     assert_eq!((&json["archive"]["record"]["isSame"], &json["decision"]["policyVersion"]), (&json!(true), &json!(3)));
+}
+
+#[test]
+fn what_the_response_did_is_told() {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let ended = r#"{"action":"freeze","by":"arn:aws:iam::111122223333:user/alice","why":"ticket 42","at":"2026-11-29T00:05:00Z"}"#;
+    let item = Item::from([(layout::RESPONSE.to_owned(), text(ended))]);
+    let told = text::responded(&Response::of(&item).unwrap());
+    assert_eq!(told, "action freeze, by arn:aws:iam::111122223333:user/alice, why ticket 42, at 2026-11-29T00:05:00Z");
+    assert_eq!(Response::of(&Item::new()), None);
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use alert_policy::{Decision, Reason};
 use anomaly_core::AnomalyMessage;
+use serde_json::Value;
 
-use super::Explained;
 use super::archive::{Check, Record};
+use super::{Explained, Response};
 use crate::label::Label;
 use crate::times::time;
 
@@ -18,6 +19,7 @@ pub(super) fn text(explained: &Explained) -> String {
     rows.extend(because.iter().map(|because| ("Because", because.clone())));
     rows.extend(message.iter().flat_map(judged));
     rows.extend(decided(explained, decision));
+    rows.extend(explained.response.iter().map(|response| ("Response", responded(response))));
     rows.push(("Label", label.as_ref().map_or_else(|| "none: `sigma feedback` gives one".to_owned(), Label::in_words)));
     rows.extend(archive.iter().flat_map(|check| checked(check, message.as_ref())));
     let line = |(name, value): &(&str, String)| format!("{name:NAME_WIDTH$} {value}").trim_end().to_owned();
@@ -79,6 +81,18 @@ fn in_words(reason: &Reason) -> String {
         Reason::Budget => "since the day's pages were used up".to_owned(),
         Reason::NoDigest => "since there are no summaries to wait for".to_owned(),
     }
+}
+
+/// What the response did.
+pub(super) fn responded(Response { asked_at_ms, ended }: &Response) -> String {
+    let asked = asked_at_ms.map(|ms| format!("a person was asked at {}", time(ms)));
+    let Some(ended) = ended else {
+        return format!("{}; `sigma decide` answers", asked.unwrap_or_default());
+    };
+    let part = |name: &str| ended.get(name).and_then(Value::as_str);
+    let did =
+        ["action", "by", "why", "at", "failed"].into_iter().filter_map(|name| Some(format!("{name} {}", part(name)?)));
+    asked.into_iter().chain(did).collect::<Vec<_>>().join(", ")
 }
 
 /// What the archive says.
