@@ -18,10 +18,8 @@ use crate::secrets::{Access, SecretStore};
 
 /// No request is begun in the last 17 seconds: it may take 15.
 const BEGIN_RESERVE_MS: i64 = 17_000;
-/// A receiver that names at most this wait is waited for; another is left to the next delivery.
-const PATIENCE_SECONDS: u64 = 5;
-/// Requests for one message in one invocation.
-const ATTEMPTS_MAX: u32 = 3;
+/// Requests for one message in one invocation: as many as a receiver asks for that wants a second between two.
+const ATTEMPTS_MAX: u32 = 30;
 /// How long a receiver is left alone that does not say how long.
 const PAUSE_SECONDS: u64 = 30;
 
@@ -30,7 +28,7 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
         let document = match Document::read(message.body.as_deref()) {
             Ok(document) => document,
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "A message is not a document; it goes to the dead-letter queue.");
+                tracing::warn!(error = %chain(&error), "A message is not a document; in the end it goes to the dead-letter queue.");
                 self.summary.poison += 1;
                 return Handled::Failed;
             }
@@ -91,48 +89,67 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
         }
     }
 
+    /// Sends a request until the receiver takes or refuses it. A wait that the receiver asks for is waited out here if there is time:
+    /// to leave at once would have Lambda fetch the whole backlog for nothing, and each message may be fetched only so often.
     async fn send(&mut self, request: impl Fn(Access, i64) -> Request) -> Handled {
         let Some(access) = self.access().await else { return Handled::Stopped };
-        for attempt in 1..=ATTEMPTS_MAX {
+        for _ in 1..ATTEMPTS_MAX {
             if !self.invocation.has_left(&self.notifier.clock, BEGIN_RESERVE_MS) {
                 return self.out_of_time();
             }
-            let request = request(access.clone(), self.notifier.clock.now_ms());
-            let attempted = Attempt::of(self.notifier.receiver.post(&request).await);
-            let wait_seconds = match attempted {
-                Attempt::Unavailable { retry_after_seconds: Some(seconds) } if attempt < ATTEMPTS_MAX => seconds,
-                _ => return self.settle(attempted, &access),
+            let attempted = self.attempt(&request, &access).await;
+            let Attempt::Unavailable { retry_after_seconds: Some(seconds) } = attempted else {
+                return self.settle(attempted, &access);
             };
-            if wait_seconds > PATIENCE_SECONDS {
+            lock(&self.notifier.holds).wait(self.queue.channel, self.notifier.clock.now_ms(), seconds);
+            let milliseconds = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+            if !self.wait(milliseconds).await {
                 return self.settle(attempted, &access);
             }
-            tokio::time::sleep(Duration::from_secs(wait_seconds)).await;
         }
-        Handled::Stopped
+        let attempted = self.attempt(&request, &access).await;
+        self.settle(attempted, &access)
     }
 
-    /// The channel's part of the secret, unless the receiver is to be left alone.
+    async fn attempt(&self, request: &impl Fn(Access, i64) -> Request, access: &Access) -> Attempt {
+        let request = request(access.clone(), self.notifier.clock.now_ms());
+        Attempt::of(self.notifier.receiver.post(&request).await)
+    }
+
+    /// Waits, but not into the time that a request needs. Returns whether the wait is over.
+    async fn wait(&self, milliseconds: i64) -> bool {
+        let left_ms = self.invocation.left_ms(&self.notifier.clock).saturating_sub(BEGIN_RESERVE_MS);
+        let waited_ms = milliseconds.min(left_ms).max(0);
+        tokio::time::sleep(Duration::from_millis(waited_ms.unsigned_abs())).await;
+        waited_ms == milliseconds
+    }
+
+    /// The channel's part of the secret, unless the receiver is to be left alone for longer than there is time.
     async fn access(&mut self) -> Option<Access> {
-        let channel = self.queue.channel;
-        let access = match self.notifier.secret().await {
-            Some(secret) => Access::read(&secret, channel, self.notifier.guard),
-            None => return self.without_secret(),
-        };
-        let access = match access {
-            Ok(access) => access,
-            Err(error) => {
-                tracing::warn!(channel = channel.as_str(), error = %chain(&error), "The secret has no usable part for a channel.");
-                return self.without_secret();
-            }
-        };
-        let held = lock(&self.notifier.holds).held(channel, &access.target, self.notifier.clock.now_ms());
+        let access = self.usable_access().await?;
+        let (channel, now_ms) = (self.queue.channel, self.notifier.clock.now_ms());
+        let held = lock(&self.notifier.holds).held(channel, &access, now_ms);
         match held {
             None => return Some(access),
-            Some(Held::Waiting) => {}
+            Some(Held::ForMs(milliseconds)) if self.wait(milliseconds).await => return Some(access),
+            Some(Held::ForMs(_)) => {}
             Some(Held::Gone) => self.gone(),
         }
         self.summary.held += 1;
         None
+    }
+
+    async fn usable_access(&mut self) -> Option<Access> {
+        let channel = self.queue.channel;
+        let Some(secret) = self.notifier.secret().await else { return self.without_secret() };
+        match Access::read(&secret, channel, self.notifier.guard) {
+            Ok(access) => Some(access),
+            Err(error) => {
+                let channel = channel.as_str();
+                tracing::warn!(channel, error = %chain(&error), "The secret has no usable part for a channel.");
+                self.without_secret()
+            }
+        }
     }
 
     fn without_secret(&mut self) -> Option<Access> {
@@ -159,7 +176,7 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
                 lock(&self.notifier.holds).wait(channel, now_ms, retry_after_seconds.unwrap_or(PAUSE_SECONDS));
             }
             Attempt::Gone => {
-                lock(&self.notifier.holds).gone(channel, access.target.clone());
+                lock(&self.notifier.holds).gone(channel, access.clone(), now_ms);
                 self.gone();
             }
         }

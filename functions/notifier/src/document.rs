@@ -3,7 +3,8 @@
 //! A field that is missing or has another type is `None`: what people get then says less, and programs get the document as it is.
 
 use anomaly_core::Severity;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -56,40 +57,44 @@ pub struct Fields {
     /// The alert in one line.
     pub text: String,
     /// Why, in words. A plain text says it itself.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub because: Option<String>,
     /// Of an anomaly, not of a plain text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     id: Option<String>,
     /// The alert that opened the user's episode.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub episode: Option<String>,
     /// The user's id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<String>,
     /// The merchant's id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub merchant_id: Option<String>,
     /// The producer's id of the transaction.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub transaction_id: Option<String>,
     /// The severity by the score.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub severity: Option<Severity>,
     /// The severity, raised if the alert is a repeat.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub priority: Option<Severity>,
     /// Event time in ms since the epoch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub event_time_ms: Option<i64>,
 }
 
 impl Fields {
-    /// The identity of the alert: the anomaly's id, or of a plain text that of the ledger, with a dash for the colon, which names of
-    /// executions cannot have.
+    /// The identity of the alert: the anomaly's id, or of a plain text that of the ledger, with a dash for the colon. What could be
+    /// neither the name of an execution nor a header becomes a hash of itself.
     #[must_use]
     pub fn id(&self) -> String {
-        self.id.clone().unwrap_or_else(|| format!("text-{:032x}", xxh3_128(self.text.as_bytes())))
+        match &self.id {
+            Some(id) if is_name(id) => id.clone(),
+            Some(id) => format!("id-{:032x}", xxh3_128(id.as_bytes())),
+            None => format!("text-{:032x}", xxh3_128(self.text.as_bytes())),
+        }
     }
 
     /// How urgent it is.
@@ -103,6 +108,20 @@ impl Fields {
     pub fn words(&self) -> &str {
         self.because.as_deref().unwrap_or(&self.text)
     }
+}
+
+/// Longest name of an execution.
+const NAME_BYTES_MAX: usize = 80;
+
+fn is_name(id: &str) -> bool {
+    let is_plain = id.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'));
+    (1..=NAME_BYTES_MAX).contains(&id.len()) && is_plain
+}
+
+/// A value of another type than expected is left out.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// The summary.
@@ -215,6 +234,16 @@ mod tests {
         let Document::Summary(summary) = Document::read(Some(&summary)).unwrap() else { panic!("a summary") };
         assert_eq!((summary.alerts, summary.by_priority.in_words().as_str()), (3, "1 high, 2 warning"));
         assert_eq!(summary.top.len(), 1);
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_left_out_and_an_id_that_is_no_name_is_hashed() {
+        let body = r#"{"text":"A","id":"a b\n","merchantId":7,"severity":"unheard-of","priority":null,"userId":"u"}"#;
+        let Document::Alerts(alerts) = Document::read(Some(body)).unwrap() else { panic!("alerts") };
+        let fields = &alerts[0].fields;
+        assert_eq!((fields.merchant_id.clone(), fields.urgency()), (None, Severity::Warning));
+        assert_eq!(fields.user_id.as_deref(), Some("u"));
+        assert!(fields.id().starts_with("id-") && fields.id().len() == 35, "{}", fields.id());
     }
 
     #[test]

@@ -1,19 +1,23 @@
-//! Which channels are left alone, in the memory of one instance: until the time that a receiver named, or until its address changes.
+//! Which channels are left alone, in the memory of one instance: until the time that a receiver named, or until its part of the secret
+//! changes. A receiver that says that it is gone for good is asked again every hour: somebody may have brought it back.
 //!
 //! Lost with the instance, which costs a request.
 
 use std::collections::BTreeMap;
 
 use crate::channel::Channel;
-use crate::target::Target;
+use crate::secrets::Access;
 
 /// A receiver may ask to be left alone for this long at most; the queue's visibility time-out is shorter.
 const SECONDS_MAX: u64 = 900;
 
+/// A receiver that is gone is left alone for this long.
+const GONE_MS: i64 = 3_600_000;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hold {
     UntilMs(i64),
-    Gone(Target),
+    Gone(Access, i64),
 }
 
 /// The channels that are left alone.
@@ -23,8 +27,8 @@ pub(crate) struct Holds(BTreeMap<Channel, Hold>);
 /// Why a channel is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// For a while.
-    Waiting,
+    /// For this long, in ms.
+    ForMs(i64),
     /// The receiver is gone for good, until the secret names another.
     Gone,
 }
@@ -35,15 +39,16 @@ impl Holds {
         self.0.insert(channel, Hold::UntilMs(now_ms.saturating_add(milliseconds)));
     }
 
-    pub(crate) fn gone(&mut self, channel: Channel, target: Target) {
-        self.0.insert(channel, Hold::Gone(target));
+    pub(crate) fn gone(&mut self, channel: Channel, access: Access, now_ms: i64) {
+        self.0.insert(channel, Hold::Gone(access, now_ms.saturating_add(GONE_MS)));
     }
 
     /// Whether a receiver is left alone now.
-    pub(crate) fn held(&self, channel: Channel, target: &Target, now_ms: i64) -> Option<Held> {
+    pub(crate) fn held(&self, channel: Channel, access: &Access, now_ms: i64) -> Option<Held> {
         match self.0.get(&channel)? {
-            Hold::UntilMs(until_ms) => (now_ms < *until_ms).then_some(Held::Waiting),
-            Hold::Gone(gone) => (gone == target).then_some(Held::Gone),
+            Hold::UntilMs(until_ms) if now_ms < *until_ms => Some(Held::ForMs(until_ms - now_ms)),
+            Hold::Gone(gone, until_ms) if gone == access && now_ms < *until_ms => Some(Held::Gone),
+            _ => None,
         }
     }
 }
@@ -53,18 +58,28 @@ mod tests {
     use super::*;
     use crate::target::Guard;
 
+    fn access(path: &str) -> Access {
+        let secret = format!(r#"{{"slack":{{"url":"https://example.com/{path}"}}}}"#);
+        Access::read(&secret, Channel::Slack, Guard::On).unwrap()
+    }
+
     #[test]
-    fn a_hold_ends_with_its_time_and_a_farewell_with_its_address() {
-        let target = |path: &str| Target::parse(&format!("https://example.com/{path}"), Guard::On).unwrap();
+    fn a_hold_ends_with_its_time() {
         let mut holds = Holds::default();
         holds.wait(Channel::Slack, 1_000, 30);
-        assert_eq!(holds.held(Channel::Slack, &target("a"), 30_999), Some(Held::Waiting));
-        assert_eq!(holds.held(Channel::Slack, &target("a"), 31_000), None);
-        assert_eq!(holds.held(Channel::Teams, &target("a"), 1_000), None);
-        holds.gone(Channel::Slack, target("a"));
-        assert_eq!(holds.held(Channel::Slack, &target("a"), i64::MAX), Some(Held::Gone));
-        assert_eq!(holds.held(Channel::Slack, &target("b"), 0), None);
+        assert_eq!(holds.held(Channel::Slack, &access("a"), 30_999), Some(Held::ForMs(1)));
+        assert_eq!(holds.held(Channel::Slack, &access("a"), 31_000), None);
+        assert_eq!(holds.held(Channel::Teams, &access("a"), 1_000), None);
         holds.wait(Channel::Slack, 0, u64::MAX);
-        assert_eq!(holds.held(Channel::Slack, &target("a"), 900_000), None);
+        assert_eq!(holds.held(Channel::Slack, &access("a"), 900_000), None);
+    }
+
+    #[test]
+    fn a_farewell_ends_with_another_address_or_after_an_hour() {
+        let mut holds = Holds::default();
+        holds.gone(Channel::Slack, access("a"), 0);
+        assert_eq!(holds.held(Channel::Slack, &access("a"), GONE_MS - 1), Some(Held::Gone));
+        assert_eq!(holds.held(Channel::Slack, &access("b"), 0), None);
+        assert_eq!(holds.held(Channel::Slack, &access("a"), GONE_MS), None);
     }
 }

@@ -4,7 +4,10 @@
 pub mod memory;
 pub mod secrets_manager;
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::channel::Channel;
 use crate::signature::SigningKey;
@@ -32,9 +35,12 @@ pub struct SecretUnavailable;
 /// Why a channel has no usable part of the secret. Quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// Not JSON, or a part has another form.
-    #[error("the secret is not JSON of the documented form")]
-    Malformed,
+    /// Not an object of JSON.
+    #[error("the secret is not a JSON object")]
+    NotJson,
+    /// The channel's part has another form.
+    #[error("the secret's part for {} is not of the documented form", .0.as_str())]
+    Malformed(Channel),
     /// The channel's part is missing.
     #[error("the secret has nothing for {}", .0.as_str())]
     Missing(Channel),
@@ -46,18 +52,8 @@ pub enum SecretError {
     Key(#[from] crate::signature::NotAKey),
 }
 
-/// The secret, as people write it: JSON with a part for each channel.
-#[derive(Deserialize, Default)]
-struct Text {
-    #[serde(default)]
-    slack: Option<Address>,
-    #[serde(default)]
-    pagerduty: Option<PagerDuty>,
-    #[serde(default)]
-    teams: Option<Address>,
-    #[serde(default)]
-    webhook: Option<Webhook>,
-}
+/// The secret, as people write it: JSON with a part for each channel. A part that is wrong affects no other.
+type Parts<'a> = BTreeMap<&'a str, &'a RawValue>;
 
 #[derive(Deserialize)]
 struct Address {
@@ -110,14 +106,17 @@ impl Access {
     /// # Errors
     /// [`SecretError`].
     pub fn read(text: &str, channel: Channel, guard: Guard) -> Result<Self, SecretError> {
-        let text: Text = serde_json::from_str(text).map_err(|_| SecretError::Malformed)?;
-        let missing = SecretError::Missing(channel);
+        let parts: Parts<'_> = serde_json::from_str(text).map_err(|_| SecretError::NotJson)?;
+        let part = parts.get(channel.as_str()).ok_or(SecretError::Missing(channel))?;
+        let malformed = |_| SecretError::Malformed(channel);
         let (url, credential) = match channel {
-            Channel::Slack => (text.slack.ok_or(missing)?.url, Credential::Address),
-            Channel::Teams => (text.teams.ok_or(missing)?.url, Credential::Address),
-            Channel::PagerDuty => of_pagerduty(text.pagerduty.ok_or(missing)?),
-            Channel::Webhook => of_webhook(text.webhook.ok_or(missing)?)?,
-            Channel::Respond => return Err(missing),
+            Channel::Slack | Channel::Teams => {
+                let Address { url } = serde_json::from_str(part.get()).map_err(malformed)?;
+                (url, Credential::Address)
+            }
+            Channel::PagerDuty => of_pagerduty(serde_json::from_str(part.get()).map_err(malformed)?),
+            Channel::Webhook => of_webhook(serde_json::from_str(part.get()).map_err(malformed)?)?,
+            Channel::Respond => return Err(SecretError::Missing(channel)),
         };
         Ok(Self { target: Target::parse(&url, guard)?, credential })
     }
@@ -148,6 +147,15 @@ mod tests {
         assert!(matches!(pagerduty.credential, Credential::RoutingKey(key) if key == "r"));
         assert!(matches!(read(Channel::Webhook).unwrap().credential, Credential::Keys(keys) if keys.len() == 1));
         assert_eq!(read(Channel::Teams), Err(SecretError::Missing(Channel::Teams)));
+    }
+
+    #[test]
+    fn a_part_that_is_wrong_affects_no_other() {
+        let text = r#"{"slack":{"url":"https://hooks.example.com/s"},"webhook":{"url":"https://example.com","keys":"whsec_"},"teams":{}}"#;
+        assert!(Access::read(text, Channel::Slack, Guard::On).is_ok());
+        for channel in [Channel::Webhook, Channel::Teams] {
+            assert_eq!(Access::read(text, channel, Guard::On), Err(SecretError::Malformed(channel)));
+        }
     }
 
     #[test]

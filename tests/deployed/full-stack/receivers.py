@@ -30,7 +30,7 @@ def slack(_, body):
         block.validate_json()
     texts = [text for block in message["blocks"] for text in (block.get("text"), *block.get("elements", [])) if text]
     assert sum(len(text["text"]) for text in texts) <= SLACK_CHARACTERS
-    assert all(text.get("verbatim") for text in texts if text["type"] == "mrkdwn")
+    assert all((text["type"], text["emoji"]) == ("plain_text", False) for text in texts)
     return message
 
 

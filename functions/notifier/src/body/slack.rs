@@ -17,39 +17,37 @@ const DETAIL_BYTES_MAX: usize = 120;
 #[must_use]
 pub fn message(document: &Document) -> Value {
     let story = story(document);
-    let (words, left) = story.text(WORDS_BYTES_MAX, escape);
+    let (words, left) = story.text(WORDS_BYTES_MAX, plain);
     let header = cut(&format!("{} {}", mark(document), story.title), HEADER_BYTES_MAX, plain);
-    let mut blocks = vec![
-        json!({ "type": "header", "text": { "type": "plain_text", "text": header, "emoji": true } }),
-        json!({ "type": "section", "text": text(&words) }),
-    ];
+    let mut blocks =
+        vec![json!({ "type": "header", "text": text(&header) }), json!({ "type": "section", "text": text(&words) })];
     let small: Vec<Value> = details(document)
         .into_iter()
-        .map(|(name, value)| format!("{name} {}", cut(&value, DETAIL_BYTES_MAX, escape)))
+        .map(|(name, value)| format!("{name} {}", cut(&value, DETAIL_BYTES_MAX, plain)))
         .chain(and_more(left))
         .map(|part| text(&part))
         .collect();
     if !small.is_empty() {
         blocks.push(json!({ "type": "context", "elements": small }));
     }
-    json!({ "text": cut(&story.title, HEADER_BYTES_MAX, escape), "blocks": blocks })
+    json!({ "text": cut(&story.title, HEADER_BYTES_MAX, escape), "mrkdwn": false, "blocks": blocks })
 }
 
-/// Verbatim: Slack makes no links of names and addresses in it.
+/// Plain: no markup, mentions, links or emoji come of it.
 fn text(text: &str) -> Value {
-    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
+    json!({ "type": "plain_text", "text": text, "emoji": false })
 }
 
-/// The three characters that begin links, mentions and entities.
+/// The three characters that begin links, mentions and entities in a text for notifications.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn mark(document: &Document) -> &'static str {
     match urgency(document) {
-        anomaly_core::Severity::Critical => ":red_circle:",
-        anomaly_core::Severity::High => ":large_orange_circle:",
-        anomaly_core::Severity::Warning => ":large_yellow_circle:",
+        anomaly_core::Severity::Critical => "\u{1F534}",
+        anomaly_core::Severity::High => "\u{1F7E0}",
+        anomaly_core::Severity::Warning => "\u{1F7E1}",
     }
 }
 
@@ -70,20 +68,23 @@ mod tests {
     fn an_alert_is_told_in_words() {
         let message = message(&read(&alert(&json!({}))));
         assert_eq!(message["text"], "Unusual transaction for user001 (critical)");
-        assert_eq!(message["blocks"][0]["text"]["text"], ":red_circle: Unusual transaction for user001 (critical)");
+        assert_eq!(message["blocks"][0]["text"]["text"], "\u{1F534} Unusual transaction for user001 (critical)");
         let words = message["blocks"][1]["text"]["text"].as_str().unwrap();
         assert!(words.starts_with("9,120.00 is 37 times"), "{words}");
         assert_eq!(message["blocks"][2]["elements"].as_array().unwrap().len(), 5);
     }
 
     #[test]
-    fn nothing_of_a_record_becomes_a_mention_or_a_link() {
-        let hostile =
-            json!({ "userId": "<!channel>", "because": "<https://evil.example|click> & <@U1>", "merchantId": "<#C1>" });
-        let message = message(&read(&alert(&hostile))).to_string();
-        // A header is plain text, which Slack does not read.
-        let without_header = message.replacen("Unusual transaction for <!channel>", "", 1);
-        assert!(!without_header.contains('<') && !without_header.contains('>'), "{without_header}");
+    fn nothing_of_a_record_becomes_markup_a_mention_or_a_link() {
+        let hostile = json!({ "userId": "<!channel> *a* :x:", "because": "<https://evil.example|click> & <@U1> _b_" });
+        let message = message(&read(&alert(&hostile)));
+        let blocks = message["blocks"].as_array().unwrap();
+        let elements = blocks.iter().flat_map(|block| block["elements"].as_array().cloned().unwrap_or_default());
+        for text in blocks.iter().filter_map(|block| block.get("text").cloned()).chain(elements) {
+            assert_eq!((&text["type"], &text["emoji"]), (&json!("plain_text"), &json!(false)), "{text}");
+        }
+        assert_eq!(message["text"], "Unusual transaction for &lt;!channel&gt; *a* :x: (critical)");
+        assert_eq!(message["mrkdwn"], false);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) use ports::SimulatedNotifier;
 pub(crate) const CHANNELS: [Channel; 3] = [Channel::Slack, Channel::Webhook, Channel::Respond];
 /// Visibility time-out of the queues, and the function's time-out, as the template has them.
 const VISIBILITY_TIMEOUT_MS: i64 = 300_000;
+/// Deliveries after which a message would go to the dead-letter queue, as the template has it. None may get there in so short a time.
+const RECEIVES_MAX: u32 = 96;
 const TIMEOUT_MS: u32 = 45_000;
 const STEP_MS: u64 = 2_000;
 /// Steps within which a queue drains once nothing fails: one for each message, and these for time-outs, holds and what was taken apart.
@@ -65,7 +67,7 @@ type Deliveries = BTreeMap<(Channel, String), u32>;
 
 impl Channels {
     pub(crate) fn of_simulation() -> Self {
-        let queue = |channel| (channel, Rc::new(MemorySqs::new(VISIBILITY_TIMEOUT_MS, None)));
+        let queue = |channel| (channel, Rc::new(MemorySqs::new(VISIBILITY_TIMEOUT_MS, Some(RECEIVES_MAX))));
         Self { queues: CHANNELS.map(queue).into(), ..Self::default() }
     }
 
