@@ -136,11 +136,9 @@ async fn list(
     author: &Author,
     is_dry_run: bool,
 ) -> anyhow::Result<Listed> {
-    allow(table, (user_id, Some(entry)), author, is_dry_run).await.map_err(|error| {
-        error.context(format!(
-            "the label is written, and nothing is listed; `sigma policy allow {user_id}` does that alone"
-        ))
-    })
+    let label = if is_dry_run { "nothing is written" } else { "the label is written, and nothing is listed" };
+    let listed = allow(table, (user_id, Some(entry)), author, is_dry_run).await;
+    listed.map_err(|error| error.context(format!("{label}; `sigma policy allow {user_id}` lists alone")))
 }
 
 impl Feedback<'_> {

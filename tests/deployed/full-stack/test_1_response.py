@@ -125,8 +125,9 @@ def impatient(response):
 def broken(response):
     """Has a function that does not exist, and tries it only twice."""
     def edit(states):
-        states["Act"]["Arguments"]["FunctionName"] = "no-such-function"
-        states["Act"]["Retry"][0] |= {"MaxAttempts": 1, "IntervalSeconds": 1}
+        for state in ("Act", "Act again"):
+            states[state]["Arguments"]["FunctionName"] = "no-such-function"
+            states[state]["Retry"][0] |= {"MaxAttempts": 1, "IntervalSeconds": 1}
 
     machine = response.edited("broken", edit)
     yield machine

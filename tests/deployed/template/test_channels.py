@@ -12,7 +12,7 @@ LOGICAL = {"slack": "Slack", "pagerduty": "PagerDuty", "teams": "Teams", "webhoo
 SHARED = {"NotifierFunction", "NotifierRole", "NotifierLogGroup", "NotifierErrorsAlarm", "NotifierThrottlesAlarm"}
 # What channels share that have receivers.
 OF_RECEIVERS = {"ChannelSecret", "ReceiverGoneAlarm", "SecretUnusableAlarm"}
-PARTS = ["Queue", "DeadLetterQueue", "QueuePolicy", "Subscription", "DeadLetterAlarm", "QueueAgeAlarm"]
+PARTS = ["Queue", "DeadLetterQueue", "QueuePolicy", "Subscription", "DeadLetterAlarm", "StuckAlarm"]
 EIGHT_HOURS = 8 * 60 * 60
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 ALL = model.deployed(**model.CHANNELS)
@@ -123,3 +123,13 @@ def test_sns_may_use_the_key_only_where_a_channel_needs_it():
 
     assert "sns.amazonaws.com" in principals(Channels="slack")
     assert "sns.amazonaws.com" not in principals()
+
+
+@pytest.mark.parametrize("channel", LOGICAL)
+def test_a_channel_that_delivers_nothing_of_what_waits_has_an_alarm(channel):
+    alarm = properties(f"{LOGICAL[channel]}StuckAlarm")
+    stuck, *read = alarm["Metrics"]
+    queue = [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{LOGICAL[channel]}Queue", "QueueName"]}}]
+    assert [metric["MetricStat"]["Metric"]["Dimensions"] for metric in read] == [queue] * 3
+    assert all(metric["Id"] in stuck["Expression"] and metric["ReturnData"] is False for metric in read)
+    assert (alarm["EvaluationPeriods"], alarm["Threshold"]) == (3, 0)

@@ -218,7 +218,11 @@ def test_a_function_that_fails_is_recorded_and_fails_the_execution():
     [caught] = states["Act"]["Catch"]
     assert (caught["ErrorEquals"], caught["Next"]) == (["States.ALL"], "Record")
     assert "failed" in caught["Assign"]["response"]
-    assert states[states["Was it done"]["Choices"][0]["Next"]]["Type"] == "Fail"
+    again = states[states["Was it done"]["Choices"][0]["Next"]]
+    # What fails here is what a redrive begins with, so it has to be the invocation itself.
+    assert (again["Type"], again["Arguments"]) == ("Task", states["Act"]["Arguments"])
+    assert "Catch" not in again and again["Next"] == "Record"
+    assert "failed" in again["Assign"]["response"]
 
 
 @pytest.mark.parametrize("metric", ["ExecutionsFailed", "ExecutionsTimedOut"])

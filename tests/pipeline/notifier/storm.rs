@@ -45,7 +45,7 @@ impl Receiver for Limited {
             (began, taken) = (Instant::now(), 0);
         }
         if taken == TAKES {
-            let rest = (WINDOW - began.elapsed()).as_secs() + 1;
+            let rest = WINDOW.saturating_sub(began.elapsed()).as_secs() + 1;
             return Ok(Answer { status: 429, retry_after_seconds: Some(rest) });
         }
         self.window.set((began, taken + 1));

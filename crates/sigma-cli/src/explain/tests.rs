@@ -129,7 +129,7 @@ async fn the_ledger_says_what_was_decided_when_and_why() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    assert!(text.contains("a person was asked at 2026-11-29T00:00:40Z; `sigma decide` answers"), "{text}");
+    assert!(text.contains("a person was asked at 2026-11-29T00:00:40Z; `sigma decide` answers, unless"), "{text}");
     let json = serde_json::to_value(&explained).unwrap();
     assert!(!text.contains("the-token") && !json.to_string().contains("the-token"), "it is a secret");
     assert_eq!((&json["publishedAtMs"], &json["label"]["label"]), (&json!(NOW_MS + 31_250), &json!("fraud")));

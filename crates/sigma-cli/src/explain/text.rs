@@ -87,7 +87,7 @@ fn in_words(reason: &Reason) -> String {
 pub(super) fn responded(Response { asked_at_ms, ended }: &Response) -> String {
     let asked = asked_at_ms.map(|ms| format!("a person was asked at {}", time(ms)));
     let Some(ended) = ended else {
-        return format!("{}; `sigma decide` answers", asked.unwrap_or_default());
+        return format!("{}; `sigma decide` answers, unless the execution has ended", asked.unwrap_or_default());
     };
     let part = |name: &str| ended.get(name).and_then(Value::as_str);
     let did =
