@@ -7,6 +7,7 @@ not.
 
 from ministack import app
 from ministack.core import iam_actions
+from ministack.core.responses import request_scope
 from ministack.services import kinesis, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as RESOURCES
@@ -32,6 +33,7 @@ TEXTS = {"Fn::Join", "Fn::Split"}
 
 action_by_name = iam_actions.extract_iam_action
 zero_padded_number = kinesis._next_sequence_number
+stream_of_the_caller = kinesis._resolve_stream_by_arn
 emulator_environment = lambda_svc._provided_worker_env
 mapping = RESOURCES[MAPPING]
 conditions_as_written = engine._evaluate_conditions
@@ -44,6 +46,13 @@ def action(*arguments):
 
 def sequence_number():
     return SEQUENCE_NUMBER_START + zero_padded_number()
+
+
+def stream_by_arn(arn):
+    """A stream is in the account of its ARN, which need not be the caller's (Kinesis developer guide, "Share your data stream with another
+    account"); ministack looks in the caller's alone. Whether the caller may use it, its resource policy says."""
+    with request_scope(*kinesis._kinesis_arn_scope(arn)):
+        return stream_of_the_caller(arn)
 
 
 def function_environment(config, *arguments):
@@ -84,6 +93,7 @@ def update_mapping(physical_id, before, after, stack):
 
 iam_actions.extract_iam_action = action
 kinesis._next_sequence_number = sequence_number
+kinesis._resolve_stream_by_arn = stream_by_arn
 lambda_svc._provided_worker_env = function_environment
 for module in (changesets, engine, handlers, stacks):
     module._evaluate_conditions = conditions

@@ -14,7 +14,7 @@ from local import ROOT
 from stack import Stack, shard_records
 from transactions import usual
 
-# In the emulator, an access key of 12 digits is the root user of the account with this id.
+# In the emulator, an access key of 12 digits is the root user of the account with this id, whom no policy stops.
 PRODUCER, STRANGER = "111122223333", "444455556666"
 STREAM = "shared"
 
@@ -37,23 +37,35 @@ def stream(owner):
     owner.delete_stream(StreamName=STREAM)
 
 
-def of_account(emulator, account):
-    return Stack(emulator).client("kinesis", aws_access_key_id=account, aws_secret_access_key=account)
+@pytest.fixture(scope="module")
+def producer(emulator):
+    return user_of(emulator, PRODUCER)
 
 
-def test_a_producer_of_a_named_account_puts_by_the_streams_arn(emulator, owner, stream):
-    [record] = usual("abroad", 1)
-    key, data = record
-    of_account(emulator, PRODUCER).put_record(StreamARN=stream, PartitionKey=key, Data=data)
+def user_of(emulator, account):
+    """Keys of a user of an account, whom that account lets do everything with streams."""
+    root = {"aws_access_key_id": account, "aws_secret_access_key": account}
+    iam, name = Stack(emulator).client("iam", **root), "producer"
+    iam.create_user(UserName=name)
+    statement = {"Effect": "Allow", "Action": "kinesis:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="streams", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+
+
+def test_a_producer_of_a_named_account_puts_by_the_streams_arn(emulator, owner, stream, producer):
+    [(key, data)] = usual("abroad", 1)
+    Stack(emulator).client("kinesis", **producer).put_record(StreamARN=stream, PartitionKey=key, Data=data)
     [shard] = owner.list_shards(StreamName=STREAM)["Shards"]
     assert [found["Data"].decode() for found in shard_records(owner, STREAM, shard["ShardId"])] == [data]
 
 
-def test_sigma_sends_from_a_named_account(emulator, owner, stream, tmp_path):
+def test_sigma_sends_from_a_named_account(emulator, owner, stream, producer, tmp_path):
     records = usual("sent-from-abroad", 5)
     file = tmp_path / "transactions.jsonl"
     file.write_text("".join(data + "\n" for _, data in records))
-    keys = {"AWS_ACCESS_KEY_ID": PRODUCER, "AWS_SECRET_ACCESS_KEY": PRODUCER}
+    keys = {name.upper(): value for name, value in producer.items()}
     command = [SIGMA, "send", "--stream", stream, "--region", REGION, "--from", file]
     done = subprocess.run(
         [str(part) for part in command], cwd=ROOT, env=emulator.environment() | keys, capture_output=True, text=True, timeout=60,
@@ -66,11 +78,11 @@ def test_sigma_sends_from_a_named_account(emulator, owner, stream, tmp_path):
 
 def test_an_account_that_is_not_named_is_refused(emulator, stream):
     with pytest.raises(ClientError, match="AccessDenied"):
-        of_account(emulator, STRANGER).put_record(StreamARN=stream, PartitionKey="k", Data=b"{}")
+        Stack(emulator).client("kinesis", **user_of(emulator, STRANGER)).put_record(StreamARN=stream, PartitionKey="k", Data=b"{}")
 
 
-def test_a_producer_may_not_read(emulator, stream):
+def test_a_producer_may_not_read(emulator, stream, producer):
     with pytest.raises(ClientError, match="AccessDenied"):
-        of_account(emulator, PRODUCER).get_shard_iterator(
+        Stack(emulator).client("kinesis", **producer).get_shard_iterator(
             StreamARN=stream, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON",
         )
