@@ -206,6 +206,22 @@ async fn a_short_retry_after_is_waited_for_and_a_long_one_holds_the_channel() {
 }
 
 #[tokio::test]
+async fn a_channel_is_stuck_if_nothing_was_delivered_for_a_while() {
+    let bench = Bench::new();
+    let stuck = |summary: NotifierSummary| summary.counts().names().any(|name| name == "StuckSlack");
+    bench.receiver.plan([Reaction::status(500)]);
+    assert!(stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+    bench.clock.advance(60_000);
+    assert!(!stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+    // It has just delivered: a failure is not yet worth a word.
+    bench.receiver.plan([Reaction::status(500)]);
+    assert!(!stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+    bench.clock.advance(300_000);
+    bench.receiver.plan([Reaction::status(500)]);
+    assert!(stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_gone_is_left_alone_until_the_secret_names_another() {
     let bench = Bench::new();
     bench.receiver.plan([Reaction::status(410)]);

@@ -119,6 +119,7 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Notif
         let queue = self.queue_of(event)?;
         let mut run = Run { notifier: self, invocation, queue, summary: NotifierSummary::default() };
         let failed = run.deliver_all(&messages).await;
+        run.note_stuck();
         let failed: Option<Vec<String>> = failed.iter().map(|index| messages.get(*index)?.message_id.clone()).collect();
         let response = failures::sqs(failed.ok_or(HandlerError::Unreportable)?);
         Ok(Outcome { channel: queue.channel, response, summary: run.summary })
@@ -142,6 +143,16 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Notif
 }
 
 impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'_, Q, R, S, X, C> {
+    fn note_stuck(&mut self) {
+        let (channel, now_ms) = (self.queue.channel, self.notifier.clock.now_ms());
+        if self.summary.delivered + self.summary.taken_apart > 0 {
+            lock(&self.notifier.holds).delivered(channel, now_ms);
+        }
+        if self.summary.is_without_delivery() && lock(&self.notifier.holds).is_stuck(channel, now_ms) {
+            self.summary.note_stuck(channel);
+        }
+    }
+
     /// Returns the indices of the messages that SQS has to redeliver.
     async fn deliver_all(&mut self, messages: &[QueueMessage]) -> BTreeSet<usize> {
         self.summary.messages = count(messages.len());

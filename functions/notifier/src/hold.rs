@@ -20,9 +20,15 @@ enum Hold {
     Gone(Access, i64),
 }
 
-/// The channels that are left alone.
+/// A channel that has delivered nothing for this long, while messages wait, is stuck: the queues' visibility time-out.
+const STUCK_MS: i64 = 300_000;
+
+/// The channels that are left alone, and when each delivered last.
 #[derive(Debug, Default)]
-pub(crate) struct Holds(BTreeMap<Channel, Hold>);
+pub(crate) struct Holds {
+    holds: BTreeMap<Channel, Hold>,
+    delivered_ms: BTreeMap<Channel, i64>,
+}
 
 /// Why a channel is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +40,27 @@ pub(crate) enum Held {
 }
 
 impl Holds {
+    pub(crate) fn delivered(&mut self, channel: Channel, now_ms: i64) {
+        self.delivered_ms.insert(channel, now_ms);
+    }
+
+    /// Whether a channel that delivers nothing now has delivered nothing for a while.
+    pub(crate) fn is_stuck(&self, channel: Channel, now_ms: i64) -> bool {
+        self.delivered_ms.get(&channel).is_none_or(|last_ms| now_ms.saturating_sub(*last_ms) >= STUCK_MS)
+    }
+
     pub(crate) fn wait(&mut self, channel: Channel, now_ms: i64, seconds: u64) {
         let milliseconds = i64::try_from(seconds.min(SECONDS_MAX).saturating_mul(1_000)).unwrap_or(i64::MAX);
-        self.0.insert(channel, Hold::UntilMs(now_ms.saturating_add(milliseconds)));
+        self.holds.insert(channel, Hold::UntilMs(now_ms.saturating_add(milliseconds)));
     }
 
     pub(crate) fn gone(&mut self, channel: Channel, access: Access, now_ms: i64) {
-        self.0.insert(channel, Hold::Gone(access, now_ms.saturating_add(GONE_MS)));
+        self.holds.insert(channel, Hold::Gone(access, now_ms.saturating_add(GONE_MS)));
     }
 
     /// Whether a receiver is left alone now.
     pub(crate) fn held(&self, channel: Channel, access: &Access, now_ms: i64) -> Option<Held> {
-        match self.0.get(&channel)? {
+        match self.holds.get(&channel)? {
             Hold::UntilMs(until_ms) if now_ms < *until_ms => Some(Held::ForMs(until_ms - now_ms)),
             Hold::Gone(gone, until_ms) if gone == access && now_ms < *until_ms => Some(Held::Gone),
             _ => None,

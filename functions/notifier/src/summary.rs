@@ -29,13 +29,15 @@ pub struct NotifierSummary {
     pub gone: u64,
     /// Whether the secret, or the channel's part of it, could not be used.
     pub secret_unusable: u64,
+    /// Batches of which nothing was delivered, by channel, where nothing had been delivered shortly before either.
+    pub stuck: [u64; Channel::ALL.len()],
 }
 
 impl NotifierSummary {
     /// The operational metrics.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts::new("notifier")
+        let counts = Counts::new("notifier")
             .with("Messages", self.messages)
             .with("Poison", self.poison)
             .with("Delivered", self.delivered)
@@ -44,7 +46,23 @@ impl NotifierSummary {
             .with("DeliveriesFailed", self.unavailable)
             .with("DeliveriesHeld", self.held)
             .with("ReceiverGone", self.gone)
-            .with("SecretUnusable", self.secret_unusable)
+            .with("SecretUnusable", self.secret_unusable);
+        Channel::ALL
+            .into_iter()
+            .zip(self.stuck)
+            .fold(counts, |counts, (channel, stuck)| counts.with(stuck_metric(channel), stuck))
+    }
+
+    /// Whether a batch had messages of which none was delivered or put aside.
+    pub(crate) const fn is_without_delivery(&self) -> bool {
+        let failed = self.unavailable + self.refused + self.held + self.secret_unusable + self.poison;
+        failed > 0 && self.delivered == 0 && self.taken_apart == 0
+    }
+
+    pub(crate) fn note_stuck(&mut self, channel: Channel) {
+        for (known, stuck) in Channel::ALL.into_iter().zip(&mut self.stuck) {
+            *stuck += u64::from(known == channel);
+        }
     }
 
     /// Writes the one log line of the invocation.
@@ -63,6 +81,7 @@ impl NotifierSummary {
             deliveries.held = self.held,
             receiver.gone = self.gone,
             secret.unusable = self.secret_unusable,
+            stuck = self.stuck.iter().sum::<u64>(),
             "Delivered a batch of a channel."
         );
     }
@@ -81,5 +100,17 @@ impl AddAssign for NotifierSummary {
         self.held += other.held;
         self.gone += other.gone;
         self.secret_unusable += other.secret_unusable;
+        self.stuck.iter_mut().zip(other.stuck).for_each(|(stuck, more)| *stuck += more);
+    }
+}
+
+/// A metric for each channel: its alarm has to name the channel.
+const fn stuck_metric(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Slack => "StuckSlack",
+        Channel::PagerDuty => "StuckPagerDuty",
+        Channel::Teams => "StuckTeams",
+        Channel::Webhook => "StuckWebhook",
+        Channel::Respond => "StuckRespond",
     }
 }

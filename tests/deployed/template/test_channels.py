@@ -128,8 +128,8 @@ def test_sns_may_use_the_key_only_where_a_channel_needs_it():
 @pytest.mark.parametrize("channel", LOGICAL)
 def test_a_channel_that_delivers_nothing_of_what_waits_has_an_alarm(channel):
     alarm = properties(f"{LOGICAL[channel]}StuckAlarm")
-    stuck, *read = alarm["Metrics"]
-    queue = [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{LOGICAL[channel]}Queue", "QueueName"]}}]
-    assert [metric["MetricStat"]["Metric"]["Dimensions"] for metric in read] == [queue] * 3
-    assert all(metric["Id"] in stuck["Expression"] and metric["ReturnData"] is False for metric in read)
-    assert (alarm["EvaluationPeriods"], alarm["Threshold"]) == (3, 0)
+    assert alarm["MetricName"] == f"Stuck{LOGICAL[channel]}" and alarm["MetricName"] in model.contract()["notifier"]["metrics"]
+    assert [dimension["Value"] for dimension in alarm["Dimensions"]] == ["notifier", {"Ref": "AWS::StackName"}]
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["Threshold"]) == (4, 3, 0)
+    # Each period in which a message is tried has a datum.
+    assert alarm["Period"] == properties(f"{LOGICAL[channel]}Queue")["VisibilityTimeout"]

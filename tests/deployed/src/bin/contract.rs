@@ -97,5 +97,6 @@ fn notifier_summary() -> NotifierSummary {
         held: 1,
         gone: 1,
         secret_unusable: 1,
+        stuck: [1; 5],
     }
 }
