@@ -61,7 +61,7 @@ class Answered:
     """What PagerDuty answers to an event."""
 
     def __init__(self, dedup_key):
-        self.dedup_key, self.status_code, self.ok = dedup_key, 202, True
+        self.dedup_key, self.status_code, self.is_success = dedup_key, 202, True
 
     def json(self):
         return {"status": "success", "dedup_key": self.dedup_key}
