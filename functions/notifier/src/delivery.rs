@@ -20,6 +20,8 @@ use crate::secrets::{Access, SecretStore};
 const BEGIN_RESERVE_MS: i64 = 17_000;
 /// Requests for one message in one invocation: as many as a receiver asks for that wants a second between two.
 const ATTEMPTS_MAX: u32 = 30;
+/// A receiver that asks for no wait gets this one.
+const WAIT_SECONDS_MIN: u64 = 1;
 /// How long a receiver is left alone that does not say how long.
 const PAUSE_SECONDS: u64 = 30;
 
@@ -101,10 +103,10 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
             let Attempt::Unavailable { retry_after_seconds: Some(seconds) } = attempted else {
                 return self.settle(attempted, &access);
             };
-            lock(&self.notifier.holds).wait(self.queue.channel, self.notifier.clock.now_ms(), seconds);
-            let milliseconds = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
-            if !self.wait(milliseconds).await {
-                return self.settle(attempted, &access);
+            let seconds = seconds.max(WAIT_SECONDS_MIN);
+            self.hold(seconds);
+            if !self.wait(i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)).await {
+                return self.unavailable();
             }
         }
         let attempted = self.attempt(&request, &access).await;
@@ -163,23 +165,32 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
         match attempted {
             Attempt::Delivered => {
                 self.summary.delivered += 1;
-                return Handled::Done;
+                Handled::Done
             }
             Attempt::Refused { status } => {
                 tracing::warn!(channel = channel.as_str(), http.status = status, "A receiver refuses a message.");
                 self.summary.refused += 1;
                 self.forget_secret();
-                return Handled::Failed;
+                Handled::Failed
             }
             Attempt::Unavailable { retry_after_seconds } => {
-                self.summary.unavailable += 1;
-                lock(&self.notifier.holds).wait(channel, now_ms, retry_after_seconds.unwrap_or(PAUSE_SECONDS));
+                self.hold(retry_after_seconds.unwrap_or(PAUSE_SECONDS));
+                self.unavailable()
             }
             Attempt::Gone => {
                 lock(&self.notifier.holds).gone(channel, access.clone(), now_ms);
                 self.gone();
+                Handled::Stopped
             }
         }
+    }
+
+    fn hold(&self, seconds: u64) {
+        lock(&self.notifier.holds).wait(self.queue.channel, self.notifier.clock.now_ms(), seconds);
+    }
+
+    fn unavailable(&mut self) -> Handled {
+        self.summary.unavailable += 1;
         self.forget_secret();
         Handled::Stopped
     }
