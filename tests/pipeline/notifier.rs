@@ -159,7 +159,7 @@ async fn a_message_that_is_no_document_or_is_refused_harms_no_other() {
 
 #[tokio::test]
 async fn after_the_first_failure_of_a_receiver_the_rest_is_not_tried() {
-    for reaction in [Reaction::status(500), Reaction::status(302), Reaction::Unreachable, Reaction::AnswerLost] {
+    for reaction in [Reaction::status(401), Reaction::status(302), Reaction::Unreachable, Reaction::AnswerLost] {
         let bench = Bench::new();
         bench.receiver.plan([Reaction::status(200), reaction]);
         let (failed, summary) = bench.handle(Channel::Teams, &alerts(0..5)).await;
@@ -168,6 +168,30 @@ async fn after_the_first_failure_of_a_receiver_the_rest_is_not_tried() {
         // The others of the same function are not held up.
         assert_eq!(bench.handle(Channel::Webhook, &alerts(0..1)).await.1.delivered, 1);
     }
+}
+
+#[tokio::test]
+async fn a_fault_may_be_of_one_message_and_two_in_a_row_are_of_the_receiver() {
+    let bench = Bench::new();
+    let (ok, fault) = (Reaction::status(200), Reaction::status(500));
+    bench.receiver.plan([fault, ok, fault, fault]);
+    let (failed, summary) = bench.handle(Channel::Webhook, &alerts(0..6)).await;
+    assert_eq!(failed, ["m0", "m2", "m3", "m4", "m5"]);
+    assert_eq!((summary.delivered, summary.unavailable, summary.held), (1, 3, 2));
+}
+
+#[tokio::test]
+async fn a_secret_that_works_is_read_again_after_five_minutes() {
+    let bench = Bench::new();
+    bench.handle(Channel::Slack, &alerts(0..1)).await;
+    bench.secrets.set(Some(&secret("other.example.com")));
+    bench.clock.advance(299_999);
+    bench.handle(Channel::Slack, &alerts(1..2)).await;
+    bench.clock.advance(1);
+    bench.handle(Channel::Slack, &alerts(2..3)).await;
+    let addresses: Vec<String> = bench.receiver.take().iter().map(|request| request.target.reveal()).collect();
+    let (old, new) = ("https://example.com/slack", "https://other.example.com/slack");
+    assert_eq!(addresses, [old, old, new]);
 }
 
 #[tokio::test]
@@ -208,17 +232,19 @@ async fn a_short_retry_after_is_waited_for_and_a_long_one_holds_the_channel() {
 #[tokio::test]
 async fn a_channel_is_stuck_if_nothing_was_delivered_for_a_while() {
     let bench = Bench::new();
-    let stuck = |summary: NotifierSummary| summary.counts().names().any(|name| name == "StuckSlack");
-    bench.receiver.plan([Reaction::status(500)]);
-    assert!(stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+    let stuck = |summary: NotifierSummary| summary.counts().names().any(|name| name == "StuckWebhook");
+    bench.receiver.plan([Reaction::Unreachable]);
+    assert!(stuck(bench.handle(Channel::Webhook, &alerts(0..2)).await.1));
     bench.clock.advance(60_000);
-    assert!(!stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+    assert!(!stuck(bench.handle(Channel::Webhook, &alerts(0..2)).await.1));
     // It has just delivered: a failure is not yet worth a word.
-    bench.receiver.plan([Reaction::status(500)]);
-    assert!(!stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+    bench.receiver.plan([Reaction::Unreachable]);
+    assert!(!stuck(bench.handle(Channel::Webhook, &alerts(0..2)).await.1));
     bench.clock.advance(300_000);
-    bench.receiver.plan([Reaction::status(500)]);
-    assert!(stuck(bench.handle(Channel::Slack, &alerts(0..2)).await.1));
+    bench.receiver.plan([Reaction::Unreachable]);
+    // To take messages apart delivers none.
+    let (failed, summary) = bench.handle(Channel::Webhook, &[shared(0..3), alert(4)]).await;
+    assert!(stuck(summary) && failed == ["m1"]);
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ impl Decided {
         let (head, tail) = if *is_sent {
             ("Decided", "The ledger's item of the alert will say in `response` how it ended.")
         } else {
-            ("Nothing was sent; it would be decided", "It can be answered now.")
+            ("Nothing was sent; it would be decided", "The question was asked, and nothing is recorded yet.")
         };
         format!("{head} on alert {id}: {follows}. {tail}")
     }

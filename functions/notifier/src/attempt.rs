@@ -12,6 +12,8 @@ pub enum Attempt {
         /// HTTP's status.
         status: u16,
     },
+    /// The receiver has a fault, which may be this message's.
+    Faulty,
     /// The receiver takes nothing at the moment.
     Unavailable {
         /// How long it wants to be left alone, in seconds.
@@ -34,6 +36,7 @@ impl Attempt {
             410 => Self::Gone,
             // What is wrong with this message alone. PagerDuty's 400 is of an event, Slack's of a payload.
             400 | 413 | 415 | 422 => Self::Refused { status },
+            500..600 if retry_after_seconds.is_none() => Self::Faulty,
             _ => Self::Unavailable { retry_after_seconds },
         }
     }
@@ -52,6 +55,7 @@ mod tests {
         for status in [301, 302, 308, 401, 403, 404, 429, 500, 502, 503, 504] {
             assert_eq!(of(status), Attempt::Unavailable { retry_after_seconds: Some(7) }, "{status}");
         }
+        assert_eq!(Attempt::of(Ok(Answer { status: 500, retry_after_seconds: None })), Attempt::Faulty);
         let lost = Attempt::of(Err(NoAnswer));
         assert_eq!(lost, Attempt::Unavailable { retry_after_seconds: None });
     }

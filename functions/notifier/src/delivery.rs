@@ -51,8 +51,11 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
     /// One message for each alert, back to the same queue. A second time they have the same ids.
     async fn take_apart(&mut self, alerts: &[Alert]) -> Handled {
         let bodies: Vec<String> = alerts.iter().map(|alert| alert.json.clone()).collect();
-        let sent = self.invocation.within(&self.notifier.clock, BEGIN_RESERVE_MS, self.queue.queue.send(&bodies)).await;
-        if sent.is_some_and(|sent| sent.into_iter().all(|is_sent| is_sent)) {
+        let sending = self.queue.queue.send(&bodies);
+        let Some(sent) = self.invocation.within(&self.notifier.clock, BEGIN_RESERVE_MS, sending).await else {
+            return self.out_of_time();
+        };
+        if sent.into_iter().all(|is_sent| is_sent) {
             self.summary.taken_apart += count(bodies.len());
             return Handled::Done;
         }
@@ -94,6 +97,9 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
     /// Sends a request until the receiver takes or refuses it. A wait that the receiver asks for is waited out here if there is time:
     /// to leave at once would have Lambda fetch the whole backlog for nothing, and each message may be fetched only so often.
     async fn send(&mut self, request: impl Fn(Access, i64) -> Request) -> Handled {
+        if !self.invocation.has_left(&self.notifier.clock, BEGIN_RESERVE_MS) {
+            return self.out_of_time();
+        }
         let Some(access) = self.access().await else { return Handled::Stopped };
         for _ in 1..ATTEMPTS_MAX {
             if !self.invocation.has_left(&self.notifier.clock, BEGIN_RESERVE_MS) {
@@ -164,8 +170,19 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'
         let (channel, now_ms) = (self.queue.channel, self.notifier.clock.now_ms());
         match attempted {
             Attempt::Delivered => {
+                self.is_suspect = false;
                 self.summary.delivered += 1;
                 Handled::Done
+            }
+            // One message may be what the receiver stumbles over; after two in a row it is the receiver.
+            Attempt::Faulty if !self.is_suspect => {
+                self.is_suspect = true;
+                self.summary.unavailable += 1;
+                Handled::Failed
+            }
+            Attempt::Faulty => {
+                self.hold(PAUSE_SECONDS);
+                self.unavailable()
             }
             Attempt::Refused { status } => {
                 tracing::warn!(channel = channel.as_str(), http.status = status, "A receiver refuses a message.");

@@ -19,6 +19,9 @@ use crate::secrets::SecretStore;
 use crate::summary::NotifierSummary;
 use crate::target::Guard;
 
+/// The secret is read again after this long: an address that was replaced may still answer.
+const SECRET_MS: i64 = 300_000;
+
 /// Why a whole batch fails.
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
@@ -72,8 +75,8 @@ pub struct Notifier<Q, R, S, X, C> {
     pub(crate) responder: X,
     pub(crate) clock: C,
     pub(crate) guard: Guard,
-    /// The text of the secret, until something fails.
-    pub(crate) secret: Mutex<Option<String>>,
+    /// The text of the secret and when it was read, until something fails or it is old.
+    pub(crate) secret: Mutex<Option<(String, i64)>>,
     pub(crate) holds: Mutex<Holds>,
 }
 
@@ -93,6 +96,8 @@ pub(crate) struct Run<'r, Q, R, S, X, C> {
     pub(crate) invocation: &'r Invocation,
     pub(crate) queue: &'r ChannelQueue<Q>,
     pub(crate) summary: NotifierSummary,
+    /// Whether the receiver had a fault at the last message.
+    pub(crate) is_suspect: bool,
 }
 
 impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Notifier<Q, R, S, X, C> {
@@ -117,7 +122,7 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Notif
     pub async fn handle(&self, event: &str, invocation: &Invocation) -> Result<Outcome, HandlerError> {
         let messages = sqs::parse(event)?;
         let queue = self.queue_of(event)?;
-        let mut run = Run { notifier: self, invocation, queue, summary: NotifierSummary::default() };
+        let mut run = Run { notifier: self, invocation, queue, summary: NotifierSummary::default(), is_suspect: false };
         let failed = run.deliver_all(&messages).await;
         run.note_stuck();
         let failed: Option<Vec<String>> = failed.iter().map(|index| messages.get(*index)?.message_id.clone()).collect();
@@ -132,12 +137,13 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Notif
     }
 
     pub(crate) async fn secret(&self) -> Option<String> {
-        let known = lock(&self.secret).clone();
-        if known.is_some() {
-            return known;
+        let now_ms = self.clock.now_ms();
+        let known = lock(&self.secret).clone().filter(|(_, read_ms)| now_ms.saturating_sub(*read_ms) < SECRET_MS);
+        if let Some((text, _)) = known {
+            return Some(text);
         }
         let read = self.secrets.read().await.ok();
-        lock(&self.secret).clone_from(&read);
+        *lock(&self.secret) = read.clone().map(|text| (text, now_ms));
         read
     }
 }
@@ -145,7 +151,7 @@ impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Notif
 impl<Q: MessageQueue, R: Receiver, S: SecretStore, X: Responder, C: Clock> Run<'_, Q, R, S, X, C> {
     fn note_stuck(&mut self) {
         let (channel, now_ms) = (self.queue.channel, self.notifier.clock.now_ms());
-        if self.summary.delivered + self.summary.taken_apart > 0 {
+        if self.summary.delivered > 0 {
             lock(&self.notifier.holds).delivered(channel, now_ms);
         }
         if self.summary.is_without_delivery() && lock(&self.notifier.holds).is_stuck(channel, now_ms) {

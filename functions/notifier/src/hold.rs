@@ -1,5 +1,5 @@
-//! Which channels are left alone, in the memory of one instance: until the time that a receiver named, or until its part of the secret
-//! changes. A receiver that says that it is gone for good is asked again every hour: somebody may have brought it back.
+//! Which channels are left alone, in the memory of one instance: until the time that a receiver named. One that says that it
+//! is gone for good is left alone until its part of the secret changes, and is asked again every hour: somebody may have brought it back.
 //!
 //! Lost with the instance, which costs a request.
 

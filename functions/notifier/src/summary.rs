@@ -53,10 +53,10 @@ impl NotifierSummary {
             .fold(counts, |counts, (channel, stuck)| counts.with(stuck_metric(channel), stuck))
     }
 
-    /// Whether a batch had messages of which none was delivered or put aside.
+    /// Whether a batch had messages that failed and none that was delivered. To take messages apart delivers none.
     pub(crate) const fn is_without_delivery(&self) -> bool {
-        let failed = self.unavailable + self.refused + self.held + self.secret_unusable + self.poison;
-        failed > 0 && self.delivered == 0 && self.taken_apart == 0
+        let failed = self.unavailable + self.refused + self.held + self.gone + self.secret_unusable + self.poison;
+        failed > 0 && self.delivered == 0
     }
 
     pub(crate) fn note_stuck(&mut self, channel: Channel) {

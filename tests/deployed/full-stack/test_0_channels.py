@@ -68,7 +68,7 @@ class Channels:
         return int(self.attributes(self.dead_letters[channel])["ApproximateNumberOfMessages"])
 
     def redrive(self, channel):
-        """As docs/runbook.md says to do."""
+        """What a message move task does, in as many calls."""
         queue = self.dead_letters[channel]
         while messages := self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:

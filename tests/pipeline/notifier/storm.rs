@@ -2,7 +2,6 @@
 //! undeliverable.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ const TIMEOUT_MS: i64 = 45_000;
 #[derive(Debug, Clone)]
 struct Limited {
     window: Rc<Cell<(Instant, u32)>>,
-    taken: Rc<RefCell<BTreeSet<String>>>,
+    taken: Rc<RefCell<Vec<String>>>,
 }
 
 impl Receiver for Limited {
@@ -49,7 +48,7 @@ impl Receiver for Limited {
             return Ok(Answer { status: 429, retry_after_seconds: Some(rest) });
         }
         self.window.set((began, taken + 1));
-        self.taken.borrow_mut().insert(request.body.clone());
+        self.taken.borrow_mut().push(request.body.clone());
         Ok(Answer { status: 200, retry_after_seconds: None })
     }
 }

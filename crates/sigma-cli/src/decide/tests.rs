@@ -98,8 +98,9 @@ async fn a_dry_run_sends_nothing_and_says_whether_one_could() {
     let world = World::new(&sent).await.with(&[("responseToken", TOKEN)]).await;
     let decided = world.decide(&format!("{ID} release --dry-run")).await.unwrap();
     assert_eq!((decided.is_sent, sent.num_calls()), (false, 0));
-    let expected =
-        format!("Nothing was sent; it would be decided on alert {ID}: nothing is frozen. It can be answered now.");
+    let expected = format!(
+        "Nothing was sent; it would be decided on alert {ID}: nothing is frozen. The question was asked, and nothing is recorded yet."
+    );
     assert_eq!(decided.text(), expected);
     let world = World::new(&sent).await.with(&[]).await;
     assert!(world.decide(&format!("{ID} release --dry-run")).await.is_err());

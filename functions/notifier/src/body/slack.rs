@@ -19,8 +19,11 @@ pub fn message(document: &Document) -> Value {
     let story = story(document);
     let (words, left) = story.text(WORDS_BYTES_MAX, plain);
     let header = cut(&format!("{} {}", mark(document), story.title), HEADER_BYTES_MAX, plain);
-    let mut blocks =
-        vec![json!({ "type": "header", "text": text(&header) }), json!({ "type": "section", "text": text(&words) })];
+    let mut blocks = vec![json!({ "type": "header", "text": text(&header) })];
+    // Slack refuses an empty text.
+    if !words.is_empty() {
+        blocks.push(json!({ "type": "section", "text": text(&words) }));
+    }
     let small: Vec<Value> = details(document)
         .into_iter()
         .map(|(name, value)| format!("{name} {}", cut(&value, DETAIL_BYTES_MAX, plain)))

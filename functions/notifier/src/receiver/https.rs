@@ -19,18 +19,23 @@ use crate::target::Guard;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The whole request. Standard Webhooks asks senders to wait 15 to 30 seconds.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// The rest of an answer whose status is known.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// An answer is read to here, so that its connection can be used again, and dropped.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
 
 /// Receivers anywhere that the guard allows.
 #[derive(Debug)]
-pub struct HttpsReceiver(Connector);
+pub struct HttpsReceiver {
+    connector: Connector,
+    timeout: Duration,
+}
 
 impl HttpsReceiver {
     /// A client behind the guard.
     #[must_use]
     pub fn new(guard: Guard) -> Self {
-        Self(connector(guard, TlsContext::default()))
+        Self { connector: connector(guard, TlsContext::default()), timeout: REQUEST_TIMEOUT }
     }
 
     /// A client behind the guard that trusts one certificate of an authority, in PEM, and no other.
@@ -39,16 +44,24 @@ impl HttpsReceiver {
     pub fn trusting(guard: Guard, pem: &[u8]) -> Self {
         use aws_smithy_http_client::tls::TrustStore;
         let context = TlsContext::builder().with_trust_store(TrustStore::empty().with_pem_certificate(pem)).build();
-        Self(connector(guard, context.unwrap_or_default()))
+        Self { connector: connector(guard, context.unwrap_or_default()), timeout: REQUEST_TIMEOUT }
+    }
+
+    /// The same client with another time for a whole request.
+    #[cfg(feature = "test-doubles")]
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     async fn post_once(&self, request: HttpRequest) -> Result<Answer, NoAnswer> {
-        let response = self.0.call(request).await.map_err(|error| {
+        let response = self.connector.call(request).await.map_err(|error| {
             tracing::warn!(error = %chain(&error), "A receiver did not answer.");
             NoAnswer
         })?;
         let answer = answer(&response);
-        drain(response).await;
+        // The answer is known, whatever becomes of its body.
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(response)).await;
         Ok(answer)
     }
 }
@@ -56,10 +69,10 @@ impl HttpsReceiver {
 impl Receiver for HttpsReceiver {
     async fn post(&self, request: &Request) -> Result<Answer, NoAnswer> {
         let request = to_http(request).ok_or(NoAnswer)?;
-        if let Ok(answered) = tokio::time::timeout(REQUEST_TIMEOUT, self.post_once(request)).await {
+        if let Ok(answered) = tokio::time::timeout(self.timeout, self.post_once(request)).await {
             return answered;
         }
-        tracing::warn!(timeout_seconds = REQUEST_TIMEOUT.as_secs(), "A receiver did not answer in time.");
+        tracing::warn!(timeout_seconds = self.timeout.as_secs(), "A receiver did not answer in time.");
         Err(NoAnswer)
     }
 }
