@@ -14,7 +14,7 @@ from local import LOGS, ROOT
 from stack import Stack
 
 BUILT = ROOT / ".aws-sam" / "build"
-BINARIES = {"detector": BUILT / "DetectorFunction" / "bootstrap", "alerter": BUILT / "AlerterFunction" / "bootstrap"}
+BINARIES = {name: BUILT / f"{name.capitalize()}Function" / "bootstrap" for name in ("detector", "alerter", "notifier")}
 PACKAGE = LOGS / "package"
 DATA = ROOT / "tests/data/parity/profile"
 BUCKET, PREFIX, MODEL = "releases", "sigma/1/", "trained.zip"
