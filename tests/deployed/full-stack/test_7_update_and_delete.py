@@ -48,6 +48,10 @@ def test_sam_delete_leaves_nothing_behind_but_the_key_and_what_it_did_not_create
     assert key["KeyState"] == "Enabled"
 
 
+def log_groups(stack):
+    return [group["logGroupName"] for group in stack.client("logs").describe_log_groups()["logGroups"]]
+
+
 def remaining(stack):
     """The stack's resources that the account still has; their names start with the stack's name."""
     client = stack.client
@@ -61,7 +65,7 @@ def remaining(stack):
         "queues": [url for url in client("sqs").list_queues().get("QueueUrls", []) if not url.endswith("/subscriber")],
         "buckets": [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"] if bucket["Name"].startswith(NAME)],
         "roles": [role["RoleName"] for role in client("iam").list_roles()["Roles"] if role["RoleName"].startswith(NAME)],
-        "log groups": [group["logGroupName"] for group in client("logs").describe_log_groups()["logGroups"]],
+        "log groups": [name for name in log_groups(stack) if f"/{NAME}-" in name],
         "alarms": [alarm["AlarmName"] for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]],
         "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
     }
