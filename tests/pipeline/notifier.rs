@@ -1,6 +1,7 @@
 //! The notifier's handler over its doubles: what a failure of one message, of a receiver, or of the secret means for the others.
 
 mod adapters;
+mod golden;
 mod https;
 mod storm;
 
