@@ -32,7 +32,7 @@ impl Attempt {
         };
         match status {
             200..300 => Self::Delivered,
-            // Slack says so of a channel that was archived, and Standard Webhooks of an endpoint that was given up.
+            // Slack returns it for an archived channel; Standard Webhooks defines it as a disabled endpoint.
             410 => Self::Gone,
             // What is wrong with this message alone. PagerDuty's 400 is of an event, Slack's of a payload.
             400 | 413 | 415 | 422 => Self::Refused { status },

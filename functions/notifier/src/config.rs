@@ -47,7 +47,7 @@ const fn queue_url(channel: Channel) -> &'static str {
     }
 }
 
-/// Every environment variable of the notifier that a stack sets. `CHANNEL_GUARD` is none of them.
+/// Every environment variable of the notifier that a stack sets, so without `CHANNEL_GUARD`.
 #[must_use]
 pub fn variables() -> Vec<KnobRow> {
     let queue = |channel| {

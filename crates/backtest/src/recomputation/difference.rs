@@ -16,7 +16,7 @@ pub struct Difference {
     pub archive: String,
 }
 
-/// A figure by its name; `None` if there is none.
+/// Looks up a figure by its name.
 type Figure = (&'static str, Option<f64>);
 
 /// Everything in which they differ, the verdict first. Numbers are compared bit for bit.

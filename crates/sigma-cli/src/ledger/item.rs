@@ -11,7 +11,7 @@ use super::failure::refused;
 /// An item of the table.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Reads an item as it is now. `None` if there is none.
+/// Reads the current item, if it exists.
 pub(crate) async fn read(client: &Client, table: &str, id: &str) -> anyhow::Result<Option<Item>> {
     let get = client.get_item().table_name(table).key(layout::ID, text(id)).consistent_read(true);
     let answer = Box::pin(get.send()).await.map_err(refused("read", table))?;
