@@ -5,15 +5,26 @@ import re
 
 def colours_of(page, selectors):
     """The colours of the text and of what is behind it, for the first element of each selector."""
-    return page.evaluate(
+    found = page.evaluate(
         """(selectors) => selectors.map((selector) => {
             const element = document.querySelector(selector);
-            let behind = element;
-            while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-            return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor];
+            const layers = [];
+            for (let at = element; at; at = at.parentElement) layers.push(getComputedStyle(at).backgroundColor);
+            return [getComputedStyle(element).color, layers];
         })""",
         selectors,
     )
+    return [(text, painted(layers)) for text, layers in found]
+
+
+def painted(layers):
+    """The colour that one sees of backgrounds, the uppermost first: some let through what is under them."""
+    seen = [255.0, 255.0, 255.0]
+    for layer in reversed(layers):
+        red, green, blue, *alpha = map(float, re.findall(r"[\d.]+", layer))
+        opacity = alpha[0] if alpha else 1
+        seen = [opacity * over + (1 - opacity) * under for over, under in zip((red, green, blue), seen)]
+    return "rgb({:.0f}, {:.0f}, {:.0f})".format(*seen)
 
 
 def luminance(colour):
