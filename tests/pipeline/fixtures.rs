@@ -11,7 +11,7 @@ use alerter::publication::{Publication, plan};
 use alerter::publisher::MemoryPublisher;
 use alerter::{Alerter, AlerterSettings, AlerterSummary, Case};
 use anomaly_core::Severity;
-use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, WindowStore};
+use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, Update, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 pub(crate) use event_source::kinesis::LOCAL_STREAM_ARN as STREAM;
 use event_source::kinesis::{StreamRecord, event_json};
@@ -34,6 +34,10 @@ impl WindowStore for SharedStore {
 
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
         self.0.commit(user_id, user, replaced).await
+    }
+
+    async fn update(&self, updates: &[Update<'_>]) -> Vec<Result<(), CommitError>> {
+        self.0.update(updates).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anomaly_core::{RejectReason, ShardId};
 use detector::shard_ranges::ShardRanges;
-use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
+use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, Update, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use event_source::kinesis::{StreamRecord, event_json};
 use futures_util::{StreamExt, stream};
@@ -40,7 +40,7 @@ impl MessageQueue for SlowQueue {
     }
 }
 
-/// DynamoDB as its adapter uses it: a hundred keys a call, four calls at once; each write a call.
+/// DynamoDB as its adapter uses it: a hundred keys a call, four calls at once; up to 25 users a write.
 #[derive(Debug, Clone)]
 struct SlowStore(SharedStore, Duration);
 
@@ -56,6 +56,11 @@ impl WindowStore for SlowStore {
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
         sleep(self.1).await;
         self.0.commit(user_id, user, replaced).await
+    }
+
+    async fn update(&self, updates: &[Update<'_>]) -> Vec<Result<(), CommitError>> {
+        sleep(self.1).await;
+        self.0.update(updates).await
     }
 }
 

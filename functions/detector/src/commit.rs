@@ -1,13 +1,14 @@
 //! Fold and commit: a user's state and new anomalies in one conditional write.
 
-use anomaly_core::{RejectReason, VerdictCounts};
+use anomaly_core::RejectReason;
 use futures_util::{StreamExt, stream};
 use lambda_kit::{Clock, telemetry::chain};
 
-use crate::fold::fold;
+use crate::fold::{Fold, fold};
 use crate::group::UserBatch;
 use crate::handler::Run;
 use crate::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
+use crate::write::{Next, Written, requests};
 use message_queue::MessageQueue;
 
 /// Conflicts in a row after which a user's records are left for the next delivery.
@@ -23,77 +24,97 @@ pub(crate) struct Committed<'b> {
     pub(crate) taken: usize,
 }
 
-/// What came of committing one user.
-struct Attempt<'b> {
-    user: UserBatch<'b>,
-    verdicts: VerdictCounts,
-    conflicts: u64,
-    end: AttemptEnd,
-}
-
-enum AttemptEnd {
-    /// This many of the pending records are in the stored state.
-    Taken(usize),
-    /// The infrastructure failed.
-    Failed(StoreError),
-    /// The item cannot be read.
-    Corrupt,
+/// What came of committing some users once. The others are failed or, if their item is corrupt, in quarantine.
+#[derive(Default)]
+pub(crate) struct Round<'b> {
+    pub(crate) committed: Vec<Committed<'b>>,
+    /// To be committed in the next round: onto what the store was found to hold, or by a request of their own.
+    pub(crate) again: Vec<UserBatch<'b>>,
+    /// The first error of a write that is not tried again.
+    error: Option<StoreError>,
 }
 
 impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
-    /// Folds and commits every user, up to `COMMITS_CONCURRENT_MAX` at once. Returns the users that are committed; the others are
-    /// failed or, if their item is corrupt, in quarantine.
-    pub(crate) async fn commit<'b>(&mut self, users: Vec<UserBatch<'b>>) -> Vec<Committed<'b>> {
-        let attempts = stream::iter(users).map(|user| self.commit_user(user));
-        let attempts: Vec<_> = attempts.buffered(self.detector.settings.commits_concurrent_max).collect().await;
-        let mut committed = Vec::with_capacity(attempts.len());
-        let mut write_error = None;
-        for Attempt { user, verdicts, conflicts, end } in attempts {
-            self.progress.summary.verdicts += verdicts;
-            self.progress.summary.state_conflicts += conflicts;
-            match end {
-                AttemptEnd::Taken(taken) => committed.push(Committed { user, taken }),
-                AttemptEnd::Failed(error) => {
-                    self.progress.fail(user.user_id, user.pending());
-                    write_error.get_or_insert(error);
-                }
-                AttemptEnd::Corrupt => {
-                    let rejects = user.pending().iter().map(|record| record.reject(RejectReason::StateCorrupt));
-                    self.progress.rejects.extend(rejects);
-                }
-            }
+    /// Folds every user's records and writes the users, up to `COMMIT_STATEMENTS_MAX` in a request and up to `COMMITS_CONCURRENT_MAX`
+    /// requests at once.
+    pub(crate) async fn commit<'b>(&mut self, users: Vec<UserBatch<'b>>) -> Round<'b> {
+        let mut round = Round::default();
+        let changed = self.fold_each(users, &mut round);
+        for (next, written) in self.write_all(changed).await {
+            self.take_outcome(next, written, &mut round);
         }
-        if let Some(error) = write_error {
-            tracing::warn!(error = %chain(&error), "States could not be written; this is the first error.");
+        if let Some(error) = &round.error {
+            tracing::warn!(error = %chain(error), "States could not be written; this is the first error.");
         }
-        committed
+        // What comes first in the batch is sent first: time may run out.
+        round.committed.sort_by_key(|committed| committed.user.first_index());
+        round
     }
 
-    /// Folds and commits one user. After a conflict it folds again, onto what the store returned.
-    async fn commit_user<'b>(&self, mut user: UserBatch<'b>) -> Attempt<'b> {
-        let mut conflicts = 0;
-        for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let judge = (&self.detector.settings.rule, self.detector.configuration_id);
-            let fold = fold(&user.stored, user.pending(), judge);
-            let (verdicts, end) = (fold.verdicts, AttemptEnd::Taken(fold.taken));
-            if !fold.is_changed {
-                return Attempt { user, verdicts, conflicts, end };
+    /// Folds every user's pending records onto what the store has. Returns the users that have to be written.
+    fn fold_each<'b>(&mut self, users: Vec<UserBatch<'b>>, round: &mut Round<'b>) -> Vec<Next<'b>> {
+        let judge = (&self.detector.settings.rule, self.detector.configuration_id);
+        let mut changed = Vec::with_capacity(users.len());
+        for user in users {
+            let Fold { user: folded, taken, is_changed, verdicts } = fold(&user.stored, user.pending(), judge);
+            if is_changed {
+                let stored = self.next_version(folded);
+                changed.push(Next { user, stored, taken, verdicts });
+            } else {
+                self.progress.summary.verdicts += verdicts;
+                round.committed.push(Committed { user, taken });
             }
-            match self.write(user.user_id, fold.user, self.commit_reserve_ms()).await {
-                Ok(stored) => return Attempt { user: user.reloaded(stored), verdicts, conflicts, end },
-                Err(CommitError::Conflict(Loaded::Corrupt(_))) => {
-                    return Attempt::stopped(user, conflicts, AttemptEnd::Corrupt);
-                }
-                Err(CommitError::Conflict(Loaded::Present(stored))) => user = user.reloaded(self.as_of_now(*stored)),
-                Err(CommitError::Conflict(Loaded::Absent)) => user = user.reloaded(self.absent()),
-                Err(CommitError::Failed(error)) => {
-                    return Attempt::stopped(user, conflicts, AttemptEnd::Failed(error));
-                }
-            }
-            conflicts += 1;
         }
-        let error = StoreError::new("write", format!("{COMMIT_ATTEMPTS_MAX} conflicts in a row"));
-        Attempt::stopped(user, conflicts, AttemptEnd::Failed(error))
+        changed
+    }
+
+    /// Writes every user. Returns what came of each.
+    async fn write_all<'b>(&self, changed: Vec<Next<'b>>) -> Vec<(Next<'b>, Written)> {
+        let settings = &self.detector.settings;
+        let requests = requests(changed, settings.commit_statements_max);
+        let writes = stream::iter(requests).map(|request| self.write_request(request));
+        writes.buffered(settings.commits_concurrent_max).concat().await
+    }
+
+    /// Sorts a user in by what came of writing it. After a conflict the user's records are folded again, onto what the store returned; a
+    /// user who could not be written together with others is written alone.
+    fn take_outcome<'b>(&mut self, next: Next<'b>, written: Written, round: &mut Round<'b>) {
+        let Written { outcome, is_together } = written;
+        match outcome {
+            Ok(()) => {
+                self.progress.summary.verdicts += next.verdicts;
+                round.committed.push(next.committed());
+            }
+            Err(CommitError::Conflict(Loaded::Corrupt(_))) => self.quarantine_user(&next.user),
+            Err(CommitError::Conflict(Loaded::Present(stored))) => {
+                self.fold_again(next.user, self.as_of_now(*stored), round);
+            }
+            Err(CommitError::Conflict(Loaded::Absent)) => self.fold_again(next.user, self.absent(), round),
+            Err(CommitError::Failed(_)) if is_together => {
+                round.again.push(UserBatch { is_alone: true, ..next.user });
+            }
+            Err(CommitError::Failed(error)) => self.give_up(&next.user, error, round),
+        }
+    }
+
+    fn quarantine_user(&mut self, user: &UserBatch<'_>) {
+        let rejects = user.pending().iter().map(|record| record.reject(RejectReason::StateCorrupt));
+        self.progress.rejects.extend(rejects);
+    }
+
+    fn fold_again<'b>(&mut self, user: UserBatch<'b>, stored: StoredUser, round: &mut Round<'b>) {
+        self.progress.summary.state_conflicts += 1;
+        let conflicts = user.conflicts + 1;
+        if conflicts == COMMIT_ATTEMPTS_MAX {
+            let error = StoreError::new("write", format!("{COMMIT_ATTEMPTS_MAX} conflicts in a row"));
+            return self.give_up(&user, error, round);
+        }
+        round.again.push(UserBatch { conflicts, ..user.reloaded(stored) });
+    }
+
+    fn give_up<'b>(&mut self, user: &UserBatch<'b>, error: StoreError, round: &mut Round<'b>) {
+        self.progress.fail(user.user_id, user.pending());
+        round.error.get_or_insert(error);
     }
 
     /// How long before the deadline the last record is committed: earlier if rejects wait, since those are next, and what is in front of the
@@ -101,32 +122,5 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
     pub(crate) fn commit_reserve_ms(&self) -> i64 {
         let for_rejects = if self.progress.rejects.is_empty() { 0 } else { self.time_ms / REJECTS_SHARE };
         COMMIT_RESERVE_MS.saturating_add(for_rejects)
-    }
-
-    /// Writes a user as the next version, until `reserve_ms` before the deadline. Returns the user as it is stored then.
-    pub(crate) async fn write(
-        &self,
-        user_id: &str,
-        user: StoredUser,
-        reserve_ms: i64,
-    ) -> Result<StoredUser, CommitError> {
-        let (now_ms, replaced) = (self.detector.clock.now_ms(), user.version);
-        let first = u64::try_from(now_ms).unwrap_or_default();
-        let next = StoredUser {
-            version: Some(replaced.map_or(first, |version| version.saturating_add(1))),
-            updated_at_ms: now_ms,
-            expires_at_seconds: now_ms / 1_000 + i64::from(self.detector.settings.state_retention_seconds),
-            ..user
-        };
-        let writing = self.detector.store.commit(user_id, &next, replaced);
-        let written = self.invocation.within(&self.detector.clock, reserve_ms, writing).await;
-        written.unwrap_or_else(|| Err(CommitError::Failed(StoreError::new("write", "the deadline is near"))))?;
-        Ok(next)
-    }
-}
-
-impl<'b> Attempt<'b> {
-    fn stopped(user: UserBatch<'b>, conflicts: u64, end: AttemptEnd) -> Self {
-        Self { user, verdicts: VerdictCounts::default(), conflicts, end }
     }
 }

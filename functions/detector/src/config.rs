@@ -38,7 +38,16 @@ const COMMITS_CONCURRENT_MAX: Knob<u32> = Knob {
     default: 32,
     min: Bound::Included(1),
     max: Bound::Included(256),
-    meaning: "writes in flight at once",
+    meaning: "write requests in flight at once",
+};
+
+/// DynamoDB takes 25 statements in one request.
+const COMMIT_STATEMENTS_MAX: Knob<u32> = Knob {
+    name: "COMMIT_STATEMENTS_MAX",
+    default: 25,
+    min: Bound::Included(1),
+    max: Bound::Included(25),
+    meaning: "users that one request writes, each by itself; 1 is one request a user",
 };
 
 /// See [`DetectorSettings::lanes`].
@@ -80,8 +89,10 @@ pub struct DetectorSettings {
     pub state_retention_seconds: u32,
     /// User states kept in memory.
     pub cache_users_max: NonZeroUsize,
-    /// Writes in flight at once.
+    /// Write requests in flight at once.
     pub commits_concurrent_max: usize,
+    /// Users that one request writes.
+    pub commit_statements_max: usize,
     /// Batches of one shard that are under way at once. Lambda keeps order within a partition key, and all KPL aggregates have the
     /// same one. With more than one lane an aggregate may overtake lone records of its users, so it is rejected.
     pub lanes: u32,
@@ -98,6 +109,7 @@ pub fn variables() -> Vec<KnobRow> {
         knobs::STREAM_RETENTION_HOURS.row(),
         CACHE_USERS_MAX.row(),
         COMMITS_CONCURRENT_MAX.row(),
+        COMMIT_STATEMENTS_MAX.row(),
         PARALLELIZATION_FACTOR.row(),
         metrics::namespace_row(),
         metrics::stack_name_row(),
@@ -144,6 +156,7 @@ impl DetectorSettings {
             rule,
             cache_users_max: NonZeroUsize::new(cache_users_max).unwrap_or(NonZeroUsize::MIN),
             commits_concurrent_max: usize::try_from(env.knob(&COMMITS_CONCURRENT_MAX)?).unwrap_or(usize::MAX),
+            commit_statements_max: usize::try_from(env.knob(&COMMIT_STATEMENTS_MAX)?).unwrap_or(usize::MAX),
             lanes: env.knob(&PARALLELIZATION_FACTOR)?,
         })
     }
@@ -201,6 +214,7 @@ mod tests {
             ("STREAM_RETENTION_HOURS", "1"),
             ("CACHE_USERS_MAX", "0"),
             ("COMMITS_CONCURRENT_MAX", "0"),
+            ("COMMIT_STATEMENTS_MAX", "26"),
             ("PARALLELIZATION_FACTOR", "11"),
         ] {
             let error = Config::from_env(&env(&[(name, value)])).unwrap_err().to_string();

@@ -21,13 +21,18 @@ pub(crate) struct UserBatch<'b> {
     pub(crate) stored: StoredUser,
     /// Whether the item in the store has an outbox.
     pub(crate) has_stored_outbox: bool,
+    /// Conflicts in a row.
+    pub(crate) conflicts: u32,
+    /// Whether a write together with other users has failed.
+    pub(crate) is_alone: bool,
 }
 
 impl<'b> UserRecords<'b> {
     /// These records on top of what the store holds.
     pub(crate) fn with(self, stored: StoredUser) -> UserBatch<'b> {
+        let Self { user_id, records } = self;
         let has_stored_outbox = !stored.outbox.is_empty();
-        UserBatch { user_id: self.user_id, records: self.records, settled: 0, stored, has_stored_outbox }
+        UserBatch { user_id, records, settled: 0, stored, has_stored_outbox, conflicts: 0, is_alone: false }
     }
 }
 
@@ -36,6 +41,11 @@ impl<'b> UserBatch<'b> {
     pub(crate) fn pending(&self) -> &[&'b UserRecord<'b>] {
         debug_assert!(self.settled <= self.records.len(), "{} of {}", self.settled, self.records.len());
         self.records.get(self.settled..).unwrap_or_default()
+    }
+
+    /// The place of the first pending record in the batch.
+    pub(crate) fn first_index(&self) -> Option<usize> {
+        self.pending().first().map(|record| record.index)
     }
 
     /// The same records on top of what the store was found to hold.

@@ -2,7 +2,7 @@
 //!
 //! The modules follow a batch through the function: [`envelope`] parses Lambda's event, [`decode`] turns payloads into
 //! transactions or rejects, `group` splits them by user, `load` gets the users' states, [`fold`] applies a user's transactions,
-//! `commit` writes state and anomalies in one conditional write, `outbox` sends the anomalies, [`quarantine`] keeps the rejects,
+//! `commit` decides what is written of a user, `write` makes the requests, `outbox` sends the anomalies, [`quarantine`] keeps the rejects,
 //! [`checkpoint`] says from where Lambda has to redeliver. [`handler`] calls them in this order; ARCHITECTURE.md explains the
 //! protocol. [`summary`] says what happened.
 //!
@@ -24,6 +24,7 @@ pub mod quarantine;
 pub mod shard_ranges;
 pub mod summary;
 pub mod window_store;
+mod write;
 
 pub use config::{Config, DetectorSettings};
 pub use handler::{Detector, HandlerError, Outcome};

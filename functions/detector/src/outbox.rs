@@ -78,9 +78,12 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
             }
             return false;
         }
-        let Ok(stored) = self.write(user.user_id, user.stored, CLEAR_RESERVE_MS).await else { return false };
-        self.detector.cache.put(user.user_id, stored);
-        true
+        let (replaced, stored) = (user.stored.version, self.next_version(user.stored));
+        let cleared = self.write(user.user_id, &stored, replaced, CLEAR_RESERVE_MS).await;
+        if cleared.is_ok() {
+            self.detector.cache.put(user.user_id, stored);
+        }
+        cleared.is_ok()
     }
 }
 

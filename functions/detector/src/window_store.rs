@@ -101,6 +101,17 @@ pub enum CommitError {
     Failed(StoreError),
 }
 
+/// One user of several that are updated by one request. Neither the item in the store nor `user` has an outbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Update<'u> {
+    /// The key.
+    pub user_id: &'u str,
+    /// What the store is to have, with the new version.
+    pub user: &'u StoredUser,
+    /// The version that the store still has to have.
+    pub replaced: u64,
+}
+
 /// What the commit protocol needs of a store.
 #[expect(async_fn_in_trait, reason = "one invocation at a time on one thread: its futures need not be Send")]
 pub trait WindowStore {
@@ -109,4 +120,8 @@ pub trait WindowStore {
 
     /// Writes `user` if the store still has version `replaced` (`None`: no item).
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError>;
+
+    /// Writes distinct users in one request, each by itself and as [`Self::commit`] does; the results are in the order of `updates`. Some
+    /// may be written and others not. A user of whom it failed is worth a [`Self::commit`] of its own.
+    async fn update(&self, updates: &[Update<'_>]) -> Vec<Result<(), CommitError>>;
 }

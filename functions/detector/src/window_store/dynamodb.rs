@@ -4,28 +4,20 @@
 //! (JSON list of anomaly messages, only while there are any), and for human eyes `count`, `mean`, `stddev` of the window (or
 //! of the profile) and `updatedAt` (ms). Readers ignore attributes they do not know.
 
+mod item;
+mod statement;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anomaly_core::{AnomalyMessage, codec};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{BatchStatementResponse, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use futures_util::{StreamExt, stream};
 
-use super::{CommitError, CorruptItem, Loaded, StoreError, StoredUser, WindowStore};
-
-const USER_ID: &str = "userId";
-const STATE: &str = "state";
-const VERSION: &str = "version";
-const EXPIRES_AT: &str = "expiresAt";
-const OUTBOX: &str = "outbox";
-const COUNT: &str = "count";
-const MEAN: &str = "mean";
-const STDDEV: &str = "stddev";
-const UPDATED_AT: &str = "updatedAt";
+use super::{CommitError, Loaded, StoreError, StoredUser, Update, WindowStore};
+use item::{Item, USER_ID, VERSION, from_item, key, number, to_item, user_id_of};
 
 /// Keys in one BatchGetItem (API limit).
 const BATCH_GET_KEYS_MAX: usize = 100;
@@ -36,21 +28,23 @@ const UNPROCESSED_BACKOFF: Duration = Duration::from_millis(25);
 /// BatchGetItem calls in flight at once.
 const BATCH_GETS_CONCURRENT_MAX: usize = 4;
 
-type Item = HashMap<String, AttributeValue>;
-
 /// User state in one table. Reads are eventually consistent, 100 keys a call and four calls at once: half a read unit a user. A
-/// write is one PutItem with a condition on the version: one write unit while the outbox is empty.
+/// write is a PutItem, or a statement of a `BatchExecuteStatement`, with a condition on the version: one write unit while the outbox is
+/// empty.
 #[derive(Debug, Clone)]
 pub struct DynamoDbWindowStore {
     client: Client,
     table: String,
+    /// The statement of an update: the same for all users, so that only the values differ.
+    update: String,
 }
 
 impl DynamoDbWindowStore {
     /// A table whose partition key is `userId` (string).
     #[must_use]
-    pub const fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub fn new(client: Client, table: String) -> Self {
+        let update = statement::text(&table);
+        Self { client, table, update }
     }
 
     /// Reads up to 100 users. Those left out for lack of capacity are not in the result.
@@ -95,6 +89,15 @@ impl DynamoDbWindowStore {
         };
         user_ids.iter().map(result).collect()
     }
+
+    /// One `BatchExecuteStatement`. The SDK repeats it as a whole, and never one of its statements.
+    async fn execute(&self, updates: &[Update<'_>]) -> Result<Vec<BatchStatementResponse>, StoreError> {
+        let statements: Result<Vec<_>, _> = updates.iter().map(|one| statement::request(&self.update, *one)).collect();
+        let statements = statements.map_err(|error| StoreError::new("write", error))?;
+        let request = self.client.batch_execute_statement().set_statements(Some(statements));
+        let output = Box::pin(request.send()).await.map_err(|error| StoreError::new("write", error))?;
+        Ok(output.responses.unwrap_or_default())
+    }
 }
 
 impl WindowStore for DynamoDbWindowStore {
@@ -119,6 +122,13 @@ impl WindowStore for DynamoDbWindowStore {
         // On the heap: the future of a request has 6 KB, and the futures around it would be moved with it.
         Box::pin(request.send()).await.map(drop).map_err(commit_error)
     }
+
+    async fn update(&self, updates: &[Update<'_>]) -> Vec<Result<(), CommitError>> {
+        match self.execute(updates).await {
+            Ok(answers) => statement::outcomes(answers, updates.len()),
+            Err(error) => updates.iter().map(|_| Err(CommitError::Failed(error.clone()))).collect(),
+        }
+    }
 }
 
 fn commit_error(error: SdkError<PutItemError>) -> CommitError {
@@ -126,67 +136,4 @@ fn commit_error(error: SdkError<PutItemError>) -> CommitError {
         return CommitError::Conflict(conflict.item().map_or(Loaded::Absent, from_item));
     }
     CommitError::Failed(StoreError::new("write", error))
-}
-
-fn key(user_id: &str) -> Item {
-    HashMap::from([(USER_ID.to_owned(), AttributeValue::S(user_id.to_owned()))])
-}
-
-fn user_id_of(item: &Item) -> Option<String> {
-    item.get(USER_ID)?.as_s().ok().cloned()
-}
-
-fn number(value: impl std::fmt::Display) -> AttributeValue {
-    AttributeValue::N(format!("{value}"))
-}
-
-/// The item of a user.
-fn to_item(user_id: &str, user: &StoredUser) -> Result<Item, StoreError> {
-    debug_assert!(user.version.is_some(), "a user is written as a version");
-    let usual = user.state.memory().usual();
-    let stddev = (usual.sum_squares / f64::from(usual.count.saturating_sub(1).max(1))).sqrt();
-    let mut item = key(user_id);
-    let mut put = |name: &str, value| item.insert(name.to_owned(), value);
-    put(STATE, AttributeValue::B(Blob::new(codec::encode(&user.state))));
-    put(VERSION, number(user.version.unwrap_or_default()));
-    put(EXPIRES_AT, number(user.expires_at_seconds));
-    put(COUNT, number(usual.count));
-    put(MEAN, number(format!("{:.2}", usual.mean)));
-    put(STDDEV, number(format!("{stddev:.2}")));
-    put(UPDATED_AT, number(user.updated_at_ms));
-    if !user.outbox.is_empty() {
-        let json = serde_json::to_string(&user.outbox).map_err(|error| StoreError::new("write", error))?;
-        put(OUTBOX, AttributeValue::S(json));
-    }
-    Ok(item)
-}
-
-/// The user of an item; the inverse of [`to_item`].
-fn from_item(item: &Item) -> Loaded {
-    match read_user(item) {
-        Ok(user) => Loaded::Present(Box::new(user)),
-        Err(corrupt) => Loaded::Corrupt(corrupt),
-    }
-}
-
-fn read_user(item: &Item) -> Result<StoredUser, CorruptItem> {
-    let state = item.get(STATE).and_then(|value| value.as_b().ok()).ok_or(CorruptItem::Attribute(STATE))?;
-    Ok(StoredUser {
-        state: codec::decode(state.as_ref())?,
-        outbox: read_outbox(item)?,
-        version: Some(read_number(item, VERSION)?),
-        updated_at_ms: read_number(item, UPDATED_AT)?,
-        expires_at_seconds: read_number(item, EXPIRES_AT)?,
-    })
-}
-
-fn read_number<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<T, CorruptItem> {
-    let text = item.get(name).and_then(|value| value.as_n().ok());
-    text.and_then(|text| text.parse().ok()).ok_or(CorruptItem::Attribute(name))
-}
-
-fn read_outbox(item: &Item) -> Result<Vec<AnomalyMessage>, CorruptItem> {
-    let Some(value) = item.get(OUTBOX) else { return Ok(Vec::new()) };
-    let json = value.as_s().map_err(|_| CorruptItem::Attribute(OUTBOX))?;
-    serde_json::from_str(json).map_err(|_| CorruptItem::Attribute(OUTBOX))
 }

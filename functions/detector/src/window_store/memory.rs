@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use lambda_kit::{Fault, Faults};
 
-use super::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
+use super::{CommitError, Loaded, StoreError, StoredUser, Update, WindowStore};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -89,6 +89,15 @@ impl Inner {
         self.users.insert(user_id.to_owned(), Loaded::Present(Box::new(user.clone())));
         if fault == Fault::AppliedButFailed { Err(CommitError::Failed(injected("write"))) } else { Ok(()) }
     }
+
+    /// Leaves an outbox that the item has.
+    fn update(&mut self, Update { user_id, user, replaced }: Update<'_>, fault: Fault) -> Result<(), CommitError> {
+        let outbox = match self.held(user_id) {
+            Loaded::Present(held) => held.outbox,
+            Loaded::Absent | Loaded::Corrupt(_) => Vec::new(),
+        };
+        self.commit(user_id, &StoredUser { outbox, ..user.clone() }, Some(replaced), fault)
+    }
 }
 
 fn injected(action: &'static str) -> StoreError {
@@ -102,5 +111,9 @@ impl WindowStore for MemoryWindowStore {
 
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
         self.locked(|inner| inner.commit(user_id, user, replaced, self.commit_faults.next()))
+    }
+
+    async fn update(&self, updates: &[Update<'_>]) -> Vec<Result<(), CommitError>> {
+        self.locked(|inner| updates.iter().map(|one| inner.update(*one, self.commit_faults.next())).collect())
     }
 }

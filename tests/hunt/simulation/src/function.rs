@@ -21,6 +21,8 @@ const WARM_MAX: usize = 3;
 const NEAR_MS: (u32, u32) = (300, 6_000);
 /// Largest error of a container's clock, in ms either way.
 const SKEW_MS: u32 = 500;
+/// Users that a container's requests write at most: a fleet is mixed while it is deployed anew.
+const COMMIT_STATEMENTS: [usize; 3] = [25, 2, 1];
 /// Recent events that may be redelivered.
 const EVENTS_KEPT: usize = 10;
 
@@ -43,7 +45,10 @@ impl Function for Detector<Reach, Anomalies, Quarantine, SimulatedClock, Reach> 
     const MAY_WAIT: bool = false;
 
     fn start(reach: Reach, clock: SimulatedClock) -> Result<Self, String> {
-        let settings = DetectorSettings { lanes: reach.0.world.lanes, ..reach.0.world.settings.clone() };
+        let world = &reach.0.world;
+        let commit_statements_max =
+            COMMIT_STATEMENTS.get(world.dice.index(COMMIT_STATEMENTS.len())).copied().unwrap_or(1);
+        let settings = DetectorSettings { lanes: world.lanes, commit_statements_max, ..world.settings.clone() };
         let (anomalies, quarantine) = (Anomalies(Rc::clone(&reach.0)), Quarantine(Rc::clone(&reach.0)));
         let detector = Detector::new(reach.clone(), anomalies, quarantine, clock, settings);
         Ok(detector.with_ranges(reach))

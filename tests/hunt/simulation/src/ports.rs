@@ -12,7 +12,7 @@ use alerter::publication::Publication;
 use alerter::publisher::Publisher;
 use anomaly_core::ShardId;
 use detector::shard_ranges::ShardRanges;
-use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, WindowStore};
+use detector::window_store::{CommitError, Loaded, StoreError, StoredUser, Update, WindowStore};
 use futures_util::{FutureExt, StreamExt, stream};
 use intake::aggregate::HashRange;
 use message_queue::MessageQueue;
@@ -94,15 +94,45 @@ impl WindowStore for Reach {
             let (version, unsent) = (user.version.unwrap_or_default(), user.outbox.len());
             format!("writes {user_id} as version {version} with {unsent} anomalies in the outbox")
         };
-        let apply = || {
-            let written = self.0.world.commit(user_id, user, replaced);
-            if written.is_err() {
-                self.0.world.note(|| format!("{}: … conflict on {user_id}", self.0.name()));
-            }
-            written
-        };
+        let apply = || self.0.note_conflict(user_id, self.0.world.commit(user_id, user, replaced));
         let written = self.0.effect(Service::Store, what, apply).await;
         written.unwrap_or_else(|| Err(CommitError::Failed(failed("write"))))
+    }
+
+    async fn update(&self, updates: &[Update<'_>]) -> Vec<Result<(), CommitError>> {
+        let what = || {
+            let named =
+                |one: &Update<'_>| format!("{} as version {}", one.user_id, one.user.version.unwrap_or_default());
+            format!("updates {}", updates.iter().map(named).collect::<Vec<_>>().join(", "))
+        };
+        let apply_each = || updates.iter().map(|one| self.0.apply_statement(*one)).collect();
+        let written = self.0.effect(Service::Store, what, apply_each).await;
+        written.unwrap_or_else(|| updates.iter().map(|_| Err(CommitError::Failed(failed("write")))).collect())
+    }
+}
+
+impl Life {
+    /// One statement of a request: it may be refused for lack of capacity, or be done although its answer says that it failed.
+    fn apply_statement(&self, Update { user_id, user, replaced }: Update<'_>) -> Result<(), CommitError> {
+        let refused = || Err(CommitError::Failed(failed("write")));
+        let mut written = refused();
+        let is_answered =
+            self.take_one(|| written = self.note_conflict(user_id, self.world.update(user_id, user, replaced)));
+        if !is_answered {
+            self.world.note(|| format!("{}: … {user_id} is refused", self.name()));
+        } else if written.is_ok() && self.world.dice.fails() {
+            self.note_mishap();
+            self.world.note(|| format!("{}: … {user_id} is written, but the answer says it failed", self.name()));
+            return refused();
+        }
+        written
+    }
+
+    fn note_conflict(&self, user_id: &str, written: Result<(), CommitError>) -> Result<(), CommitError> {
+        if written.is_err() {
+            self.world.note(|| format!("{}: … conflict on {user_id}", self.name()));
+        }
+        written
     }
 }
 

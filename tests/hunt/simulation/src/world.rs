@@ -253,4 +253,11 @@ impl World {
         }
         Ok(())
     }
+
+    /// The conditional update: it leaves an outbox that the item has.
+    pub(crate) fn update(&self, user_id: &str, user: &StoredUser, replaced: u64) -> Result<(), CommitError> {
+        let held = self.users.borrow().get(user_id).and_then(|items| items.last().map(|held| held.outbox.clone()));
+        let updated = StoredUser { outbox: held.unwrap_or_default(), ..user.clone() };
+        self.commit(user_id, &updated, Some(replaced))
+    }
 }

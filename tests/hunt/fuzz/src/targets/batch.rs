@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use anomaly_core::{SHARDS_PER_USER_MAX, codec};
 use detector::decode::{Batch, Decoded, Shards};
-use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, WindowStore};
+use detector::window_store::{CommitError, Loaded, MemoryWindowStore, StoreError, StoredUser, Update, WindowStore};
 use detector::{Detector, DetectorSettings, DetectorSummary};
 use event_source::kinesis::{StreamRecord, event_json};
 use intake::aggregate;
@@ -80,6 +80,10 @@ impl WindowStore for Borrowed<'_> {
 
     async fn commit(&self, user_id: &str, user: &StoredUser, replaced: Option<u64>) -> Result<(), CommitError> {
         self.0.commit(user_id, user, replaced).await
+    }
+
+    async fn update(&self, updates: &[Update<'_>]) -> Vec<Result<(), CommitError>> {
+        self.0.update(updates).await
     }
 }
 
