@@ -34,7 +34,7 @@ fn rule() -> Rule {
 }
 
 /// A state as full as it can be: every pane, four shards, sixteen transactions, large numbers.
-fn full_state(count: u32) -> UserState {
+pub(crate) fn full_state(count: u32) -> UserState {
     let rule = rule();
     let mut state = UserState::new(&rule);
     for i in 0..count {
@@ -55,7 +55,7 @@ fn full_state(count: u32) -> UserState {
     state
 }
 
-fn stored(state: UserState, version: u64) -> StoredUser {
+pub(crate) fn stored(state: UserState, version: u64) -> StoredUser {
     StoredUser {
         state,
         outbox: Vec::new(),

@@ -19,4 +19,5 @@ mod progress;
 mod replay;
 mod scenarios;
 mod slow_services;
+mod together;
 mod traps;
