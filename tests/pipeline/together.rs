@@ -75,7 +75,7 @@ fn in_words(outcome: Result<(), CommitError>) -> String {
         Err(CommitError::Conflict(Loaded::Absent)) => "no item".to_owned(),
         Err(CommitError::Conflict(Loaded::Present(user))) => format!("version {}", user.version.unwrap()),
         Err(CommitError::Conflict(Loaded::Corrupt(_))) => "corrupt".to_owned(),
-        Err(CommitError::Failed(error)) => chain(&error).to_string(),
+        Err(CommitError::Failed(error)) => chain(&error),
     }
 }
 

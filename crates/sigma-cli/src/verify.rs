@@ -5,6 +5,7 @@
 
 mod cleanup;
 mod clients;
+mod commits;
 mod health;
 mod probe;
 mod report;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clients::Clients;
+use commits::Measurements;
 use probe::Probe;
 use report::Report;
 use stack::Stack;
@@ -35,6 +37,10 @@ pub struct Options {
     /// Name of the stack.
     #[arg(long, value_name = "NAME")]
     pub stack: String,
+    /// Measure instead how fast the table takes state, by requests of one user and of several, and say which `CommitStatementsMax` to
+    /// take. Writes 100 synthetic users 36 times each. Run it from the stack's region: the way to it counts.
+    #[arg(long)]
+    pub commits: bool,
     /// How long to wait for the alert.
     #[arg(long, default_value = "5m", value_parser = seconds)]
     pub timeout: f64,
@@ -54,8 +60,12 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let clients = Clients::new(&options.connection.config()?);
     let is_quiet = options.output.json || options.output.quiet;
     let mut report = Report::new(&options.stack, user_id(), is_quiet);
-    let timeout = Duration::try_from_secs_f64(options.timeout)?;
-    verify(&clients, timeout, interrupted(), &mut report).await;
+    if options.commits {
+        verify_commits(&clients, interrupted(), &mut report).await;
+    } else {
+        let timeout = Duration::try_from_secs_f64(options.timeout)?;
+        verify(&clients, timeout, interrupted(), &mut report).await;
+    }
     if options.output.json {
         println!("{}", serde_json::to_string(&report)?);
     }
@@ -75,6 +85,14 @@ async fn verify(clients: &Clients, timeout: Duration, interrupt: impl Future<Out
         run_probe(&mut probe, timeout, interrupt, report).await;
         report.step("everything is removed", cleanup::remove(probe).await, Clone::clone);
     }
+}
+
+async fn verify_commits(clients: &Clients, interrupt: impl Future<Output = ()>, report: &mut Report) {
+    let stack = stack::read(clients, &report.stack).await;
+    let Some(stack) = report.step("the stack is deployed", stack, Stack::summary) else { return };
+    let measured = commits::measure(&clients.dynamodb, &stack, &report.user, interrupt).await;
+    report.commits = report.step("the table is measured", measured, Measurements::summary);
+    report.figures();
 }
 
 /// Subscribing is not interrupted, so that what it creates is known and can be removed.

@@ -90,6 +90,9 @@ def called_in(path):
 def iam_action(service, operation):
     name = "".join(word.capitalize() for word in operation.split("_"))
     service = {"sfn": "states"}.get(service, service)
+    # IAM knows what statements do, and the detector's only update.
+    if operation == "batch_execute_statement":
+        return "dynamodb:PartiQLUpdate"
     # IAM has no batch actions for these services.
     return f"{service}:{name.removesuffix('Batch') if service in ('sqs', 'sns') else name}"
 

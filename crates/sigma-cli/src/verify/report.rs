@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::commits::Measurements;
+
 /// See the module.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -10,6 +12,9 @@ pub(super) struct Report {
     pub(super) user: String,
     /// From before the outlier is put until its alert is received.
     pub(super) latency_ms: Option<u64>,
+    /// What `--commits` measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) commits: Option<Measurements>,
     pub(super) steps: Vec<Step>,
     #[serde(skip)]
     is_quiet: bool,
@@ -26,7 +31,7 @@ pub(super) struct Step {
 
 impl Report {
     pub(super) fn new(stack: &str, user: String, is_quiet: bool) -> Self {
-        Self { stack: stack.to_owned(), user, latency_ms: None, steps: Vec::new(), is_quiet }
+        Self { stack: stack.to_owned(), user, latency_ms: None, commits: None, steps: Vec::new(), is_quiet }
     }
 
     /// Adds a step. Returns what it produced, if it succeeded.
@@ -44,6 +49,13 @@ impl Report {
     /// The user has ended the verification.
     pub(super) fn interrupted(&mut self) {
         self.add(Step { name: "the alert arrives", ok: false, detail: "interrupted".to_owned() });
+    }
+
+    /// Prints what was measured.
+    pub(super) fn figures(&self) {
+        if let Some(commits) = self.commits.as_ref().filter(|_| !self.is_quiet) {
+            println!("{}", commits.table());
+        }
     }
 
     pub(super) fn is_success(&self) -> bool {

@@ -28,6 +28,8 @@ pub(super) struct Stack {
     pub(super) alarms: Vec<String>,
     /// Observations before a user is judged.
     pub(super) observations_min: usize,
+    /// Users that a request of the detector writes at most.
+    pub(super) commit_statements_max: usize,
 }
 
 impl Stack {
@@ -47,8 +49,10 @@ pub(super) async fn read(clients: &Clients, name: &str) -> anyhow::Result<Stack>
         let value = outputs.get(key).copied().map(str::to_owned);
         value.with_context(|| format!("it has no output {key}; is it a stack of this project's template.yaml?"))
     };
-    let set = stack.parameters().iter().find(|parameter| parameter.parameter_key() == Some("MinObservations"));
-    let set = set.and_then(|parameter| parameter.parameter_value()?.parse().ok()).unwrap_or(OBSERVATIONS_MIN);
+    let parameter = |key: &str| {
+        let found = stack.parameters().iter().find(|parameter| parameter.parameter_key() == Some(key));
+        found.and_then(|parameter| parameter.parameter_value()?.parse::<usize>().ok())
+    };
     Ok(Stack {
         status: stack.stack_status().map_or("unknown status", |status| status.as_str()).to_owned(),
         stream_name: output("StreamName")?,
@@ -58,7 +62,9 @@ pub(super) async fn read(clients: &Clients, name: &str) -> anyhow::Result<Stack>
         ledger_table: output("LedgerTableName")?,
         mapping_id: output("DetectorMappingId")?,
         alarms: alarms(clients, name).await?,
-        observations_min: set.max(OBSERVATIONS_MIN),
+        observations_min: parameter("MinObservations").unwrap_or_default().max(OBSERVATIONS_MIN),
+        // A stack without the parameter is older than requests of several users.
+        commit_statements_max: parameter("CommitStatementsMax").unwrap_or(1),
     })
 }
 
