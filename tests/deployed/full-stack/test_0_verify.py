@@ -52,6 +52,14 @@ def test_a_fresh_stack_alerts_and_nothing_stays(fresh, verify):
     assert users == {report["user"]}
 
 
+def test_the_commits_are_measured_and_nothing_stays(fresh, sigma):
+    report = sigma("verify", "--stack", fresh.name, "--commits", "--json")
+    assert failed(report) == []
+    assert [size["statements"] for size in report["commits"]["sizes"]] == [1, 5, 10, 25]
+    assert report["commits"]["current"] == 25
+    assert leftovers(fresh)["states"] == {}
+
+
 def test_a_disabled_mapping_fails_it_and_nothing_is_sent(fresh, verify):
     functions, uuid = fresh.client("lambda"), fresh.outputs["DetectorMappingId"]
     before = fresh.records()

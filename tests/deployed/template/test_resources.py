@@ -237,7 +237,7 @@ def test_every_table_expires_its_items_recovers_and_is_encrypted(choice):
 
 
 @pytest.mark.parametrize(("table", "attribute", "adapter"), [
-    ("StateTable", "userId", "functions/detector/src/window_store/dynamodb.rs"),
+    ("StateTable", "userId", "functions/detector/src/window_store/dynamodb/item.rs"),
     ("LedgerTable", "id", "functions/alerter/src/ledger/layout.rs"),
 ])
 def test_a_table_has_the_key_that_its_adapter_uses(table, attribute, adapter):
