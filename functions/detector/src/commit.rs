@@ -24,35 +24,44 @@ pub(crate) struct Committed<'b> {
     pub(crate) taken: usize,
 }
 
-/// What came of committing some users once. The others are failed or, if their item is corrupt, in quarantine.
+/// What has come so far of committing some users. The others are failed or, if their item is corrupt, in quarantine.
 #[derive(Default)]
-pub(crate) struct Round<'b> {
-    pub(crate) committed: Vec<Committed<'b>>,
+struct Commits<'b> {
+    committed: Vec<Committed<'b>>,
     /// To be committed in the next round: onto what the store was found to hold, or by a request of their own.
-    pub(crate) again: Vec<UserBatch<'b>>,
+    again: Vec<UserBatch<'b>>,
     /// The first error of a write that is not tried again.
     error: Option<StoreError>,
+    /// The first error of a write that is tried again alone.
+    error_together: Option<StoreError>,
 }
 
 impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A, Q, C, R> {
     /// Folds every user's records and writes the users, up to `COMMIT_STATEMENTS_MAX` in a request and up to `COMMITS_CONCURRENT_MAX`
-    /// requests at once.
-    pub(crate) async fn commit<'b>(&mut self, users: Vec<UserBatch<'b>>) -> Round<'b> {
-        let mut round = Round::default();
-        let changed = self.fold_each(users, &mut round);
-        for (next, written) in self.write_all(changed).await {
-            self.take_outcome(next, written, &mut round);
+    /// requests at once; then those again who met a conflict or could not be written together with others. Returns the users that are
+    /// committed, in the order of their records.
+    pub(crate) async fn commit<'b>(&mut self, users: Vec<UserBatch<'b>>) -> Vec<Committed<'b>> {
+        let mut commits = Commits { again: users, ..Commits::default() };
+        while !commits.again.is_empty() {
+            let changed = self.fold_each(&mut commits);
+            for (next, written) in self.write_all(changed).await {
+                self.take_outcome(next, written, &mut commits);
+            }
         }
-        if let Some(error) = &round.error {
-            tracing::warn!(error = %chain(error), "States could not be written; this is the first error.");
+        let Commits { mut committed, error, error_together, .. } = commits;
+        if let Some(error) = error_together {
+            tracing::warn!(error = %chain(&error), "Users could not be written together, only alone; this is the first error.");
         }
-        // What comes first in the batch is sent first: time may run out.
-        round.committed.sort_by_key(|committed| committed.user.first_index());
-        round
+        if let Some(error) = error {
+            tracing::warn!(error = %chain(&error), "States could not be written; this is the first error.");
+        }
+        committed.sort_by_key(|committed| committed.user.first_index());
+        committed
     }
 
-    /// Folds every user's pending records onto what the store has. Returns the users that have to be written.
-    fn fold_each<'b>(&mut self, users: Vec<UserBatch<'b>>, round: &mut Round<'b>) -> Vec<Next<'b>> {
+    /// Folds the pending records of the users of a round onto what the store has. Returns the users that have to be written.
+    fn fold_each<'b>(&mut self, commits: &mut Commits<'b>) -> Vec<Next<'b>> {
+        let users = std::mem::take(&mut commits.again);
         let judge = (&self.detector.settings.rule, self.detector.configuration_id);
         let mut changed = Vec::with_capacity(users.len());
         for user in users {
@@ -62,7 +71,7 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
                 changed.push(Next { user, stored, taken, verdicts });
             } else {
                 self.progress.summary.verdicts += verdicts;
-                round.committed.push(Committed { user, taken });
+                commits.committed.push(Committed { user: UserBatch { is_alone: false, ..user }, taken });
             }
         }
         changed
@@ -78,22 +87,23 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
 
     /// Sorts a user in by what came of writing it. After a conflict the user's records are folded again, onto what the store returned; a
     /// user who could not be written together with others is written alone.
-    fn take_outcome<'b>(&mut self, next: Next<'b>, written: Written, round: &mut Round<'b>) {
+    fn take_outcome<'b>(&mut self, next: Next<'b>, written: Written, commits: &mut Commits<'b>) {
         let Written { outcome, is_together } = written;
         match outcome {
             Ok(()) => {
                 self.progress.summary.verdicts += next.verdicts;
-                round.committed.push(next.committed());
+                commits.committed.push(next.committed());
             }
             Err(CommitError::Conflict(Loaded::Corrupt(_))) => self.quarantine_user(&next.user),
             Err(CommitError::Conflict(Loaded::Present(stored))) => {
-                self.fold_again(next.user, self.as_of_now(*stored), round);
+                self.fold_again(next.user, self.as_of_now(*stored), commits);
             }
-            Err(CommitError::Conflict(Loaded::Absent)) => self.fold_again(next.user, self.absent(), round),
-            Err(CommitError::Failed(_)) if is_together => {
-                round.again.push(UserBatch { is_alone: true, ..next.user });
+            Err(CommitError::Conflict(Loaded::Absent)) => self.fold_again(next.user, self.absent(), commits),
+            Err(CommitError::Failed(error)) if is_together => {
+                commits.error_together.get_or_insert(error);
+                commits.again.push(UserBatch { is_alone: true, ..next.user });
             }
-            Err(CommitError::Failed(error)) => self.give_up(&next.user, error, round),
+            Err(CommitError::Failed(error)) => self.give_up(&next.user, error, commits),
         }
     }
 
@@ -102,19 +112,19 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
         self.progress.rejects.extend(rejects);
     }
 
-    fn fold_again<'b>(&mut self, user: UserBatch<'b>, stored: StoredUser, round: &mut Round<'b>) {
+    fn fold_again<'b>(&mut self, user: UserBatch<'b>, stored: StoredUser, commits: &mut Commits<'b>) {
         self.progress.summary.state_conflicts += 1;
         let conflicts = user.conflicts + 1;
         if conflicts == COMMIT_ATTEMPTS_MAX {
             let error = StoreError::new("write", format!("{COMMIT_ATTEMPTS_MAX} conflicts in a row"));
-            return self.give_up(&user, error, round);
+            return self.give_up(&user, error, commits);
         }
-        round.again.push(UserBatch { conflicts, ..user.reloaded(stored) });
+        commits.again.push(UserBatch { conflicts, ..user.reloaded(stored) });
     }
 
-    fn give_up<'b>(&mut self, user: &UserBatch<'b>, error: StoreError, round: &mut Round<'b>) {
+    fn give_up<'b>(&mut self, user: &UserBatch<'b>, error: StoreError, commits: &mut Commits<'b>) {
         self.progress.fail(user.user_id, user.pending());
-        round.error.get_or_insert(error);
+        commits.error.get_or_insert(error);
     }
 
     /// How long before the deadline the last record is committed: earlier if rejects wait, since those are next, and what is in front of the

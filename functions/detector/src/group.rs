@@ -21,7 +21,7 @@ pub(crate) struct UserBatch<'b> {
     pub(crate) stored: StoredUser,
     /// Whether the item in the store has an outbox.
     pub(crate) has_stored_outbox: bool,
-    /// Conflicts in a row.
+    /// Conflicts since the last write.
     pub(crate) conflicts: u32,
     /// Whether a write together with other users has failed.
     pub(crate) is_alone: bool,

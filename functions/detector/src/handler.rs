@@ -15,7 +15,6 @@ use lambda_kit::{Clock, Invocation, failures};
 
 use crate::cache::Cache;
 use crate::checkpoint::{Unreportable, lowest_failed};
-use crate::commit::Round;
 use crate::config::DetectorSettings;
 use crate::decode::{Batch, Rejected, Shards, UserRecord};
 use crate::envelope::NotKinesis;
@@ -186,9 +185,8 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
             }
             let mut pending = self.load(slice).await;
             while !pending.is_empty() {
-                let Round { committed, again, .. } = self.commit(pending).await;
+                let committed = self.commit(pending).await;
                 pending = self.send_outboxes(committed).await;
-                pending.extend(again);
             }
         }
     }

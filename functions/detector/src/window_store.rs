@@ -14,7 +14,7 @@ pub use dynamodb::DynamoDbWindowStore;
 #[cfg(feature = "test-doubles")]
 pub use memory::MemoryWindowStore;
 
-/// A stored user: one item, always written as a whole.
+/// A stored user: one item. Its state is always written as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredUser {
     /// The state that the rule remembers.

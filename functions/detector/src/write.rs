@@ -32,7 +32,8 @@ pub(crate) struct Written {
     pub(crate) is_together: bool,
 }
 
-/// The users of each request: up to `together_max` who can be written together, or one.
+/// The users of each request: up to `together_max` who can be written together, or one. In the order of their first users, since time may
+/// run out.
 pub(crate) fn requests(changed: Vec<Next<'_>>, together_max: usize) -> Vec<Vec<Next<'_>>> {
     let (mut requests, mut together) = (Vec::new(), Vec::new());
     for next in changed {
@@ -48,6 +49,7 @@ pub(crate) fn requests(changed: Vec<Next<'_>>, together_max: usize) -> Vec<Vec<N
     if !together.is_empty() {
         requests.push(together);
     }
+    requests.sort_by_key(|users| users.first().and_then(|next| next.user.first_index()));
     requests
 }
 
@@ -90,11 +92,14 @@ impl<S: WindowStore, A: MessageQueue, Q: MessageQueue, C: Clock, R> Run<'_, S, A
         self.write(user.user_id, stored, user.stored.version, reserve_ms).await
     }
 
+    /// Writes several users, in half of the time that is left: whoever is not written then is written alone.
     async fn write_together(&self, users: &[Next<'_>]) -> Vec<Result<(), CommitError>> {
         let updates: Vec<Update<'_>> = users.iter().filter_map(Next::update).collect();
         debug_assert_eq!(updates.len(), users.len(), "whoever is in a request with others can be");
+        let (clock, reserve_ms) = (&self.detector.clock, self.commit_reserve_ms());
+        let half_ms = (self.invocation.left_ms(clock) - reserve_ms).max(0) / 2;
         let writing = self.detector.store.update(&updates);
-        let written = self.invocation.within(&self.detector.clock, self.commit_reserve_ms(), writing).await;
+        let written = self.invocation.within(clock, reserve_ms + half_ms, writing).await;
         let mut outcomes = written.unwrap_or_else(|| users.iter().map(|_| Err(out_of_time())).collect());
         debug_assert_eq!(outcomes.len(), users.len(), "the store has to answer for each user");
         outcomes.resize_with(users.len(), || Err(unanswered()));

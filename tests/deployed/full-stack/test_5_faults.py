@@ -26,7 +26,8 @@ ANY = (*REFUSED, "slow", "response lost")
 def inject(faults, number):
     """Adds the faults from this wave on. Lost responses of SNS and CloudWatch are left out: nobody can repair those."""
     if number not in LOUD and number > 0:
-        # Three, because a third attempt is the SDK's last: after it, each user is written alone.
+        # Three, because the third attempt is the SDK's last. In one wave it finds what the second has written: conflicts, each with the
+        # very state. In the other one it fails too, and each user is written alone.
         last = ("throttled", "response lost", "slow") if number == LOUD.stop else ("failed", "reset", "throttled")
         return faults.add("dynamodb", "BatchExecuteStatement", *last)
     faults.add("dynamodb", "PutItem", *ANY)

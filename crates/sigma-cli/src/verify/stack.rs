@@ -9,6 +9,8 @@ use super::clients::{Clients, failed};
 
 /// Most observations that a rule needs of its own accord (`adaptive`).
 const OBSERVATIONS_MIN: usize = 9;
+/// The template's default of `CommitsConcurrentMax`.
+const COMMITS_CONCURRENT: usize = 32;
 /// Alarms on the anomalies themselves. They fire when users spend unusually, not when the stack is ill.
 const ANOMALY_ALARMS: [&str; 2] = ["AnomalyAlarm", "AnomalyBandAlarm"];
 /// Most pages of resources: a stack has at most 500.
@@ -28,8 +30,10 @@ pub(super) struct Stack {
     pub(super) alarms: Vec<String>,
     /// Observations before a user is judged.
     pub(super) observations_min: usize,
-    /// Users that a request of the detector writes at most.
-    pub(super) commit_statements_max: usize,
+    /// Users that a request of the detector writes at most. `None`: the stack is older than requests of several users.
+    pub(super) commit_statements_max: Option<usize>,
+    /// Such requests in flight at once.
+    pub(super) commits_concurrent_max: usize,
 }
 
 impl Stack {
@@ -63,8 +67,8 @@ pub(super) async fn read(clients: &Clients, name: &str) -> anyhow::Result<Stack>
         mapping_id: output("DetectorMappingId")?,
         alarms: alarms(clients, name).await?,
         observations_min: parameter("MinObservations").unwrap_or_default().max(OBSERVATIONS_MIN),
-        // A stack without the parameter is older than requests of several users.
-        commit_statements_max: parameter("CommitStatementsMax").unwrap_or(1),
+        commit_statements_max: parameter("CommitStatementsMax"),
+        commits_concurrent_max: parameter("CommitsConcurrentMax").unwrap_or(COMMITS_CONCURRENT),
     })
 }
 

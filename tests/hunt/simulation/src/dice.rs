@@ -30,12 +30,24 @@ pub(crate) enum Mishap {
     HangAfter,
     /// It takes place after this many ms.
     Slow(u32),
+    /// It takes place, but of several users' writes the first is refused.
+    OneRefused,
+    /// It takes place, but of several users' writes the first is said to have failed.
+    OneLost,
 }
 
 impl Mishap {
     /// The mishaps that the exhaustive search tries.
-    pub(crate) const SCRIPTED: [Self; 6] =
-        [Self::Refused, Self::ResponseLost, Self::CrashBefore, Self::CrashAfter, Self::HangBefore, Self::HangAfter];
+    pub(crate) const SCRIPTED: [Self; 8] = [
+        Self::Refused,
+        Self::ResponseLost,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::HangBefore,
+        Self::HangAfter,
+        Self::OneRefused,
+        Self::OneLost,
+    ];
 }
 
 /// The mishap of each effect that meets one, by the effect's number since the script began.

@@ -43,6 +43,8 @@ pub struct Report {
     pub discarded: usize,
     /// Effects that met a mishap.
     pub mishaps: u64,
+    /// Users whose write was one of several in a request, conflicts included.
+    pub together: u64,
 }
 
 /// A broken promise.
@@ -89,6 +91,7 @@ mod tests {
         assert!(sum(|report| report.records) > 20_000 && sum(|report| report.anomalies) > 500);
         assert!(sum(|report| report.discarded) > 500);
         assert!(reports.iter().map(|report| report.mishaps).sum::<u64>() > 2_000);
+        assert!(reports.iter().map(|report| report.together).sum::<u64>() > 2_000);
     }
 
     #[test]

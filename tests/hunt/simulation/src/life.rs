@@ -39,6 +39,8 @@ pub(crate) struct Life {
     untaken: RefCell<BTreeSet<String>>,
     /// What this call delivered to receivers of channels.
     delivered: RefCell<BTreeSet<(Channel, String)>>,
+    /// The mishap of the effect under way, for the first of several users.
+    of_the_first: Cell<Mishap>,
     /// Whether this call has added to the metric and not recorded it for each alert.
     has_counted: Cell<bool>,
 }
@@ -55,6 +57,7 @@ impl Life {
             unsettled: RefCell::default(),
             untaken: RefCell::default(),
             delivered: RefCell::default(),
+            of_the_first: Cell::new(Mishap::None),
             has_counted: Cell::default(),
         }
     }
@@ -87,6 +90,7 @@ impl Life {
             self.note_mishap();
         }
         self.world.note(|| format!("{}: {}{}", self.name, what(), describe(mishap)));
+        self.of_the_first.set(mishap);
         let is_repeated = matches!(mishap, Mishap::Refused | Mishap::ResponseLost) && service.is_repeated();
         if is_repeated && dice.chance(SDK_REPEATS) {
             self.world.note(|| format!("{}: … and the SDK repeats it", self.name));
@@ -96,7 +100,7 @@ impl Life {
             return Some(apply());
         }
         match mishap {
-            Mishap::None => Some(apply()),
+            Mishap::None | Mishap::OneRefused | Mishap::OneLost => Some(apply()),
             Mishap::Slow(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms.into())).await;
                 self.world.note(|| format!("{}: … took place", self.name));
@@ -131,6 +135,16 @@ impl Life {
                 ms
             }
             _ => usual_ms,
+        }
+    }
+
+    /// The mishap of one of several users' writes: the dice's, or for the first one the script's.
+    pub(crate) fn mishap_of_one(&self) -> Mishap {
+        match self.of_the_first.replace(Mishap::None) {
+            scripted @ (Mishap::OneRefused | Mishap::OneLost) => scripted,
+            _ if self.world.dice.fails() => Mishap::OneRefused,
+            _ if self.world.dice.fails() => Mishap::OneLost,
+            _ => Mishap::None,
         }
     }
 
@@ -236,7 +250,7 @@ impl Life {
     }
 }
 
-fn describe(mishap: Mishap) -> String {
+pub(crate) fn describe(mishap: Mishap) -> String {
     match mishap {
         Mishap::None => String::new(),
         Mishap::Refused => ": refused".to_owned(),
@@ -246,5 +260,7 @@ fn describe(mishap: Mishap) -> String {
         Mishap::HangBefore => ": not done, and no response ever".to_owned(),
         Mishap::HangAfter => ": done, but no response ever".to_owned(),
         Mishap::Slow(ms) => format!(": takes {ms} ms …"),
+        Mishap::OneRefused => ": the first of several is refused".to_owned(),
+        Mishap::OneLost => ": done, but the response says that the first of several failed".to_owned(),
     }
 }

@@ -141,6 +141,7 @@ fn add(total: &mut Report, report: Report) {
     total.anomalies += report.anomalies;
     total.discarded += report.discarded;
     total.mishaps += report.mishaps;
+    total.together += report.together;
 }
 
 fn report_success(shared: &Shared, seeds: u64, elapsed: Duration) -> ExitCode {
@@ -148,12 +149,13 @@ fn report_success(shared: &Shared, seeds: u64, elapsed: Duration) -> ExitCode {
     let per_second = u128::from(seeds) * 1_000 / elapsed.as_millis().max(1);
     println!(
         "{seeds} schedules in {:.1} s, {per_second} a second: {} records, {} anomalies, {} mishaps, {} records discarded by the infrastructure, \
-         no promise broken",
+         {} users written together, no promise broken",
         elapsed.as_secs_f64(),
         total.records,
         total.anomalies,
         total.mishaps,
-        total.discarded
+        total.discarded,
+        total.together
     );
     ExitCode::SUCCESS
 }

@@ -1,5 +1,5 @@
-//! The exhaustive small model: one batch of two users with two records each, and every mishap at every effect that the batch has on
-//! the world, up to a number of mishaps.
+//! The exhaustive small model: one batch of four users, two with an outlier, who are written alone, and two without, who are written
+//! together; and every mishap at every effect that the batch has on the world, up to a number of mishaps.
 //!
 //! A run with a script of mishaps returns the number of effects it had; the script can be extended at each effect after the last
 //! scripted one. So every reachable combination is tried, including mishaps in the redeliveries that earlier mishaps caused.
@@ -16,8 +16,9 @@ use super::{Violation, play};
 
 /// Transactions of each user before the batch: enough for verdicts.
 const WARM_UP: u32 = 12;
-/// One ordinary amount and one outlier for each user, interleaved.
-const BATCH: [(&str, f64); 4] = [("user1", 101.0), ("user2", 5_000.0), ("user1", 7_000.0), ("user2", 99.0)];
+/// One ordinary amount and one outlier for each of two users, interleaved, and an ordinary amount for each of two more.
+const BATCH: [(&str, f64); 6] =
+    [("user1", 101.0), ("user2", 5_000.0), ("user3", 98.0), ("user1", 7_000.0), ("user2", 99.0), ("user4", 103.0)];
 
 /// Outliers in the batch.
 const OUTLIERS: usize = 2;
@@ -62,7 +63,8 @@ async fn one_batch(script: Script) -> Result<usize, Violation> {
         let mapping = KinesisMappingSettings::default();
         let mut pipeline = Pipeline::with(dice.clone(), Trace::default(), MemoryStream::new(1), mapping, false)?;
         for round in 0..WARM_UP {
-            let puts = ["user1", "user2"].map(|user| put(user, 95.0 + f64::from(round), &pipeline)).to_vec();
+            let puts =
+                ["user1", "user2", "user3", "user4"].map(|user| put(user, 95.0 + f64::from(round), &pipeline)).to_vec();
             pipeline.put(puts)?;
         }
         pipeline.drain().await?;

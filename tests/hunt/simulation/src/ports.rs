@@ -17,7 +17,8 @@ use futures_util::{FutureExt, StreamExt, stream};
 use intake::aggregate::HashRange;
 use message_queue::MessageQueue;
 
-use super::life::Life;
+use super::dice::Mishap;
+use super::life::{Life, describe};
 use super::world::Service;
 
 /// The services that a container reaches.
@@ -114,18 +115,17 @@ impl WindowStore for Reach {
 impl Life {
     /// One statement of a request: it may be refused for lack of capacity, or be done although its answer says that it failed.
     fn apply_statement(&self, Update { user_id, user, replaced }: Update<'_>) -> Result<(), CommitError> {
-        let refused = || Err(CommitError::Failed(failed("write")));
-        let mut written = refused();
-        let is_answered =
-            self.take_one(|| written = self.note_conflict(user_id, self.world.update(user_id, user, replaced)));
-        if !is_answered {
-            self.world.note(|| format!("{}: … {user_id} is refused", self.name()));
-        } else if written.is_ok() && self.world.dice.fails() {
-            self.note_mishap();
-            self.world.note(|| format!("{}: … {user_id} is written, but the answer says it failed", self.name()));
-            return refused();
+        let mishap = self.mishap_of_one();
+        if mishap == Mishap::None {
+            return self.note_conflict(user_id, self.world.update(user_id, user, replaced));
         }
-        written
+        self.note_mishap();
+        self.world.note(|| format!("{}: … {user_id}{}", self.name(), describe(mishap)));
+        if mishap == Mishap::OneLost {
+            // Written or in conflict: nobody gets to know.
+            let _ = self.world.update(user_id, user, replaced);
+        }
+        Err(CommitError::Failed(failed("write")))
     }
 
     fn note_conflict(&self, user_id: &str, written: Result<(), CommitError>) -> Result<(), CommitError> {

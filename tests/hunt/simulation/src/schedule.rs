@@ -334,6 +334,7 @@ impl Pipeline {
             anomalies: expected.anomalies.len(),
             discarded: discarded.places.len(),
             mishaps: self.world.dice.mishaps(),
+            together: self.world.written_together.get(),
         })
     }
 

@@ -110,6 +110,8 @@ pub(crate) struct Inner {
     pub(crate) calls_running: Cell<u32>,
     /// Facts that the world has gained from the detector's calls: states, anomalies sent, records in quarantine.
     pub(crate) advances: Cell<u64>,
+    /// Users that were written by requests of several.
+    pub(crate) written_together: Cell<u64>,
     /// The service whose calls are slow for now, and how long they take in ms.
     pub(crate) slow: Cell<Option<(Service, u32)>>,
     /// Whether more was put at once than one call of a function may have time for.
@@ -169,6 +171,7 @@ impl World {
             is_count_excused: Cell::default(),
             calls_running: Cell::default(),
             advances: Cell::default(),
+            written_together: Cell::default(),
             slow: Cell::default(),
             is_flooded: Cell::default(),
             settings,
@@ -258,6 +261,7 @@ impl World {
     pub(crate) fn update(&self, user_id: &str, user: &StoredUser, replaced: u64) -> Result<(), CommitError> {
         let held = self.users.borrow().get(user_id).and_then(|items| items.last().map(|held| held.outbox.clone()));
         let updated = StoredUser { outbox: held.unwrap_or_default(), ..user.clone() };
+        self.written_together.set(self.written_together.get() + 1);
         self.commit(user_id, &updated, Some(replaced))
     }
 }

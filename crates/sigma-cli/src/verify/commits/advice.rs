@@ -31,8 +31,8 @@ pub(super) struct Capacity {
 pub(crate) struct Measurements {
     sizes: Vec<Size>,
     write_units_a_user: Capacity,
-    /// The parameter of the stack.
-    current: usize,
+    /// The parameter of the stack, if it has it.
+    current: Option<usize>,
     recommended: usize,
 }
 
@@ -44,6 +44,12 @@ struct Size {
     request_p95_ms: f64,
     all_median_ms: f64,
     all_p95_ms: f64,
+}
+
+impl Capacity {
+    fn is_dearer_together(self) -> bool {
+        matches!((self.alone, self.together), (Some(alone), Some(together)) if together > alone)
+    }
 }
 
 impl Measured {
@@ -73,19 +79,28 @@ fn percentile_ms(times: &[Duration], percentage: usize) -> f64 {
 }
 
 impl Measurements {
-    pub(super) fn new(measured: impl IntoIterator<Item = Measured>, capacity: Capacity, current: usize) -> Self {
+    pub(super) fn new(
+        measured: impl IntoIterator<Item = Measured>,
+        capacity: Capacity,
+        current: Option<usize>,
+    ) -> Self {
         let sizes: Vec<Size> = measured.into_iter().map(|one| one.size()).collect();
-        let recommended = recommended(&sizes);
+        let recommended = if capacity.is_dearer_together() { 1 } else { recommended(&sizes) };
         Self { sizes, write_units_a_user: capacity, current, recommended }
     }
 
     /// In one line.
     pub(crate) fn summary(&self) -> String {
-        let Self { current, recommended, .. } = self;
-        if current == recommended {
-            return format!("CommitStatementsMax={current}, as the stack has it, is the one to take");
+        match (self.current, self.recommended) {
+            (Some(current), best) if current == best => {
+                format!("CommitStatementsMax={best}, as the stack has it, is the one to take")
+            }
+            (Some(current), best) => format!("take CommitStatementsMax={best}; the stack has {current}"),
+            (None, 1) => "one user in a request, as the stack has it, is the one to take".to_owned(),
+            (None, best) => {
+                format!("take CommitStatementsMax={best}, once the stack is updated: it does not know that parameter")
+            }
         }
-        format!("take CommitStatementsMax={recommended}; the stack has {current}")
     }
 
     /// The figures, for people.
@@ -124,7 +139,7 @@ mod tests {
             let times = vec![Duration::from_millis(ms); 3];
             Measured { statements, requests: times.clone(), all: times }
         };
-        Measurements::new([1, 5, 25].into_iter().zip(all_ms).map(one), UNKNOWN, 25)
+        Measurements::new([1, 5, 25].into_iter().zip(all_ms).map(one), UNKNOWN, Some(25))
     }
 
     #[test]
@@ -138,6 +153,13 @@ mod tests {
     fn the_summary_says_what_to_do() {
         assert!(measurements([100, 60, 20]).summary().starts_with("CommitStatementsMax=25, as the stack has it"));
         assert_eq!(measurements([20, 60, 200]).summary(), "take CommitStatementsMax=1; the stack has 25");
+    }
+
+    #[test]
+    fn what_costs_more_units_together_is_written_alone() {
+        let capacity = |alone, together| Capacity { alone: Some(alone), together: Some(together) };
+        assert!(capacity(1.0, 2.0).is_dearer_together() && !capacity(1.0, 1.0).is_dearer_together());
+        assert!(!UNKNOWN.is_dearer_together());
     }
 
     #[test]

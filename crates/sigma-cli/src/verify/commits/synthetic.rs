@@ -6,7 +6,7 @@ use lambda_kit::{Clock, SystemClock};
 
 /// Transactions in each state: enough to fill every pane of the window.
 const TRANSACTIONS: u32 = 300;
-/// Seconds after which DynamoDB removes them by itself.
+/// Seconds after which they are expired.
 const EXPIRE_SECONDS: i64 = 3_600;
 
 /// Users with the same state and version.
@@ -25,6 +25,10 @@ impl Users {
 
     pub(super) fn ids(&self) -> &[String] {
         &self.ids
+    }
+
+    pub(super) const fn version(&self) -> u64 {
+        self.version
     }
 
     /// What the table is to have of each of them.
