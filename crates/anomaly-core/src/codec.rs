@@ -18,12 +18,10 @@
 //! # }
 //! ```
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use crate::moments::is_mean;
-use crate::panes::Panes;
+use crate::panes::{Held, Panes};
 use crate::state::{Fingerprint, RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState};
 use crate::{
     EVENT_TIME_MS_MAX, LongTerm, Memory, Moments, Position, Profile, Run, SequenceNumber, ShardId, Window, Windowed,
@@ -181,7 +179,7 @@ fn pack(state: &UserState, windowed: &Windowed) -> Packed {
         window_length_ms: windowed.window.length_ms(),
         newest_event_time_ms: windowed.window.newest_event_time_ms(),
         occupied: panes.occupied(),
-        panes: panes.held().map(pack_moments).collect(),
+        panes: panes.held().iter().map(pack_moments).collect(),
         long_term: windowed.long_term,
         positions,
         recent,
@@ -263,7 +261,7 @@ const fn unpack_moments(packed: &PackedMoments) -> Moments {
 fn unpack_panes(occupied: u32, packed: &[PackedMoments], kept: u32) -> Result<Panes, CodecError> {
     let is_one_for_each_bit = usize::try_from(occupied.count_ones()) == Ok(packed.len());
     require(is_one_for_each_bit && u64::from(occupied) >> kept == 0, "number of panes")?;
-    let held: VecDeque<Moments> = packed.iter().map(unpack_moments).collect();
+    let held: Held = packed.iter().map(unpack_moments).collect();
     require(held.iter().all(|pane| pane.count > 0 && pane.is_sound()), "pane")?;
     Ok(Panes::new(occupied, held))
 }

@@ -1,8 +1,14 @@
 //! The panes of a window, of which those that hold nothing take no room.
 
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 
 use crate::Moments;
+
+/// Panes in place. A user of a sparse stream has two or three transactions in a window.
+const PANES_IN_PLACE: usize = 4;
+
+/// Panes that hold something, oldest first.
+pub(crate) type Held = SmallVec<[Moments; PANES_IN_PLACE]>;
 
 /// A row of panes that moves forward with the newest transaction. A place is a pane's distance from the oldest: 0 to at most 31.
 ///
@@ -12,13 +18,13 @@ use crate::Moments;
 pub(crate) struct Panes {
     /// Bit n: the pane at place n holds something.
     occupied: u32,
-    /// Those panes, oldest first. A ring, because they leave at one end and come at the other.
-    held: VecDeque<Moments>,
+    /// Those panes.
+    held: Held,
 }
 
 impl Panes {
     /// Panes that hold these moments, at the places that the bits of `occupied` name, oldest first; one for each bit.
-    pub(crate) fn new(occupied: u32, held: VecDeque<Moments>) -> Self {
+    pub(crate) fn new(occupied: u32, held: Held) -> Self {
         debug_assert_eq!(usize::try_from(occupied.count_ones()), Ok(held.len()), "{occupied:b}");
         Self { occupied, held }
     }
@@ -29,8 +35,8 @@ impl Panes {
     }
 
     /// The panes that hold something, oldest first.
-    pub(crate) fn held(&self) -> impl ExactSizeIterator<Item = &Moments> + Clone {
-        self.held.iter()
+    pub(crate) fn held(&self) -> &[Moments] {
+        &self.held
     }
 
     /// What the pane at a place holds.
@@ -44,7 +50,7 @@ impl Panes {
     /// What the panes from one place to another hold, both inclusive, merged from the oldest to the newest.
     pub(crate) fn merged(&self, from: u32, to: u32) -> Moments {
         let (from, to) = (self.held_before(from), self.held_before(to + 1));
-        if from >= to { Moments::default() } else { Moments::pool(self.held.range(from..to)) }
+        if from >= to { Moments::default() } else { Moments::pool(self.held.get(from..to).unwrap_or_default().iter()) }
     }
 
     /// Adds an amount to the pane at a place.

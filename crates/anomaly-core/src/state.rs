@@ -37,7 +37,7 @@ pub enum Verdict {
 /// Everything remembered about one user. Its size is bounded, whatever the user does.
 ///
 /// A step reads nearly all of it, and of a million users' states none is in a cache. So what every user has is in place, and what few have
-/// takes room only then: a user in one shard needs at most one allocation, for the panes of a window or for what surrounds the amounts.
+/// takes room only then: a user in one shard needs at most one allocation, for more than a few panes or for what surrounds the amounts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserState {
     /// What the rule remembers of the amounts.
