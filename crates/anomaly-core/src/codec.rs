@@ -21,11 +21,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::moments::is_mean;
-use crate::state::{FINGERPRINT_BYTES, RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState};
-use crate::window::PANES_PER_SHARED_WINDOW;
+use crate::panes::{Held, Panes};
+use crate::state::{Fingerprint, RECENT_TRANSACTIONS_MAX, SHARDS_PER_USER_MAX, UserState};
 use crate::{
-    EVENT_TIME_MS_MAX, LongTerm, Memory, Moments, PANES_KEPT, Position, Profile, Run, SequenceNumber, ShardId, Window,
-    Windowed,
+    EVENT_TIME_MS_MAX, LongTerm, Memory, Moments, Position, Profile, Run, SequenceNumber, ShardId, Window, Windowed,
 };
 
 /// Window, long-term baseline, positions and recent transactions.
@@ -64,15 +63,15 @@ struct Packed {
     panes: Vec<PackedMoments>,
     long_term: LongTerm,
     positions: Vec<PackedPosition>,
-    recent: Vec<[u8; FINGERPRINT_BYTES]>,
+    recent: Vec<Fingerprint>,
 }
 
-/// The stored layout of a profile.
+/// The stored layout of a profile, which is written from where it is.
 #[derive(Serialize, Deserialize)]
-struct PackedProfile {
-    profile: Profile,
+struct PackedProfile<P> {
+    profile: P,
     positions: Vec<PackedPosition>,
-    recent: Vec<[u8; FINGERPRINT_BYTES]>,
+    recent: Vec<Fingerprint>,
 }
 
 /// What format 2 adds.
@@ -120,7 +119,7 @@ pub fn encode(state: &UserState) -> Vec<u8> {
         }
         Memory::Profile(profile) => {
             let (positions, recent) = pack_applied(state);
-            extended(&PackedProfile { profile: (**profile).clone(), positions, recent }, FORMAT_3)
+            extended(&PackedProfile { profile, positions, recent }, FORMAT_3)
         }
         Memory::Both(windowed, profile) => extended(&pack(state, windowed), FORMAT_4)
             .and_then(|bytes| postcard::to_extend(&Extra::of(windowed), bytes))
@@ -144,7 +143,7 @@ pub fn decode(bytes: &[u8]) -> Result<UserState, CodecError> {
     let (state, rest) = match *format {
         FORMAT_1 => read::<Packed>(body).and_then(|(packed, rest)| Ok((unpack(packed, &Extra::default())?, rest))),
         FORMAT_2 => decode_windowed(body),
-        FORMAT_3 => read::<PackedProfile>(body).and_then(|(packed, rest)| Ok((unpack_profile(packed)?, rest))),
+        FORMAT_3 => read::<PackedProfile<Profile>>(body).and_then(|(packed, rest)| Ok((unpack_profile(packed)?, rest))),
         FORMAT_4 => decode_both(body),
         unknown => Err(CodecError::UnknownFormat(unknown)),
     }?;
@@ -168,36 +167,36 @@ fn decode_both(body: &[u8]) -> Result<(UserState, &[u8]), CodecError> {
     let (extra, rest) = read::<Extra>(rest)?;
     let (profile, rest) = read::<Profile>(rest)?;
     let empty = Window::shared(packed.window_length_ms);
-    let windowed = unpack_windowed(&packed, &extra, empty, PANES_PER_SHARED_WINDOW + 1)?;
+    let windowed = unpack_windowed(&packed, &extra, empty)?;
     let memory = Memory::Both(windowed, Box::new(sound(profile)?));
     Ok((unpack_applied(memory, packed.positions, packed.recent)?, rest))
 }
 
 fn pack(state: &UserState, windowed: &Windowed) -> Packed {
-    let (occupied, panes) = pack_panes(&windowed.window);
+    let panes = windowed.window.panes();
     let (positions, recent) = pack_applied(state);
     Packed {
         window_length_ms: windowed.window.length_ms(),
         newest_event_time_ms: windowed.window.newest_event_time_ms(),
-        occupied,
-        panes,
+        occupied: panes.occupied(),
+        panes: panes.held().iter().map(pack_moments).collect(),
         long_term: windowed.long_term,
         positions,
         recent,
     }
 }
 
-fn pack_applied(state: &UserState) -> (Vec<PackedPosition>, Vec<[u8; FINGERPRINT_BYTES]>) {
+fn pack_applied(state: &UserState) -> (Vec<PackedPosition>, Vec<Fingerprint>) {
     (state.positions.iter().map(pack_position).collect(), state.recent.iter().copied().collect())
 }
 
 fn unpack(packed: Packed, extra: &Extra) -> Result<UserState, CodecError> {
-    let windowed = unpack_windowed(&packed, extra, Window::new(packed.window_length_ms), PANES_KEPT)?;
+    let windowed = unpack_windowed(&packed, extra, Window::new(packed.window_length_ms))?;
     unpack_applied(Memory::Windowed(windowed), packed.positions, packed.recent)
 }
 
-fn unpack_profile(packed: PackedProfile) -> Result<UserState, CodecError> {
-    let memory = Memory::Profile(Box::new(sound(packed.profile)?));
+fn unpack_profile(packed: PackedProfile<Profile>) -> Result<UserState, CodecError> {
+    let memory = Memory::Profile(sound(packed.profile)?);
     unpack_applied(memory, packed.positions, packed.recent)
 }
 
@@ -207,7 +206,7 @@ fn sound(profile: Profile) -> Result<Profile, CodecError> {
     Ok(profile)
 }
 
-fn unpack_windowed(packed: &Packed, extra: &Extra, empty: Window, panes_kept: usize) -> Result<Windowed, CodecError> {
+fn unpack_windowed(packed: &Packed, extra: &Extra, empty: Window) -> Result<Windowed, CodecError> {
     let times_are_sound =
         packed.window_length_ms > 0 && packed.newest_event_time_ms.map_or(packed.occupied == 0, is_event_time);
     require(times_are_sound, "time")?;
@@ -215,9 +214,9 @@ fn unpack_windowed(packed: &Packed, extra: &Extra, empty: Window, panes_kept: us
     let run = Run { halves: extra.run_halves };
     require(run.is_possible(), "run")?;
     require(extra.withheld.is_none_or(is_mean), "withheld amount")?;
-    let panes = unpack_panes(packed.occupied, &packed.panes, panes_kept)?;
+    let panes = unpack_panes(packed.occupied, &packed.panes, empty.panes_kept())?;
     Ok(Windowed {
-        window: empty.restored(packed.newest_event_time_ms, &panes),
+        window: empty.restored(packed.newest_event_time_ms, panes),
         long_term: packed.long_term,
         run,
         withheld: extra.withheld,
@@ -227,12 +226,12 @@ fn unpack_windowed(packed: &Packed, extra: &Extra, empty: Window, panes_kept: us
 fn unpack_applied(
     memory: Memory,
     positions: Vec<PackedPosition>,
-    recent: Vec<[u8; FINGERPRINT_BYTES]>,
+    recent: Vec<Fingerprint>,
 ) -> Result<UserState, CodecError> {
     require(positions.len() <= SHARDS_PER_USER_MAX, "number of positions")?;
     require(recent.len() <= RECENT_TRANSACTIONS_MAX, "number of recent transactions")?;
     let positions = positions.into_iter().map(unpack_position).collect::<Result<_, _>>()?;
-    Ok(UserState { memory, positions, recent: recent.into() })
+    Ok(UserState { memory, positions, recent: recent.into_iter().collect() })
 }
 
 fn is_event_time(time_ms: i64) -> bool {
@@ -249,16 +248,6 @@ fn require(holds: bool, what: &'static str) -> Result<(), CodecError> {
     if holds { Ok(()) } else { Err(CodecError::Impossible(what)) }
 }
 
-fn pack_panes(window: &Window) -> (u32, Vec<PackedMoments>) {
-    let mut occupied = 0;
-    let mut panes = Vec::with_capacity(PANES_KEPT);
-    for (bit, pane) in window.panes().enumerate().filter(|(_, pane)| pane.count > 0) {
-        occupied |= 1 << bit;
-        panes.push(pack_moments(pane));
-    }
-    (occupied, panes)
-}
-
 const fn pack_moments(moments: &Moments) -> PackedMoments {
     let Moments { count, mean, mean_low, sum_squares } = *moments;
     PackedMoments { count, mean, mean_low: mean_low.to_le_bytes(), sum_squares }
@@ -269,15 +258,12 @@ const fn unpack_moments(packed: &PackedMoments) -> Moments {
     Moments { count, mean, mean_low: i16::from_le_bytes(mean_low), sum_squares }
 }
 
-fn unpack_panes(occupied: u32, packed: &[PackedMoments], kept: usize) -> Result<Vec<Moments>, CodecError> {
-    let mut panes = vec![Moments::default(); kept];
-    let mut rest = packed.iter();
-    for (_, pane) in panes.iter_mut().enumerate().filter(|(bit, _)| occupied >> bit & 1 == 1) {
-        *pane = unpack_moments(rest.next().ok_or(CodecError::Layout)?);
-        require(pane.count > 0 && pane.is_sound(), "pane")?;
-    }
-    require(rest.next().is_none() && u64::from(occupied) >> kept == 0, "number of panes")?;
-    Ok(panes)
+fn unpack_panes(occupied: u32, packed: &[PackedMoments], kept: u32) -> Result<Panes, CodecError> {
+    let is_one_for_each_bit = usize::try_from(occupied.count_ones()) == Ok(packed.len());
+    require(is_one_for_each_bit && u64::from(occupied) >> kept == 0, "number of panes")?;
+    let held: Held = packed.iter().map(unpack_moments).collect();
+    require(held.iter().all(|pane| pane.count > 0 && pane.is_sound()), "pane")?;
+    Ok(Panes::new(occupied, held))
 }
 
 fn pack_position((shard, position): &(ShardId, Position)) -> PackedPosition {

@@ -22,6 +22,7 @@ mod long_term;
 mod memory;
 mod message;
 mod moments;
+mod panes;
 mod position;
 pub mod profile;
 mod reject;
@@ -56,6 +57,6 @@ pub use transaction::{
 };
 pub use verdict_counts::VerdictCounts;
 pub use weighted::Weighted;
-pub use window::{PANES_KEPT, PANES_PER_WINDOW, Window};
+pub use window::{PANES_PER_WINDOW, Window};
 pub use windowed::Windowed;
 pub use words::{Before, REPEATS_COUNTED_MAX, WORDS_BYTES_MAX};

@@ -10,7 +10,7 @@ pub enum Memory {
     /// Of `adaptive` and `plain`.
     Windowed(Windowed),
     /// Of `profile`.
-    Profile(Box<Profile>),
+    Profile(Profile),
     /// Of `adaptive` or `plain`, with `profile` as the second opinion.
     Both(Windowed, Box<Profile>),
 }
@@ -20,7 +20,7 @@ impl Memory {
     #[must_use]
     pub(crate) fn new(rule: &Rule) -> Self {
         match (rule.settings().kind, rule.second_opinion()) {
-            (RuleKind::Profile, _) => Self::Profile(Box::default()),
+            (RuleKind::Profile, _) => Self::Profile(Profile::new()),
             (RuleKind::Adaptive | RuleKind::Plain, None) => Self::Windowed(Windowed::new(rule)),
             (RuleKind::Adaptive | RuleKind::Plain, Some(_)) => Self::Both(Windowed::new(rule), Box::default()),
         }
@@ -40,7 +40,8 @@ impl Memory {
     pub fn profile(&self) -> Option<&Profile> {
         match self {
             Self::Windowed(_) => None,
-            Self::Profile(profile) | Self::Both(_, profile) => Some(profile),
+            Self::Profile(profile) => Some(profile),
+            Self::Both(_, profile) => Some(profile),
         }
     }
 
@@ -80,7 +81,7 @@ impl Memory {
         *self = if is_profile {
             Self::Profile(self.to_profile(rule))
         } else if rule.second_opinion().is_some() {
-            Self::Both(self.to_windowed(rule), self.to_profile(rule))
+            Self::Both(self.to_windowed(rule), Box::new(self.to_profile(rule)))
         } else {
             Self::Windowed(self.to_windowed(rule))
         };
@@ -97,13 +98,14 @@ impl Memory {
         }
     }
 
-    fn to_profile(&self, rule: &Rule) -> Box<Profile> {
+    fn to_profile(&self, rule: &Rule) -> Profile {
         match self {
             Self::Windowed(windowed) => {
                 let newest = windowed.window.newest_event_time_ms();
-                Box::new(Profile::from_long_term(&windowed.long_term, newest, rule.settings().amount_unit))
+                Profile::from_long_term(&windowed.long_term, newest, rule.settings().amount_unit)
             }
-            Self::Profile(profile) | Self::Both(_, profile) => profile.clone(),
+            Self::Profile(profile) => profile.clone(),
+            Self::Both(_, profile) => (**profile).clone(),
         }
     }
 

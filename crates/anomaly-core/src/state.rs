@@ -1,7 +1,6 @@
 //! The state machine of one user.
 
-use std::collections::VecDeque;
-
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{Assessment, Memory, Position, Rule, Severity, ShardId, Transaction};
@@ -14,7 +13,11 @@ pub const RECENT_TRANSACTIONS_MAX: usize = 16;
 
 /// 48 bits of hash: among 16 of them a new transaction is taken for an old one once in 17 million million.
 pub(crate) const FINGERPRINT_BYTES: usize = 6;
-type Fingerprint = [u8; FINGERPRINT_BYTES];
+pub(crate) type Fingerprint = [u8; FINGERPRINT_BYTES];
+/// Hashes of recent transactions, all in place.
+pub(crate) type Recent = SmallVec<[Fingerprint; RECENT_TRANSACTIONS_MAX]>;
+/// Last applied positions, the only one in place: a user is in a second shard only for as long as the stream remembers a reshard.
+pub(crate) type Positions = SmallVec<[(ShardId, Position); 1]>;
 
 /// The outcome of one transaction.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,21 +35,24 @@ pub enum Verdict {
 }
 
 /// Everything remembered about one user. Its size is bounded, whatever the user does.
+///
+/// A step reads nearly all of it, and of a million users' states none is in a cache. So what every user has is in place, and what few have
+/// takes room only then: a user in one shard needs at most one allocation, for more than a few panes or for what surrounds the amounts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserState {
     /// What the rule remembers of the amounts.
     pub(crate) memory: Memory,
     /// Last applied position per shard, least recently used first; at most [`SHARDS_PER_USER_MAX`].
-    pub(crate) positions: VecDeque<(ShardId, Position)>,
+    pub(crate) positions: Positions,
     /// Hashes of recent transactions, oldest first; at most [`RECENT_TRANSACTIONS_MAX`].
-    pub(crate) recent: VecDeque<Fingerprint>,
+    pub(crate) recent: Recent,
 }
 
 impl UserState {
     /// The state of a user who has no transactions yet.
     #[must_use]
     pub fn new(rule: &Rule) -> Self {
-        Self { memory: Memory::new(rule), positions: VecDeque::new(), recent: VecDeque::new() }
+        Self { memory: Memory::new(rule), positions: Positions::new(), recent: Recent::new() }
     }
 
     /// What the rule remembers of the amounts.
@@ -119,13 +125,13 @@ impl UserState {
     fn remember(&mut self, fingerprint: Option<Fingerprint>) {
         let Some(hash) = fingerprint else { return };
         if self.recent.len() == RECENT_TRANSACTIONS_MAX {
-            self.recent.pop_front();
+            self.recent.remove(0);
         }
-        self.recent.push_back(hash);
+        self.recent.push(hash);
     }
 
     fn advance(&mut self, shard: &ShardId, position: Position) {
-        if let Some((last_shard, last)) = self.positions.back_mut()
+        if let Some((last_shard, last)) = self.positions.last_mut()
             && last_shard == shard
         {
             *last = position;
@@ -133,9 +139,9 @@ impl UserState {
         }
         self.positions.retain(|(known, _)| known != shard);
         if self.positions.len() == SHARDS_PER_USER_MAX {
-            self.positions.pop_front();
+            self.positions.remove(0);
         }
-        self.positions.push_back((shard.clone(), position));
+        self.positions.push((shard.clone(), position));
     }
 }
 

@@ -7,57 +7,57 @@
 //! Panes are always merged from the oldest to the newest, so the result is the same to the bit wherever the state came from.
 
 use crate::Moments;
+use crate::panes::Panes;
 
 /// Panes that make one window.
-pub const PANES_PER_WINDOW: usize = 30;
-/// Panes kept: a window, plus the pane that the newest transaction has only partly filled.
-pub const PANES_KEPT: usize = PANES_PER_WINDOW + 1;
-
+pub const PANES_PER_WINDOW: u32 = 30;
 /// Panes that make one window beside a second memory.
-pub(crate) const PANES_PER_SHARED_WINDOW: usize = 24;
-
-const PANES_PER_WINDOW_I64: i64 = 30;
-const PANES_PER_SHARED_WINDOW_I64: i64 = 24;
+const PANES_PER_SHARED_WINDOW: u32 = 24;
 
 /// Rolling moments over the last `length_ms` of event time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     length_ms: i64,
-    /// Panes that make one window; one more is kept.
-    panes_counted: i64,
-    newest_event_time_ms: Option<i64>,
-    /// Number of the pane that holds the newest event time: derived.
-    newest_pane: Option<i64>,
-    /// Indexed by [`Self::slot`]. Boxed: a state is moved often, and this is most of it.
-    panes: Box<[Moments; PANES_KEPT]>,
+    /// Panes that make one window. One more is kept: the newest transaction has only partly filled its own.
+    panes_counted: u32,
+    newest: Option<Newest>,
+    /// The kept panes. The last place is the newest transaction's.
+    panes: Panes,
     /// The window's panes before the newest, merged: derived. With it a typical transaction costs one merge instead of 30.
     closed: Moments,
+}
+
+/// Where the window ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Newest {
+    event_time_ms: i64,
+    /// Number of the pane that holds it: derived.
+    pane: i64,
 }
 
 impl Window {
     /// An empty window of `length_ms` (at least one ms a pane).
     #[must_use]
     pub fn new(length_ms: i64) -> Self {
-        Self::made_of(length_ms, PANES_PER_WINDOW_I64)
+        Self::made_of(length_ms, PANES_PER_WINDOW)
     }
 
     /// An empty window of fewer panes, which leaves room for a second memory.
     pub(crate) fn shared(length_ms: i64) -> Self {
-        Self::made_of(length_ms, PANES_PER_SHARED_WINDOW_I64)
+        Self::made_of(length_ms, PANES_PER_SHARED_WINDOW)
     }
 
     /// Whether it has this length, and the panes of a window that shares its state.
     pub(crate) const fn is_made_of(&self, length_ms: i64, is_shared: bool) -> bool {
-        self.length_ms == length_ms && (self.panes_counted == PANES_PER_SHARED_WINDOW_I64) == is_shared
+        self.length_ms == length_ms && (self.panes_counted == PANES_PER_SHARED_WINDOW) == is_shared
     }
 
-    fn made_of(length_ms: i64, panes_counted: i64) -> Self {
+    fn made_of(length_ms: i64, panes_counted: u32) -> Self {
         Self {
-            length_ms: length_ms.max(PANES_PER_WINDOW_I64),
+            length_ms: length_ms.max(PANES_PER_WINDOW.into()),
             panes_counted,
-            newest_event_time_ms: None,
-            newest_pane: None,
-            panes: Box::new([Moments::default(); PANES_KEPT]),
+            newest: None,
+            panes: Panes::default(),
             closed: Moments::default(),
         }
     }
@@ -71,44 +71,43 @@ impl Window {
     /// Event time of the user's newest transaction, in ms since the epoch.
     #[must_use]
     pub const fn newest_event_time_ms(&self) -> Option<i64> {
-        self.newest_event_time_ms
+        match self.newest {
+            Some(newest) => Some(newest.event_time_ms),
+            None => None,
+        }
     }
 
     /// Whether an event time lies before the window that ends at the newest transaction.
     #[must_use]
     pub fn is_late(&self, event_time_ms: i64) -> bool {
-        self.newest_event_time_ms.is_some_and(|newest| event_time_ms <= newest.saturating_sub(self.length_ms))
+        self.newest.is_some_and(|newest| event_time_ms <= newest.event_time_ms.saturating_sub(self.length_ms))
     }
 
     /// Moments of the amounts in the window that ends at `event_time_ms`; empty if there are none.
     #[must_use]
     pub fn before(&self, event_time_ms: i64) -> Moments {
+        let Some(newest) = self.newest else { return Moments::default() };
         let pane = self.pane_at(event_time_ms);
-        if Some(pane) == self.newest_pane {
-            return self.closed.merge(self.pane(pane));
+        if pane == newest.pane {
+            return self.closed.merge(self.panes.at(self.panes_counted));
         }
-        self.merged(pane - self.panes_counted + 1, pane)
+        self.merged(pane - i64::from(self.panes_counted) + 1, pane)
     }
 
     /// Advances the window to end at `event_time_ms`, if that is later than anything seen. Earlier panes do not change. Call it
     /// before [`Self::before`]: the two then share one merge.
     pub fn advance(&mut self, event_time_ms: i64) {
-        if self.newest_event_time_ms.is_some_and(|newest| event_time_ms <= newest) {
+        if self.newest.is_some_and(|newest| event_time_ms <= newest.event_time_ms) {
             return;
         }
-        self.newest_event_time_ms = Some(event_time_ms);
-        let to = self.pane_at(event_time_ms);
-        let from = self.newest_pane.replace(to).unwrap_or(to);
-        if to == from {
-            return;
+        let pane = self.pane_at(event_time_ms);
+        let before = self.newest.replace(Newest { event_time_ms, pane });
+        let advanced = before.map_or(0, |before| pane - before.pane);
+        if advanced > 0 {
+            // More than there are: a long silence.
+            self.panes.advance(u32::try_from(advanced).unwrap_or(u32::MAX));
+            self.pool_closed();
         }
-        for pane in from.max(to - self.panes_kept()) + 1..=to {
-            let slot = self.slot(pane);
-            if let Some(moments) = self.panes.get_mut(slot) {
-                *moments = Moments::default();
-            }
-        }
-        self.pool_closed();
     }
 
     /// Adds an amount at its event time. Ignores a late one.
@@ -117,82 +116,56 @@ impl Window {
             return;
         }
         self.advance(event_time_ms);
-        let pane = self.pane_at(event_time_ms);
-        let slot = self.slot(pane);
-        if let Some(moments) = self.panes.get_mut(slot) {
-            moments.push(amount);
-        }
-        if Some(pane) != self.newest_pane {
+        let Some(place) = self.place(self.pane_at(event_time_ms)) else { return };
+        self.panes.push(place, amount);
+        if place != self.panes_counted {
             self.pool_closed();
         }
     }
 
+    /// Merges what comes before the newest pane: all places but the first, which the window no longer counts, and the last.
     fn pool_closed(&mut self) {
-        if let Some(newest) = self.newest_pane {
-            self.closed = self.merged(newest - self.panes_counted + 1, newest - 1);
-        }
+        self.closed = self.panes.merged(1, self.panes_counted - 1);
     }
 
     /// Panes `from` to `to` inclusive, as far as they are kept, merged.
     fn merged(&self, from: i64, to: i64) -> Moments {
-        let Some(newest) = self.newest_pane else {
+        let Some(newest) = self.newest else {
             return Moments::default();
         };
-        let (from, to) = (from.max(newest - self.panes_kept() + 1), to.min(newest));
-        let Ok(length) = usize::try_from(to - from + 1) else {
-            return Moments::default();
-        };
-        Moments::pool(self.kept_from(from).take(length))
+        let oldest = newest.pane - i64::from(self.panes_counted);
+        match (self.place(from.max(oldest)), self.place(to.min(newest.pane))) {
+            (Some(from), Some(to)) => self.panes.merged(from, to),
+            _ => Moments::default(),
+        }
     }
 
-    fn pane(&self, pane: i64) -> Moments {
-        self.panes.get(self.slot(pane)).copied().unwrap_or_default()
-    }
-
-    /// The kept panes in order, starting with this one.
-    fn kept_from(&self, pane: i64) -> impl Iterator<Item = &Moments> + Clone {
-        // A slot is always in range, so the split never fails.
-        let (before, after) = self.panes.split_at_checked(self.slot(pane)).unwrap_or_default();
-        let after = after.get(..self.slots() - before.len()).unwrap_or(after);
-        after.iter().chain(before)
+    /// Where a pane is kept, if it is.
+    fn place(&self, pane: i64) -> Option<u32> {
+        let from_oldest = pane - self.newest?.pane + i64::from(self.panes_counted);
+        u32::try_from(from_oldest).ok().filter(|place| *place <= self.panes_counted)
     }
 
     /// Number of the pane that holds an event time: ⌊t · panes / length⌋, exact for every length.
     fn pane_at(&self, event_time_ms: i64) -> i64 {
-        event_time_ms.saturating_mul(self.panes_counted).div_euclid(self.length_ms)
+        event_time_ms.saturating_mul(self.panes_counted.into()).div_euclid(self.length_ms)
     }
 
-    const fn panes_kept(&self) -> i64 {
+    /// The kept panes.
+    pub(crate) const fn panes(&self) -> &Panes {
+        &self.panes
+    }
+
+    /// How many panes are kept, whether they hold something or not.
+    pub(crate) const fn panes_kept(&self) -> u32 {
         self.panes_counted + 1
     }
 
-    fn slots(&self) -> usize {
-        usize::try_from(self.panes_kept()).unwrap_or(PANES_KEPT)
-    }
-
-    /// Index of a pane's slot: its number modulo the panes kept.
-    fn slot(&self, pane: i64) -> usize {
-        let slot = usize::try_from(pane.rem_euclid(self.panes_kept())).unwrap_or(usize::MAX);
-        debug_assert!(slot < PANES_KEPT, "pane {pane} has slot {slot}");
-        slot
-    }
-
-    /// The kept panes, oldest first.
-    pub(crate) fn panes(&self) -> impl Iterator<Item = &Moments> {
-        self.kept_from(self.newest_pane.unwrap_or_default() - self.panes_kept() + 1)
-    }
-
-    /// This empty window with what the accessors above told; `panes` oldest first.
-    pub(crate) fn restored(mut self, newest_event_time_ms: Option<i64>, panes: &[Moments]) -> Self {
-        self.newest_event_time_ms = newest_event_time_ms;
-        self.newest_pane = newest_event_time_ms.map(|newest| self.pane_at(newest));
-        let newest = self.newest_pane.unwrap_or_default();
-        for (pane, moments) in (newest - self.panes_kept() + 1..=newest).zip(panes) {
-            let slot = self.slot(pane);
-            if let Some(kept) = self.panes.get_mut(slot) {
-                *kept = *moments;
-            }
-        }
+    /// This empty window with what the accessors above told.
+    pub(crate) fn restored(mut self, newest_event_time_ms: Option<i64>, panes: Panes) -> Self {
+        let newest = |event_time_ms| Newest { event_time_ms, pane: self.pane_at(event_time_ms) };
+        self.newest = newest_event_time_ms.map(newest);
+        self.panes = panes;
         self.pool_closed();
         self
     }

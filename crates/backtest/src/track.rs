@@ -212,7 +212,7 @@ struct Core {
     sequence: (u64, SequenceNumber),
     #[expect(
         clippy::vec_box,
-        reason = "a state is a kilobyte; a growing vector would copy all of them and need twice the memory"
+        reason = "a state is half a kilobyte; a growing vector would copy all of them and need twice the memory"
     )]
     states: Vec<Box<UserState>>,
 }

@@ -1,6 +1,7 @@
 //! The users of the input, and what is known of each, whatever the rule.
 
 use hashbrown::HashMap;
+use smol_str::SmolStr;
 
 use super::people::Reached;
 use super::summary::Delay;
@@ -14,7 +15,8 @@ pub(crate) type UserNumber = usize;
 /// All users so far.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    numbers: HashMap<Box<str>, UserNumber>,
+    /// Ids of usual length are in the table itself: a lookup waits for one place in memory.
+    numbers: HashMap<SmolStr, UserNumber>,
     known: Vec<User>,
     recorded: Vec<UserNumber>,
     /// A user with this many transactions replaces the quietest recorded user.

@@ -1,6 +1,7 @@
 //! What surrounds an amount: how fast and how much the user spends, at which hour and where. Kept only while a model reads it.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::amount::{CLAMP_SIGMAS, MEMORY};
 use super::level::LOUD_AMOUNTS;
@@ -38,7 +39,7 @@ pub(super) struct Context {
     new_merchants: f64,
     known_merchants: f64,
     /// 16-bit fingerprints, least recently used first.
-    merchants: Vec<[u8; 2]>,
+    merchants: SmallVec<[[u8; 2]; MERCHANTS_MAX]>,
 }
 
 impl Default for Context {
@@ -51,7 +52,7 @@ impl Default for Context {
             hours: [0.0; HOUR_BINS],
             new_merchants: 1.0,
             known_merchants: 1.0,
-            merchants: Vec::new(),
+            merchants: SmallVec::new(),
         }
     }
 }

@@ -10,6 +10,8 @@
     reason = "tests: small numbers, and a panic is a failed test"
 )]
 
+mod dense_window;
+mod layout;
 mod parity;
 mod profile;
 mod profile_parity;

@@ -150,7 +150,7 @@ proptest! {
             let newest = window.newest_event_time_ms().unwrap_or(now).max(now);
             kept.retain(|(at, _)| at / 10_000 + 30 >= newest / 10_000);
             let pane = now / 10_000;
-            let span = pane - (i64::try_from(PANES_PER_WINDOW).unwrap() - 1)..=pane;
+            let span = pane - (i64::from(PANES_PER_WINDOW) - 1)..=pane;
             let expected: Vec<f64> = kept.iter().filter(|(at, _)| span.contains(&(at / 10_000))).map(|(_, x)| *x).collect();
             prop_assert!(close(window.before(now), two_pass(&expected), &expected));
             window.push(now, transaction.amount);
