@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementInput;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemInput;
 use aws_sdk_dynamodb::operation::put_item::PutItemInput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemInput;
@@ -49,11 +50,18 @@ impl Intercept for RequestCounter {
     ) -> Result<(), BoxError> {
         let input = context.input();
         self.0.reads.fetch_add(keys_read(input), Ordering::Relaxed);
-        let is_write =
-            input.downcast_ref::<PutItemInput>().is_some() || input.downcast_ref::<UpdateItemInput>().is_some();
-        self.0.writes.fetch_add(u64::from(is_write), Ordering::Relaxed);
+        self.0.writes.fetch_add(items_written(input), Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Each statement of a batch writes one item: batches are only for writes.
+fn items_written(input: &Input) -> u64 {
+    if let Some(batch) = input.downcast_ref::<BatchExecuteStatementInput>() {
+        return u64::try_from(batch.statements().len()).unwrap_or(u64::MAX);
+    }
+    let is_write = input.downcast_ref::<PutItemInput>().is_some() || input.downcast_ref::<UpdateItemInput>().is_some();
+    u64::from(is_write)
 }
 
 fn keys_read(input: &Input) -> u64 {
