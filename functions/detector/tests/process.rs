@@ -1,5 +1,5 @@
 //! The detector as a process, between a Runtime API and an SQS that accepts everything.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests: a panic is a failed test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests: a panic is a failed test")]
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -64,7 +64,7 @@ impl Running {
         self.request().await
     }
 
-    /// The type and the message of the error that an event ends with.
+    /// The message of the error that an event ends with.
     async fn error(&mut self, event: impl Into<Bytes>) -> String {
         let Request { path, body } = self.invoke(event).await;
         assert!(path.ends_with("/error"), "{path}: {body}");

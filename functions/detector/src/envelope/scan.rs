@@ -283,7 +283,9 @@ mod tests {
             damages in vec(damage(), 0..=3),
         ) {
             let mut event = event_json(LOCAL_STREAM_ARN, &shard, &records).into_bytes();
-            damages.iter().for_each(|damage| damage.apply(&mut event));
+            for damage in &damages {
+                damage.apply(&mut event);
+            }
             assert_same(&String::from_utf8_lossy(&event));
         }
 
