@@ -44,9 +44,8 @@ def handler(event, context):
         users.setdefault(transaction["userId"], []).append((place, transaction))
     loaded = load([user for user in users if user not in cache])
     unsent = []
-    for user, records in users.items():
-        stored = cache.pop(user, None) or loaded[user]
-        stored = commit(user, stored, records)
+    works = [(user, records, cache.pop(user, None) or loaded[user]) for user, records in users.items()]
+    for user, records, stored in commit_all(works):
         if stored is None:
             failed.append(min(place[1] for place, _ in records))
         elif stored["outbox"]:
@@ -91,14 +90,16 @@ def read(item):
     }
 
 
+def commit_all(works):
+    """Each user with what was written; None if nothing could be."""
+    for user, records, stored in works:
+        yield user, records, commit(user, stored, records)
+
+
 def commit(user, stored, records):
     """Folds and writes, and does both again after each conflict; None if the state could not be written."""
     for _ in range(COMMIT_ATTEMPTS_MAX):
-        state = stored["state"]
-        for place, transaction in records:
-            found = rule.step(state, place[0], place[1], transaction)
-            if found:
-                stored["outbox"].append(message(place, transaction, found))
+        fold(stored, records)
         try:
             return put(user, stored)
         except ClientError as error:
@@ -107,6 +108,13 @@ def commit(user, stored, records):
             item = error.response.get("Item")
             stored = read(item) if item else load([user])[user]
     return None
+
+
+def fold(stored, records):
+    for place, transaction in records:
+        found = rule.step(stored["state"], place[0], place[1], transaction)
+        if found:
+            stored["outbox"].append(message(place, transaction, found))
 
 
 def put(user, stored):

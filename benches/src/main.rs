@@ -36,7 +36,7 @@ struct Options {
     /// Write the tables into docs/performance.md, of the measured parts alone, and the costs into README.md and docs/deploy.md.
     #[arg(long)]
     write_docs: bool,
-    /// Leave the Python peer out.
+    /// Leave the Python peers out.
     #[arg(long)]
     no_peer: bool,
 }

@@ -264,7 +264,8 @@ impl Report {
     }
 }
 
-fn spread(spread: Spread) -> String {
+/// The median, with minimum and maximum if they differ.
+pub(crate) fn spread(spread: Spread) -> String {
     let Spread { min, median, max } = spread;
     if short(min) == short(max) {
         return short(median);

@@ -38,24 +38,33 @@ pub(crate) fn number(count: impl TryInto<u64>) -> f64 {
     count.try_into().unwrap_or_default() as f64
 }
 
-/// Runs two measurements `rounds` times and swaps their order each round, so that a machine that becomes slower or faster meanwhile
-/// affects both.
-pub(crate) fn alternating(
-    rounds: usize,
-    mut a: impl FnMut(usize) -> anyhow::Result<f64>,
-    mut b: impl FnMut(usize) -> anyhow::Result<f64>,
-) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
-    let (mut a_values, mut b_values) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
+/// A measurement of a round.
+pub(crate) type Turn<'a> = Box<dyn FnMut(usize) -> anyhow::Result<f64> + 'a>;
+
+/// Runs measurements `rounds` times, backwards in every second round, so that a machine that becomes slower or faster meanwhile affects
+/// all of them. Returns the values of each.
+pub(crate) fn in_turns(rounds: usize, turns: &mut [Turn<'_>]) -> anyhow::Result<Vec<Vec<f64>>> {
+    let mut values = vec![Vec::with_capacity(rounds); turns.len()];
     for round in 0..rounds {
-        if round % 2 == 0 {
-            a_values.push(a(round)?);
-            b_values.push(b(round)?);
-        } else {
-            b_values.push(b(round)?);
-            a_values.push(a(round)?);
+        let mut pairs: Vec<_> = turns.iter_mut().zip(&mut values).collect();
+        if round % 2 == 1 {
+            pairs.reverse();
+        }
+        for (turn, values) in pairs {
+            values.push(turn(round)?);
         }
     }
-    Ok((a_values, b_values))
+    Ok(values)
+}
+
+/// The same with two measurements.
+pub(crate) fn alternating<'a>(
+    rounds: usize,
+    a: impl FnMut(usize) -> anyhow::Result<f64> + 'a,
+    b: impl FnMut(usize) -> anyhow::Result<f64> + 'a,
+) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
+    let mut values = in_turns(rounds, &mut [Box::new(a), Box::new(b)])?.into_iter();
+    Ok((values.next().unwrap_or_default(), values.next().unwrap_or_default()))
 }
 
 #[cfg(test)]

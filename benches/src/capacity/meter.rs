@@ -1,7 +1,9 @@
 //! Asks DynamoDB to return the capacity that each request consumes, and adds it up.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_sdk_dynamodb::operation::batch_execute_statement::{BatchExecuteStatementInput, BatchExecuteStatementOutput};
 use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
 use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
@@ -22,8 +24,6 @@ pub(super) struct Usage {
     pub(super) read_units: f64,
     pub(super) writes: u64,
     pub(super) write_units: f64,
-    /// Size of the last item put, by DynamoDB's rule: names and values, as UTF-8, bytes and decimal digits.
-    pub(super) item_bytes: usize,
 }
 
 /// The sums so far. Clones share them.
@@ -57,14 +57,14 @@ impl Intercept for Meter {
         self.add(|usage| usage.requests += 1);
         if let Some(put) = input.downcast_mut::<PutItemInput>() {
             put.return_consumed_capacity = total;
-            let bytes = put.item().map_or(0, |item| item.iter().map(|(name, value)| name.len() + size(value)).sum());
-            self.add(|usage| {
-                usage.writes += 1;
-                usage.item_bytes = bytes;
-            });
+            self.add(|usage| usage.writes += 1);
         } else if let Some(update) = input.downcast_mut::<UpdateItemInput>() {
             update.return_consumed_capacity = total;
             self.add(|usage| usage.writes += 1);
+        } else if let Some(batch) = input.downcast_mut::<BatchExecuteStatementInput>() {
+            batch.return_consumed_capacity = total;
+            let statements = u64::try_from(batch.statements().len()).unwrap_or_default();
+            self.add(|usage| usage.writes += statements);
         } else if let Some(get) = input.downcast_mut::<BatchGetItemInput>() {
             get.return_consumed_capacity = total;
             let keys: usize = get.request_items().into_iter().flatten().map(|(_, table)| table.keys().len()).sum();
@@ -87,12 +87,20 @@ impl Intercept for Meter {
             self.add(|usage| usage.write_units += units(put.consumed_capacity()));
         } else if let Some(update) = output.downcast_ref::<UpdateItemOutput>() {
             self.add(|usage| usage.write_units += units(update.consumed_capacity()));
+        } else if let Some(batch) = output.downcast_ref::<BatchExecuteStatementOutput>() {
+            let written: f64 = batch.consumed_capacity().iter().map(|table| units(Some(table))).sum();
+            self.add(|usage| usage.write_units += written);
         } else if let Some(get) = output.downcast_ref::<BatchGetItemOutput>() {
             let read: f64 = get.consumed_capacity().iter().map(|table| units(Some(table))).sum();
             self.add(|usage| usage.read_units += read);
         }
         Ok(())
     }
+}
+
+/// The size of an item by DynamoDB's rule: names and values, as UTF-8, bytes and decimal digits.
+pub(super) fn item_size(item: &HashMap<String, AttributeValue>) -> usize {
+    item.iter().map(|(name, value)| name.len() + size(value)).sum()
 }
 
 /// "DynamoDB item sizes and formats" in the DynamoDB Developer Guide: a number takes about one byte for every two significant

@@ -1,14 +1,15 @@
 //! A DynamoDB and an SQS at the HTTP connector, which keep what is written and count what they would charge. Much faster than the
 //! embedded DynamoDB; one point checks that both count the same.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::responses;
 
@@ -24,9 +25,13 @@ pub(super) struct Charged {
     pub(super) sqs_requests: u64,
 }
 
+/// A value by its kind, as in DynamoDB's JSON.
+type Value = HashMap<String, String>;
+type Item = HashMap<String, Value>;
+
 #[derive(Debug, Default)]
 struct Inner {
-    items: HashMap<String, (Box<RawValue>, usize)>,
+    items: HashMap<String, Item>,
     charged: Charged,
 }
 
@@ -35,9 +40,25 @@ struct Inner {
 pub(super) struct StoringAws(Arc<Mutex<Inner>>);
 
 #[derive(Deserialize)]
-struct Put<'a> {
-    #[serde(borrow, rename = "Item")]
-    item: &'a RawValue,
+struct Put {
+    #[serde(rename = "Item")]
+    item: Item,
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow, rename = "Statements")]
+    statements: Vec<Statement<'a>>,
+}
+
+/// `UPDATE "table" SET "attribute"=? … WHERE "userId"=? …`
+#[derive(Deserialize)]
+struct Statement<'a> {
+    #[serde(borrow, rename = "Statement")]
+    text: Cow<'a, str>,
+    /// The values of the question marks, in their order.
+    #[serde(rename = "Parameters")]
+    parameters: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +70,7 @@ struct Get<'a> {
 #[derive(Deserialize)]
 struct Keys {
     #[serde(rename = "Keys")]
-    keys: Vec<HashMap<String, HashMap<String, String>>>,
+    keys: Vec<Item>,
 }
 
 impl StoringAws {
@@ -61,7 +82,11 @@ impl StoringAws {
     fn respond(&self, target: &str, body: &[u8]) -> anyhow::Result<String> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match target.rsplit('.').next() {
-            Some("PutItem") => inner.put(body)?,
+            Some("PutItem") => inner.put(serde_json::from_slice::<Put>(body)?.item)?,
+            Some("BatchExecuteStatement") => {
+                let batch: Batch<'_> = serde_json::from_slice(body)?;
+                batch.statements.iter().try_for_each(|statement| inner.update(statement))?;
+            }
             Some("BatchGetItem") => return inner.get(body),
             _ => inner.charged.sqs_requests += 1,
         }
@@ -70,14 +95,21 @@ impl StoringAws {
 }
 
 impl Inner {
-    fn put(&mut self, body: &[u8]) -> anyhow::Result<()> {
-        let put: Put<'_> = serde_json::from_slice(body)?;
-        let item: HashMap<String, HashMap<String, String>> = serde_json::from_str(put.item.get())?;
-        let user_id = item.get("userId").and_then(|value| value.get("S")).cloned().unwrap_or_default();
-        let bytes = item.iter().map(|(name, value)| name.len() + value.iter().map(size).sum::<usize>()).sum();
-        let old = self.items.insert(user_id, (put.item.to_owned(), bytes)).map_or(0, |(_, bytes)| bytes);
+    fn put(&mut self, item: Item) -> anyhow::Result<()> {
+        let user_id = item.get("userId").and_then(|value| value.get("S")).cloned().context("an item without a user")?;
+        let bytes = item_size(&item);
+        let old = self.items.insert(user_id, item).map_or(0, |old| item_size(&old));
         self.charged.write_units += u64::try_from(old.max(bytes).div_ceil(WRITE_UNIT_BYTES))?;
         Ok(())
+    }
+
+    /// Nobody else writes, so a condition always holds.
+    fn update(&mut self, statement: &Statement<'_>) -> anyhow::Result<()> {
+        let (set, condition) = statement.values()?;
+        let user_id = condition.get("userId").and_then(|value| value.get("S")).context("a statement without a user")?;
+        let mut item = self.items.get(user_id).context("an UPDATE of no item")?.clone();
+        item.extend(set);
+        self.put(item)
     }
 
     fn get(&mut self, body: &[u8]) -> anyhow::Result<String> {
@@ -86,11 +118,36 @@ impl Inner {
         for (table, Keys { keys }) in get.tables {
             self.charged.items_read += u64::try_from(keys.len())?;
             let ids = keys.iter().filter_map(|key| key.get("userId")?.get("S"));
-            let found: Vec<&str> = ids.filter_map(|id| Some(self.items.get(id)?.0.get())).collect();
-            tables.push(format!(r#""{table}":[{}]"#, found.join(",")));
+            let found: Vec<&Item> = ids.filter_map(|id| self.items.get(id)).collect();
+            tables.push(format!(r#""{table}":{}"#, serde_json::to_string(&found)?));
         }
         Ok(format!(r#"{{"Responses":{{{}}},"UnprocessedKeys":{{}}}}"#, tables.join(",")))
     }
+}
+
+impl Statement<'_> {
+    /// The values that it sets, and those of its condition, by attribute.
+    fn values(&self) -> anyhow::Result<(Item, Item)> {
+        let text = self.text.replace(' ', "");
+        let (set, condition) = text.split_once("WHERE").context("a statement without a condition")?;
+        let (set, condition) = (attributes(set), attributes(condition));
+        anyhow::ensure!(set.len() + condition.len() == self.parameters.len(), "an unknown form: {}", self.text);
+        let mut values = self.parameters.iter().cloned();
+        let set = set.into_iter().zip(values.by_ref()).collect();
+        Ok((set, condition.into_iter().zip(values).collect()))
+    }
+}
+
+/// The attributes before the question marks: `"attribute"=?`.
+fn attributes(clauses: &str) -> Vec<String> {
+    let mut parts: Vec<&str> = clauses.split("\"=?").collect();
+    // After the last question mark.
+    parts.pop();
+    parts.iter().filter_map(|part| part.rsplit('"').next()).map(str::to_owned).collect()
+}
+
+fn item_size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value.iter().map(size).sum::<usize>()).sum()
 }
 
 /// As in `capacity::meter`, but the value is still JSON, and binary is base64.

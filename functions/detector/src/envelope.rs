@@ -1,7 +1,9 @@
 //! Lambda's Kinesis event, parsed so that one invalid envelope costs one record and not the batch.
 //!
-//! The whole event is parsed at once, borrowing from the payload. Only if that fails is it parsed again, record by record, so that
-//! exactly the invalid envelopes are rejected.
+//! An event in the form that Lambda gives it is scanned (`envelope/scan`). Any other is parsed strictly: at once, borrowing from the payload;
+//! and only if that fails again, record by record, so that exactly the invalid envelopes are rejected.
+
+mod scan;
 
 use std::borrow::Cow;
 
@@ -42,8 +44,20 @@ pub struct BadEnvelope<'a> {
 
 /// The payload is not a Kinesis event at all.
 #[derive(Debug, thiserror::Error)]
-#[error("the event has no list of Kinesis records: is the function's trigger a Kinesis stream?")]
-pub struct NotKinesis(#[source] serde_json::Error);
+pub enum NotKinesis {
+    /// It is not JSON.
+    #[error("the event is not JSON")]
+    NotJson(#[source] serde_json::Error),
+    /// It is other JSON.
+    #[error("the event has no list of Kinesis records: is the function's trigger a Kinesis stream?")]
+    NoRecords(#[source] serde_json::Error),
+}
+
+impl From<serde_json::Error> for NotKinesis {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_data() { Self::NoRecords(error) } else { Self::NotJson(error) }
+    }
+}
 
 #[derive(Deserialize)]
 struct Event<R> {
@@ -79,12 +93,24 @@ struct WireKinesis<'a> {
 /// # Errors
 /// [`NotKinesis`] if there is no list of records.
 pub fn parse(payload: &str) -> Result<Vec<Result<Envelope<'_>, BadEnvelope<'_>>>, NotKinesis> {
+    if let Some(scanned) = scan::scan(payload) {
+        return Ok(scanned.envelopes.into_iter().map(Ok).collect());
+    }
+    tracing::debug!("The event does not have Lambda's usual form: the strict parser takes it.");
+    parse_strictly(payload)
+}
+
+/// The same without the scan, which saves time and changes nothing.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_strictly(payload: &str) -> Result<Vec<Result<Envelope<'_>, BadEnvelope<'_>>>, NotKinesis> {
     if let Ok(event) = serde_json::from_str::<Event<WireRecord<'_>>>(payload)
         && let Some(envelopes) = all_valid(event.records)
     {
         return Ok(envelopes.into_iter().map(Ok).collect());
     }
-    let event: Event<&RawValue> = serde_json::from_str(payload).map_err(NotKinesis)?;
+    let event: Event<&RawValue> = serde_json::from_str(payload)?;
     Ok(event.records.into_iter().map(|record| parse_one(record.get())).collect())
 }
 
@@ -165,8 +191,11 @@ mod tests {
 
     #[test]
     fn an_event_of_another_kind_is_an_error() {
-        for payload in ["{}", "[]", r#"{"Records":1}"#, ""] {
-            assert!(parse(payload).is_err(), "{payload}");
+        for payload in ["{}", "[]", r#"{"Records":1}"#] {
+            assert!(matches!(parse(payload), Err(NotKinesis::NoRecords(_))), "{payload}");
+        }
+        for payload in ["", "{", r#"{"Records":[]} {}"#, "event"] {
+            assert!(matches!(parse(payload), Err(NotKinesis::NotJson(_))), "{payload}");
         }
         assert!(parse(r#"{"Records":[]}"#).unwrap().is_empty());
     }

@@ -10,10 +10,10 @@ use detector::shard_ranges::KinesisShardRanges;
 use detector::window_store::DynamoDbWindowStore;
 use detector::{Config, Detector};
 use lambda_kit::startup::{Stop, exit_code};
+use lambda_kit::unparsed::{Unparsed, run};
 use lambda_kit::{AwsSettings, Clock, Env, Invocation, SystemClock, metrics::EmfWriter, sdk_config, telemetry};
-use lambda_runtime::{LambdaEvent, run, service_fn};
+use lambda_runtime::{LambdaEvent, service_fn};
 use message_queue::SqsQueue;
-use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -37,10 +37,10 @@ async fn serve(env: &Env) -> Result<(), Stop> {
     .with_ranges(KinesisShardRanges::new(aws_sdk_kinesis::Client::new(&aws)));
     let emf = Mutex::new(EmfWriter::new(&config.metric_namespace, config.stack_name));
     let (detector, emf) = (&detector, &emf);
-    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+    let handler = service_fn(move |event: LambdaEvent<Unparsed>| async move {
         let started_ms = SystemClock.now_ms();
         let invocation = Invocation::new(&event.context, &SystemClock);
-        let outcome = detector.handle(event.payload.get(), &invocation).await?;
+        let outcome = detector.handle(event.payload.text()?, &invocation).await?;
         let duration_ms = SystemClock.now_ms() - started_ms;
         outcome.summary.log(&invocation.request_id, detector.configuration_id(), duration_ms);
         if let Ok(mut emf) = emf.lock() {

@@ -55,6 +55,15 @@ impl Intercept for RequestCounter {
     }
 }
 
+/// Each statement of a batch writes one item: batches are only for writes.
+fn items_written(input: &Input) -> u64 {
+    if let Some(batch) = input.downcast_ref::<BatchExecuteStatementInput>() {
+        return u64::try_from(batch.statements().len()).unwrap_or(u64::MAX);
+    }
+    let is_write = input.downcast_ref::<PutItemInput>().is_some() || input.downcast_ref::<UpdateItemInput>().is_some();
+    u64::from(is_write)
+}
+
 fn keys_read(input: &Input) -> u64 {
     let tables = input.downcast_ref::<BatchGetItemInput>().and_then(BatchGetItemInput::request_items);
     let keys: usize = tables.map_or(0, |tables| tables.values().map(|table| table.keys().len()).sum());

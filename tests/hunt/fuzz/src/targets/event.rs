@@ -1,8 +1,10 @@
-//! Lambda's Kinesis event: every record is accepted or rejected independently of its neighbours, and no rejected record is lost.
+//! Lambda's Kinesis event: every record is accepted or rejected independently of its neighbours, no rejected record is lost, and the
+//! scan of the usual form changes nothing.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use detector::decode::{Batch, Decoded, Rejected, Shards};
+use detector::envelope::{parse, parse_strictly};
 use detector::quarantine::Messages;
 use intake::record::RECORD_BYTES_MAX;
 use serde_json::Value;
@@ -12,6 +14,7 @@ use super::CLOCK_SKEW_MS;
 
 pub(super) fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
+    assert_eq!(parse(text).ok(), parse_strictly(text).ok());
     let Ok(batch) = Batch::parse(text) else { return };
     let records = records(text);
     assert_eq!(batch.len(), records.len());
