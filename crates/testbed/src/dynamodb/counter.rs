@@ -69,11 +69,3 @@ fn keys_read(input: &Input) -> u64 {
     let keys: usize = tables.map_or(0, |tables| tables.values().map(|table| table.keys().len()).sum());
     u64::try_from(keys).unwrap_or(u64::MAX)
 }
-
-fn items_written(input: &Input) -> u64 {
-    if let Some(batch) = input.downcast_ref::<BatchExecuteStatementInput>() {
-        return u64::try_from(batch.statements().len()).unwrap_or(u64::MAX);
-    }
-    let is_write = input.downcast_ref::<PutItemInput>().is_some() || input.downcast_ref::<UpdateItemInput>().is_some();
-    u64::from(is_write)
-}
