@@ -143,7 +143,7 @@ fn month(measured: &Measured) -> Traffic {
         archived_bytes: measured.archived_bytes,
         calls: measured.calls * scale,
         call_cpu_ms: measured.cpu_seconds * 1e3 / measured.calls,
-        call_users: number(measured.handled.user_batches) / measured.calls,
+        call_writes: number(measured.charged.write_requests) / measured.calls,
         write_units: number(measured.charged.write_units) * scale,
         items_read: number(measured.charged.items_read) * scale,
         sends: number(measured.charged.sqs_requests) * scale,

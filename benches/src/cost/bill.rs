@@ -61,9 +61,9 @@ pub(super) struct Traffic {
     pub(super) record_bytes: f64,
     pub(super) archived_bytes: f64,
     pub(super) calls: f64,
-    /// CPU time of a call, and the users that it writes.
+    /// CPU time of a call, and its requests that write.
     pub(super) call_cpu_ms: f64,
-    pub(super) call_users: f64,
+    pub(super) call_writes: f64,
     pub(super) write_units: f64,
     pub(super) items_read: f64,
     /// SendMessageBatch requests of anomaly messages, up to ten messages each.
@@ -191,7 +191,7 @@ fn stored(bytes: f64) -> f64 {
 
 /// Billed time of one call of the detector.
 fn detector_ms(stack: &Stack, traffic: &Traffic) -> f64 {
-    let waits = (traffic.call_users / stack.commits_concurrent).ceil() * ROUND_TRIP_MS;
+    let waits = (traffic.call_writes / stack.commits_concurrent).ceil() * ROUND_TRIP_MS;
     (traffic.call_cpu_ms * MEGABYTES_PER_CPU / stack.detector_megabytes + waits).ceil()
 }
 

@@ -128,6 +128,7 @@ fn assumed(template: &Template, stack: &Stack, points: &[Point]) -> anyhow::Resu
         "DetectorBatchingWindowSeconds",
         "DetectorMemoryMegabytes",
         "CommitsConcurrentMax",
+        "CommitStatementsMax",
         "AlerterBatchSize",
         "AlerterBatchingWindowSeconds",
         "AlerterMemoryMegabytes",

@@ -22,6 +22,8 @@ pub(super) struct Charged {
     pub(super) write_units: u64,
     /// Items up to 4 KB, read with eventual consistency: half a read unit each.
     pub(super) items_read: u64,
+    /// Requests that write one item or several.
+    pub(super) write_requests: u64,
     pub(super) sqs_requests: u64,
 }
 
@@ -82,8 +84,12 @@ impl StoringAws {
     fn respond(&self, target: &str, body: &[u8]) -> anyhow::Result<String> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match target.rsplit('.').next() {
-            Some("PutItem") => inner.put(serde_json::from_slice::<Put>(body)?.item)?,
+            Some("PutItem") => {
+                inner.charged.write_requests += 1;
+                inner.put(serde_json::from_slice::<Put>(body)?.item)?;
+            }
             Some("BatchExecuteStatement") => {
+                inner.charged.write_requests += 1;
                 let batch: Batch<'_> = serde_json::from_slice(body)?;
                 batch.statements.iter().try_for_each(|statement| inner.update(statement))?;
             }
