@@ -59,7 +59,7 @@ async fn an_item_that_is_updated_is_the_item_that_a_commit_writes() {
     assert_eq!(item("b").await, item("whole").await);
 }
 
-/// What becomes of three updates to which DynamoDB answers with this status and body, in words.
+/// The outcomes, in words, of three updates that DynamoDB answers with this status and body.
 async fn answered(status: u16, body: Value) -> Vec<String> {
     let response = move || HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()));
     let rule =
@@ -154,7 +154,7 @@ impl WindowStore for Observed {
     }
 }
 
-/// A detector on an observed store, on which these users are warm: seven ordinary transactions each would do, they have twenty.
+/// A detector on an observed store that has an item of each of these users, from twenty usual transactions.
 struct Bench {
     detector: Detector<Observed, MemoryMessageQueue, MemoryMessageQueue, ManualClock>,
     observed: Observed,

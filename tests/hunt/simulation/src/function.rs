@@ -21,7 +21,7 @@ const WARM_MAX: usize = 3;
 const NEAR_MS: (u32, u32) = (300, 6_000);
 /// Largest error of a container's clock, in ms either way.
 const SKEW_MS: u32 = 500;
-/// Users that a container's requests write at most: a fleet is mixed while it is deployed anew.
+/// Most users in a write request, drawn for each container: during a deployment, two releases run side by side.
 const COMMIT_STATEMENTS: [usize; 3] = [25, 2, 1];
 /// Recent events that may be redelivered.
 const EVENTS_KEPT: usize = 10;
