@@ -31,8 +31,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const CALL_TIMEOUT: Duration = Duration::from_mins(16);
 /// Invocations in a row that do not reach the function, after which the command stops: 10 s.
 const UNREACHED_CALLS_MAX: u32 = 50;
-/// Most steps of a run, even if records are still pending.
-const STEPS_MAX: u32 = 10_000;
+/// Steps in a row in which no record is done, after which the command stops, even if records are still pending.
+const STEPS_WITHOUT_PROGRESS_MAX: u32 = 10_000;
 
 /// Flags of `sigma deliver`.
 #[derive(Debug, Clone, Args)]
@@ -75,6 +75,8 @@ pub struct Delivered {
     pub function_errors: usize,
     /// Records that were read but are not done.
     pub records_open: usize,
+    /// The largest `IteratorAge`: ms from the arrival of a batch's last record to a call with it.
+    pub iterator_age_ms_max: i64,
     /// The reported sequence numbers, in order of invocation.
     pub lowest_reported: Vec<String>,
 }
@@ -118,12 +120,14 @@ type Mapping = KinesisMapping<RemoteStream, RemoteFunction, RefCell<Vec<FailedBa
 
 async fn deliver(mapping: &mut Mapping, idle_polls: u32) -> anyhow::Result<Delivered> {
     let mut delivered = Delivered::default();
-    let mut idle = 0;
-    for _ in 0..STEPS_MAX {
+    let (mut idle, mut without_progress) = (0, 0);
+    while without_progress < STEPS_WITHOUT_PROGRESS_MAX {
         let step = mapping.step(SystemClock.now_ms()).await?;
         delivered.invocations += step.invocations;
         delivered.records_done += step.records_done;
         delivered.records_open = step.records_open;
+        delivered.iterator_age_ms_max = delivered.iterator_age_ms_max.max(step.iterator_age_ms);
+        without_progress = if step.records_done == 0 { without_progress + 1 } else { 0 };
         idle = if step.invocations == 0 && step.records_open == 0 { idle + 1 } else { 0 };
         if idle >= idle_polls {
             break;

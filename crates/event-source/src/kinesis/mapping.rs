@@ -55,6 +55,8 @@ pub struct Step {
     pub records_done: usize,
     /// Records that were read but are not done.
     pub records_open: usize,
+    /// The largest `IteratorAge` of its calls: ms from the arrival of a batch's last record to the call with it.
+    pub iterator_age_ms: i64,
 }
 
 /// How far a shard has been read.
@@ -195,6 +197,8 @@ impl<S: StreamSource, F: Invoke, D: OnFailure> KinesisMapping<S, F, D> {
             let event = event_json(&self.stream_arn, shard_id, &batch.records);
             let invoked = self.function.invoke(&event).await;
             step.invocations += 1;
+            let age_ms = batch.records.last().map_or(0, |last| now_ms - last.arrival_time_ms);
+            step.iterator_age_ms = step.iterator_age_ms.max(age_ms);
             let pending_before = lane.pending_records();
             if let Some(discarded) = lane.settle(batch, &invoked, &self.settings) {
                 self.destination.discard(failed_batch(&self.stream_arn, shard_id, discarded, now_ms)).await;

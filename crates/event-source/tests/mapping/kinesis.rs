@@ -172,6 +172,22 @@ async fn a_small_batch_waits_for_the_batching_window() {
 }
 
 #[tokio::test]
+async fn the_iterator_age_is_that_of_a_batchs_last_record_at_its_call() {
+    let stream = MemoryStream::new(1);
+    for (name, arrived_ms) in [("a", 1_000), ("b", 1_500), ("c", 1_900)] {
+        stream.put(name, name.as_bytes().to_vec(), arrived_ms);
+    }
+    let script = Script::default();
+    let mut mapping = KinesisMapping::new(ARN.to_owned(), stream, &script, (), settings(2));
+    let ages = [
+        mapping.step(2_000).await.unwrap().iterator_age_ms,
+        mapping.step(5_000).await.unwrap().iterator_age_ms,
+        mapping.step(9_000).await.unwrap().iterator_age_ms,
+    ];
+    assert_eq!(ages, [500, 3_100, 0]);
+}
+
+#[tokio::test]
 async fn a_child_shard_waits_for_its_parents() {
     let stream = MemoryStream::new(1);
     put(&stream, &["a"]);
