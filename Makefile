@@ -1,6 +1,6 @@
 # Everything a developer does here. Needs Rust with a C compiler; a target that needs more says so.
 
-.PHONY: help demo local check test all fmt lint doc template full-stack package simulate mutations fuzz pages bench
+.PHONY: help demo local check test all fmt lint doc template full-stack load package simulate mutations fuzz pages bench
 .DEFAULT_GOAL := help
 
 help: ## Print this list
@@ -63,6 +63,12 @@ doc: ## Build the documentation of every crate
 
 full-stack: ## sam build, sam deploy to an emulator on loopback, transactions through it (Linux x86_64, Python 3.11, openssl)
 	tests/deployed/full-stack/run
+
+RATE ?= 2000
+DURATION ?= 600
+USERS ?= 2000
+load: ## RATE transactions a second of USERS for DURATION seconds through the deployed stack, with three outages (as full-stack)
+	RATE=$(RATE) DURATION=$(DURATION) USERS=$(USERS) tests/deployed/full-stack/run -o python_files=load.py
 
 package: ## What deploys without Rust: the functions, a template, `sigma`, checksums: target/package (Linux x86_64, Python 3.11)
 	package/run

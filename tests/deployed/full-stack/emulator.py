@@ -1,8 +1,9 @@
 """The AWS emulator: ministack on loopback, with TLS, because the queues and the topic refuse plain HTTP, and with IAM enforced."""
 
 import os
-import signal
 from pathlib import Path
+
+import psutil
 
 from local import LOGS, Daemon, free_port, is_listening, until
 
@@ -54,14 +55,17 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
         }
 
+    def instances(self, function):
+        """The processes of a function that this emulator runs."""
+        children = psutil.Process(self.daemon.process.pid).children()
+        return [child for child in children if environment_of(child).get("AWS_LAMBDA_FUNCTION_NAME") == function]
+
     def kill(self, function):
-        """Kills every instance of a function that this emulator runs. Returns their process ids."""
-        emulator, name = self.daemon.process.pid, f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
-        children = Path(f"/proc/{emulator}/task").glob("*/children")
-        instances = [int(pid) for file in children for pid in file.read_text().split() if name in environment_of(pid)]
-        for pid in instances:
-            os.kill(pid, signal.SIGKILL)
-        return instances
+        """Kills every instance of a function. Returns their process ids."""
+        instances = self.instances(function)
+        for instance in instances:
+            instance.kill()
+        return [instance.pid for instance in instances]
 
     def stop(self):
         self.daemon.stop()
@@ -71,9 +75,9 @@ class Emulator:
         return Path(self.daemon.log)
 
 
-def environment_of(pid):
+def environment_of(process):
     """The variables of a process; none if it has ended."""
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except ProcessLookupError:
-        return []
+        return process.environ()
+    except psutil.NoSuchProcess:
+        return {}

@@ -71,6 +71,11 @@ class Faults:
         for kind, added in zip(kinds, self.control("PATCH", "rules", rules)):
             self.added[added["id"]] = (service, operation, kind)
 
+    def begin_outage(self, service, kind):
+        """From now on, until the faults are cleared, every call to the service has this fault."""
+        added, = self.control("PATCH", "rules", [{"service": service} | KINDS[kind](service)])
+        self.added[added["id"]] = (service, "every call", kind)
+
     def injected(self):
         """Number of times that each (service, operation, kind) was injected."""
         counts = Counter()

@@ -1,6 +1,7 @@
 """A backtest with hostile names, a live page, and a browser that records every error."""
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -55,20 +56,27 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def live():
-    """The address of a live page. At the end asserts that nothing was lost, doubled or invented, which is what its exit code says."""
-    command = [SIGMA, "demo", "--serve", "--port", "0", "--speed", "1200"]
+@contextlib.contextmanager
+def served(speed):
+    """The process of a live page, and its address. At the end asserts that nothing was lost, doubled or invented: its exit code says so."""
+    command = [SIGMA, "demo", "--serve", "--port", "0", "--speed", str(speed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
         lines = (line.split()[0] for line in demo.stdout if line.startswith("http://127.0.0.1:"))
         address = next(lines)
-        yield address
+        yield demo, address
         # Ctrl-C ends it although a page is open.
         with urllib.request.urlopen(f"{address}/updates"):
             demo.send_signal(signal.SIGINT)
             said = demo.stdout.read()
         assert demo.wait() == 0, said
         assert "lost 0, doubled 0, invented 0" in said
+
+
+@pytest.fixture(scope="session")
+def live():
+    """The address of a live page."""
+    with served(speed=1200) as (_, address):
+        yield address
 
 
 class Visitor:

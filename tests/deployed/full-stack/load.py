@@ -1,0 +1,155 @@
+"""The deployed stack under load: transactions at a steady rate, and three outages meanwhile. `make load`.
+
+It is no part of the tests: it takes a quarter of an hour, and what an emulator can take depends on the machine.
+"""
+
+import json
+import os
+import time
+from functools import partial
+from operator import itemgetter
+
+import pytest
+
+from local import LOGS, until
+from reference import Reference
+from stack import Stack
+from usage import Usage
+
+# Transactions a second, for how many seconds, and of how many users.
+RATE, DURATION, USERS = (int(os.environ[name]) for name in ("RATE", "DURATION", "USERS"))
+# Each takes 1,000 records a second, and users are not spread evenly.
+SHARDS = 4
+# What fails, how, and after which share of the time.
+OUTAGES = [("dynamodb", "failed", 0.2), ("sqs", "reset", 0.45), ("sns", "throttled", 0.7)]
+OUTAGE_SECONDS = 20
+# Seconds between two looks at the processes, and between two lines of progress.
+LOOK_SECONDS, PROGRESS_SECONDS = 1, 60
+# Polls without a record, five a second, after which the delivery ends.
+IDLE_POLLS = 100
+# Seconds for whatever has not been alerted when the last transaction has been applied, and for the fold of all of them.
+DRAINED_SECONDS, FOLDED_SECONDS = 300, 900
+
+
+@pytest.fixture(scope="session")
+def stack(emulator):
+    stack = Stack(emulator, ShardCount=str(SHARDS))
+    stack.deploy()
+    return stack
+
+
+@pytest.fixture(scope="session")
+def limits(stack, sigma):
+    """What the emulator takes if nothing else is asked of it: users a second, each written once, in requests of 25."""
+    sizes = sigma("verify", "--stack", stack.name, "--commits", "--json")["commits"]["sizes"]
+    return {size["statements"]: round(100_000 / size["all_median_ms"]) for size in sizes}
+
+
+class Load:
+    """Transactions, the outages among them, and what became of both."""
+
+    def __init__(self, stack, subscribers, faults, start, mapping, say):
+        self.faults, self.say, self.injected = faults, say, {}
+        self.counted_before = stack.anomaly_count()
+        self.usage = Usage(stack, faults)
+        delivery = start("deliver", "--mapping", mapping, "--json", "--idle-polls", IDLE_POLLS)
+        scenario = ("--scenario", "retail", "--users", USERS, "--rate", f"{RATE}/s", "--duration", f"{DURATION}s")
+        sending = start("send", "--stream", stack.outputs["StreamName"], *scenario, "--json")
+        self.usage.follow(sending=sending.process.pid, delivery=delivery.process.pid)
+        self.watch(sending)
+        self.sent, sent_at = sending.result(), time.monotonic()
+        self.delivered = delivery.result()
+        self.applied_seconds = time.monotonic() - sent_at
+        until("the anomaly queue to be empty", DRAINED_SECONDS, stack.is_drained)
+        self.drained_seconds = time.monotonic() - sent_at
+        self.usage.look()
+        self.reference = Reference(stack, seconds=FOLDED_SECONDS)
+
+    def watch(self, sending):
+        """Looks at the processes and has the outages begin and end, until everything is sent."""
+        started, timeline = time.monotonic(), self.timeline()
+        while sending.process.poll() is None:
+            time.sleep(LOOK_SECONDS)
+            self.usage.look()
+            while timeline and time.monotonic() - started >= timeline[0][0]:
+                timeline.pop(0)[1]()
+
+    def timeline(self):
+        """What happens after how many seconds, in order."""
+        events = [(second, self.tell) for second in range(PROGRESS_SECONDS, DURATION, PROGRESS_SECONDS)]
+        for service, kind, share in OUTAGES:
+            begin = share * DURATION
+            events += [(begin, partial(self.faults.begin_outage, service, kind)), (begin + OUTAGE_SECONDS, self.end_outage)]
+        return sorted(events, key=itemgetter(0))
+
+    def end_outage(self):
+        self.injected |= self.faults.injected()
+        self.faults.clear()
+
+    def tell(self):
+        self.say(self.usage.line())
+
+    def report(self, limits):
+        anomalies = len(self.reference.ids())
+        return {
+            "transactions": self.sent["sent"], "anomalies": anomalies, "delivered": self.delivered | {"lowest_reported": None},
+            "calls_failed_in_outages": {" ".join(key): count for key, count in self.injected.items()},
+            "seconds_until_applied": round(self.applied_seconds), "seconds_until_alerted": round(self.drained_seconds),
+            "usage": self.usage.report(), "users_a_second_of_the_emulator_by_users_in_a_request": limits,
+        }
+
+
+@pytest.fixture(scope="module")
+def load(stack, limits, subscribers, faults, sigma_running, mapping, pytestconfig):
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def say(line):
+        with capture.global_and_fixture_disabled():
+            print(line, flush=True)
+
+    load = Load(stack, subscribers, faults, sigma_running, mapping, say)
+    report = json.dumps(load.report(limits), indent=2)
+    (LOGS / "load.json").write_text(report)
+    say(report)
+    return load
+
+
+def test_the_stream_took_the_rate(load):
+    assert load.sent["failed"] == 0
+    assert load.sent["sent"] > 0.98 * RATE * DURATION
+
+
+def test_every_outage_was_felt(load):
+    assert {(service, kind) for service, _, kind in load.injected} == {(service, kind) for service, kind, _ in OUTAGES}
+    assert all(load.injected.values())
+
+
+def test_every_record_was_applied_and_none_discarded(load):
+    assert (load.delivered["records_done"], load.delivered["records_open"]) == (load.sent["sent"], 0)
+    assert (load.delivered["function_errors"], load.delivered["discarded"]) == (0, 0)
+
+
+def test_every_state_equals_a_plain_fold_byte_for_byte(load, stack):
+    items = stack.items("StateTableName")
+    assert {user: item["state"] for user, item in items.items()} == load.reference.states
+    assert [user for user, item in items.items() if "outbox" in item] == []
+
+
+def test_every_anomaly_was_published_once_and_nothing_else(load, subscribers):
+    expected = sorted(load.reference.ids())
+    until("all alerts at both subscribers", DRAINED_SECONDS, lambda: min(map(len, subscribers.ids())) >= len(expected))
+    at_queue, at_endpoint = subscribers.ids()
+    assert sorted(at_queue) == sorted(at_endpoint) == expected
+
+
+def test_the_ledger_holds_every_anomaly_as_completed_and_nothing_else(load, stack):
+    assert {id: alert["status"] for id, alert in stack.alerts().items()} == dict.fromkeys(load.reference.ids(), "completed")
+
+
+def test_the_metric_counts_every_anomaly_once(load, stack):
+    assert stack.anomaly_count() - load.counted_before == len(load.reference.ids())
+
+
+def test_nothing_is_in_quarantine_or_a_dead_letter_queue(load, stack):
+    for queue in ("QuarantineQueueUrl", "AnomalyDeadLetterQueueUrl"):
+        assert stack.messages(stack.outputs[queue]) == []

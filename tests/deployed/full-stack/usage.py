@@ -1,0 +1,56 @@
+"""What the processes of a deployed stack take: memory, and shares of a CPU."""
+
+import time
+
+import psutil
+
+FUNCTIONS = {"detector": "DetectorFunctionName", "alerter": "AlerterFunctionName"}
+MB = 1_000_000
+
+
+class Usage:
+    """The functions' instances, the emulator, the proxy, and other processes that one follows."""
+
+    def __init__(self, stack, faults):
+        self.stack, self.started = stack, time.monotonic()
+        self.others = {"emulator": stack.emulator.daemon.process.pid, "proxy": faults.daemon.process.pid}
+        # Seconds of CPU of each process by what it is, the largest memory of one process and that of the last look, in MB.
+        self.cpu_seconds, self.memory_max, self.memory_now, self.before = {}, {}, {}, {}
+        self.look()
+        self.before = {key: seconds for key, seconds in self.cpu_seconds.items()}
+
+    def follow(self, **pids):
+        self.others |= pids
+
+    def look(self):
+        """Notes what each process has taken so far."""
+        for name, output in FUNCTIONS.items():
+            for instance in self.stack.emulator.instances(self.stack.outputs[output]):
+                self.note(name, instance)
+        for name, pid in self.others.items():
+            if psutil.pid_exists(pid):
+                self.note(name, psutil.Process(pid))
+
+    def note(self, name, process):
+        try:
+            times, memory = process.cpu_times(), process.memory_info().rss / MB
+        except psutil.NoSuchProcess:
+            return
+        self.cpu_seconds[name, process.pid] = times.user + times.system
+        self.memory_now[name] = memory
+        self.memory_max[name] = max(memory, self.memory_max.get(name, 0))
+
+    def cpus(self):
+        """CPUs by what used them, since the beginning."""
+        total, elapsed = {}, time.monotonic() - self.started
+        for (name, pid), seconds in self.cpu_seconds.items():
+            total[name] = total.get(name, 0) + seconds - self.before.get((name, pid), 0)
+        return {name: round(seconds / elapsed, 3) for name, seconds in total.items()}
+
+    def line(self):
+        memory = ", ".join(f"{name} {megabytes:.0f} MB" for name, megabytes in self.memory_now.items())
+        return f"{memory}; CPUs: " + ", ".join(f"{name} {cpus:.2f}" for name, cpus in self.cpus().items())
+
+    def report(self):
+        rounded = {name: round(megabytes, 1) for name, megabytes in self.memory_max.items()}
+        return {"cpus": self.cpus(), "memory_max_mb": rounded}
