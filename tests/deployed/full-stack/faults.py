@@ -21,6 +21,8 @@ THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException", "sqs": "RequestThrottled", "sns": "Throttling",
     "cloudwatch": "Throttling",
 }
+# A claim in the ledger, as JMESPath.
+CLAIM = "contains(UpdateExpression, 'if_not_exists')"
 # A call that changes nothing.
 WARM_UP = {"dynamodb": "list_tables", "sqs": "list_queues", "sns": "list_topics", "cloudwatch": "list_metrics"}
 
@@ -67,13 +69,13 @@ class Faults:
 
     def add(self, service, operation, *kinds, body=None):
         """Adds each kind once, in this order, for the next calls of the operation whose body matches the JMESPath expression."""
-        rules = [rule(service, operation, kind, body) for kind in kinds]
+        rules = [{"operation": operation, "times": 1} | rule(service, kind, body) for kind in kinds]
         for kind, added in zip(kinds, self.control("PATCH", "rules", rules)):
             self.added[added["id"]] = (service, operation, kind)
 
-    def begin_outage(self, service, kind):
-        """From now on, until the faults are cleared, every call to the service has this fault."""
-        added, = self.control("PATCH", "rules", [{"service": service} | KINDS[kind](service)])
+    def begin_outage(self, service, kind, body=None):
+        """From now on, until the faults are cleared, every call to the service has this fault, or every one whose body matches."""
+        added, = self.control("PATCH", "rules", [rule(service, kind, body)])
         self.added[added["id"]] = (service, "every call", kind)
 
     def injected(self):
@@ -102,6 +104,5 @@ class Faults:
         self.daemon.stop()
 
 
-def rule(service, operation, kind, body):
-    matcher = {"service": service, "operation": operation, "times": 1}
-    return matcher | KINDS[kind](service) | ({"body": body} if body else {})
+def rule(service, kind, body):
+    return {"service": service} | KINDS[kind](service) | ({"body": body} if body else {})

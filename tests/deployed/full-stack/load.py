@@ -11,6 +11,7 @@ from operator import itemgetter
 
 import pytest
 
+from faults import CLAIM
 from local import LOGS, until
 from reference import Reference
 from stack import Stack
@@ -22,6 +23,8 @@ RATE, DURATION, USERS = (int(os.environ[name]) for name in ("RATE", "DURATION", 
 SHARDS = 4
 # What fails, how, and after which share of the time.
 OUTAGES = [("dynamodb", "failed", 0.2), ("sqs", "reset", 0.45), ("sns", "throttled", 0.7)]
+# Left out are the calls after a publication: an alert that the ledger cannot be told of is published again, which is promised too.
+BODIES = {"dynamodb": f"!UpdateExpression || {CLAIM}"}
 OUTAGE_SECONDS = 20
 # Seconds between two looks at the processes, and between two lines of progress.
 LOOK_SECONDS, PROGRESS_SECONDS = 1, 60
@@ -79,7 +82,7 @@ class Load:
         events = [(second, self.tell) for second in range(PROGRESS_SECONDS, DURATION, PROGRESS_SECONDS)]
         for service, kind, share in OUTAGES:
             begin = share * DURATION
-            events += [(begin, partial(self.faults.begin_outage, service, kind)), (begin + OUTAGE_SECONDS, self.end_outage)]
+            events += [(begin, partial(self.faults.begin_outage, service, kind, BODIES.get(service))), (begin + OUTAGE_SECONDS, self.end_outage)]
         return sorted(events, key=itemgetter(0))
 
     def end_outage(self):
