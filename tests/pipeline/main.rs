@@ -18,6 +18,7 @@ mod notifier;
 mod progress;
 mod replay;
 mod scenarios;
+mod slow_ledger;
 mod slow_services;
 mod together;
 mod traps;

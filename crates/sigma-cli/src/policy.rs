@@ -16,7 +16,9 @@ mod silence;
 pub(crate) mod store;
 mod suggest;
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use clap::{Args, Subcommand};
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::label::Judgement;
-use crate::policy::tests::{NOW_MS, World, author};
+use crate::policy::testing::{NOW_MS, World, author};
 
 #[derive(Debug, Parser)]
 struct Cli {

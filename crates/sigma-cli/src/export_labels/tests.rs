@@ -7,7 +7,7 @@ use alerter::ledger::layout;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::policy::tests::{DAY_MS, NOW_MS, World, author};
+use crate::policy::testing::{DAY_MS, NOW_MS, World, author};
 
 fn scratch(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("sigma-labels-{}-{name}", std::process::id()))

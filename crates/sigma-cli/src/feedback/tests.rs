@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::*;
 use crate::policy::draft::Author;
-use crate::policy::tests::{NOW_MS, World, author};
+use crate::policy::testing::{NOW_MS, World, author};
 
 fn feedback(id: &str, label: Judgement) -> Feedback<'_> {
     Feedback { id, label, why: "ticket 42", allow: None, is_same_merchant: false, is_dry_run: false }

@@ -1,13 +1,14 @@
 //! Everything, running: the real handlers on an embedded DynamoDB, in a time that passes faster.
 
+mod mishaps;
+
 use std::collections::HashSet;
 
 use alerter::publication::Audience;
 use anomaly_core::{AnomalyMessage, Verdict};
-use anyhow::Context;
 use event_source::kinesis::KinesisMappingSettings;
 use event_source::sqs::SqsMappingSettings;
-use lambda_kit::{Clock, Fault, ManualClock};
+use lambda_kit::{Clock, ManualClock};
 use scenarios::{Generated, START_MS};
 use testbed::{LEDGER_TABLE, Pipeline, PipelineOptions, QueueOptions, StreamOptions};
 
@@ -36,18 +37,8 @@ const DRAIN_MINUTES_MAX: u32 = 600;
 const SUMMARY_AT_MS: i64 = 8 * 3_600_000;
 /// Ids that the ledger is asked for in one read.
 const IDS_PER_READ: usize = 50;
-/// What a call of a slow SNS takes.
-const SLOW_CALL_MS: i64 = 8_000;
-/// A batch has this many messages, so a call has no more publications.
-const PUBLICATIONS_PER_CALL: usize = 10;
 /// Steps of the detector within which it has caught up.
 const STEPS_MAX: u32 = 10_000;
-/// Records of one press of the button.
-const POISONED: u64 = 5;
-/// Invocations die after 1 to this many polls: anywhere between their first call and their last.
-const DEATH_POLLS_MAX: u64 = 12;
-/// A step through these numbers that meets each of them before it repeats one.
-const DEATH_POLLS_STEP: u64 = 7;
 
 /// The system and everything around it.
 pub(super) struct World {
@@ -180,16 +171,6 @@ impl World {
         Ok(())
     }
 
-    fn poison(&mut self) -> anyhow::Result<()> {
-        let last = self.last.as_ref().context("nobody has paid yet: try again in a moment")?;
-        let payload = serde_json::to_vec(last).unwrap_or_default();
-        for _ in 0..POISONED {
-            let (key, record) = self.hostility.next(last, &payload);
-            self.pipeline.put(&key, record);
-        }
-        Ok(())
-    }
-
     /// Lets the time pass until then.
     ///
     /// # Errors
@@ -290,25 +271,6 @@ impl World {
             if received == 0 {
                 return Ok(());
             }
-        }
-    }
-
-    /// Plans the faults of the next call, if there is something to call for.
-    fn plan_call(&mut self) {
-        let now_ms = self.now_ms();
-        if self.pipeline.alerter.next_visible_ms().is_none_or(|visible_ms| visible_ms > now_ms) {
-            return;
-        }
-        self.calls += 1;
-        if self.switches.slow_sns {
-            self.clock.advance(SLOW_CALL_MS);
-        }
-        let refused = if self.switches.slow_sns && self.calls.is_multiple_of(2) { PUBLICATIONS_PER_CALL } else { 0 };
-        self.pipeline.alerter.plan_publications(std::iter::repeat_n(Fault::Refused, refused));
-        if self.deaths_wanted > 0 {
-            // One that ends sooner lives, and the next one dies.
-            let polls = 1 + self.calls * DEATH_POLLS_STEP % DEATH_POLLS_MAX;
-            self.pipeline.alerter.die_after(u32::try_from(polls).unwrap_or(1));
         }
     }
 
