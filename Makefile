@@ -66,7 +66,7 @@ full-stack: ## sam build, sam deploy to an emulator on loopback, transactions th
 
 RATE ?= 2000
 DURATION ?= 600
-USERS ?= 2000
+USERS ?= 500
 load: ## RATE transactions a second of USERS for DURATION seconds through the deployed stack, with three outages (as full-stack)
 	RATE=$(RATE) DURATION=$(DURATION) USERS=$(USERS) tests/deployed/full-stack/run -o python_files=load.py
 

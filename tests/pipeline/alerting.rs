@@ -67,6 +67,14 @@ async fn a_summary_tells_the_most_urgent_in_words_and_counts_the_others() {
 }
 
 #[tokio::test]
+async fn an_event_that_found_nothing_does_not_put_off_the_next_summary() {
+    let bench = AlerterBench::new();
+    bench.handle(DIGEST_DUE).await;
+    alert(&bench, 0..2, "warning").await;
+    assert_eq!(bench.handle(DIGEST_DUE).await.1.summarised, 2);
+}
+
+#[tokio::test]
 async fn a_summary_that_is_not_confirmed_keeps_its_alerts_waiting() {
     let bench = AlerterBench::new();
     alert(&bench, 0..2, "warning").await;

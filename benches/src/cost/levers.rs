@@ -35,7 +35,7 @@ const LEVERS: [Lever; 10] = [
 
 pub(super) const TITLE: &str = "The whole stack, in dollars a month";
 pub(super) const DEFAULTS: &str = "the template's defaults";
-pub(super) const ALL: &str = "all that save, together";
+pub(super) const ALL: &str = "every saving switched on";
 pub(super) const FLINK: &str = "the Flink baseline with this stream and archive";
 
 /// # Errors

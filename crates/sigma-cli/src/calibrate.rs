@@ -9,7 +9,7 @@ use training::{Budget, Calibration, Thresholds};
 
 use crate::archive::{ArchiveOptions, budget};
 use crate::files;
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// Flags of `sigma calibrate`.
 #[derive(Debug, Clone, Args)]
@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let calibration = training::calibrate(&archive, options.budget, model.as_ref())?;
     files::write(&options.out, &(serde_json::to_string(&calibration.population)? + "\n"))?;
     if let Some(text) = options.output.render(&calibration, || text(&calibration, &options.out))? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

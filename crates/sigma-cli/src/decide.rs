@@ -18,7 +18,7 @@ use question::Question;
 
 use crate::ledger::item;
 use crate::ledger::place::{Ledger, Place};
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::policy::draft::{Author, why};
 
 /// Digits of an alert's id.
@@ -82,7 +82,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let author = Author { by: ledger.caller().await?, now_ms: jiff::Timestamp::now().as_millisecond() };
     let decided = options.decide(&Clients::new(&ledger), &author).await?;
     if let Some(text) = options.output.render(&decided, || decided.text())? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

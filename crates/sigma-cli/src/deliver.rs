@@ -23,7 +23,7 @@ use remote::RemoteStream;
 use serde::Serialize;
 
 use crate::aws::Connection;
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// Wait after a step that had nothing to do.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -101,7 +101,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         write(&mapping.destination().borrow(), folder)?;
     }
     if let Some(text) = options.output.render(&delivered, || text(&delivered))? {
-        println!("{text}");
+        say(text);
     }
     anyhow::ensure!(delivered.records_open == 0, "{} records are still pending", delivered.records_open);
     Ok(())

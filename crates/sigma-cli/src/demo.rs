@@ -24,7 +24,7 @@ use scenarios::{Generator, START_MS, Scenario, ScenarioSettings};
 use truth::Truth;
 
 use crate::choice::within;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::progress::Progress;
 use crate::rule_options::rule_kind;
 
@@ -111,7 +111,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let summary = DemoSummary::new(options, &local, &truth, &published, started.elapsed());
     let text = || format!("{}\n{}\n{}", report::table(&summary), report::inbox(&published), report::next());
     if let Some(text) = options.output.render(&summary, text)? {
-        println!("{text}");
+        say(text);
     }
     if let Some(path) = &options.summary {
         report::write(&summary, path)?;

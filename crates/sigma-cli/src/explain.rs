@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::label::Label;
 use crate::ledger::item::{Item, number_of, text_of};
 use crate::ledger::place::Place;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::policy::alerts::Past;
 use crate::policy::store::PolicyTable;
 use archive::Check;
@@ -104,7 +104,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         explained.archive = Some(options.check(&explained)?);
     }
     if let Some(text) = options.output.render(&explained, || text::text(&explained))? {
-        println!("{text}");
+        say(text);
     }
     explained.archive.as_ref().map_or(Ok(()), Check::outcome)
 }

@@ -16,7 +16,7 @@ use crate::files;
 use crate::label::{Judgement, Label};
 use crate::ledger::item::Item;
 use crate::ledger::place::Place;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::parse::seconds;
 use crate::policy::alerts::message_of;
 use crate::policy::store::{Filter, PolicyTable};
@@ -85,7 +85,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let since_ms = options.since.map(|seconds| now_ms.saturating_sub(ms(seconds)));
     let exported = export(&table, since_ms, &options.out, options.output.quiet).await?;
     if let Some(text) = options.output.render(&exported, || exported.text())? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::label::{Judgement, Label};
 use crate::ledger::place::Place;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::parse::seconds;
 use crate::policy::alerts::Past;
 use crate::policy::allow::{Listed, allow, entry};
@@ -89,7 +89,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let author = Author { by, now_ms: jiff::Timestamp::now().as_millisecond() };
     let noted = note(&table, &author, options.feedback()).await?;
     if let Some(text) = options.output.render(&noted, || noted.text())? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::choice::one_of;
 use crate::files;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::parse::{rate, time_ms};
 use crate::progress::Progress;
 use crate::selection::{SelectionOptions, scenario};
@@ -88,7 +88,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let written = write(options, sink).with_context(|| format!("cannot write to {to}"));
     let Some(summary) = unless_pipe_is_closed(written)? else { return Ok(()) };
     match (options.output.render(&summary, || summary.text(options))?, &options.out) {
-        (Some(text), Some(_)) => println!("{text}"),
+        (Some(text), Some(_)) => say(text),
         (Some(text), None) => eprintln!("{text}"),
         (None, _) => {}
     }

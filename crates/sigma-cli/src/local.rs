@@ -12,6 +12,7 @@ mod watch;
 
 use std::path::PathBuf;
 
+use crate::output::say;
 use clap::Args;
 use functions::Functions;
 use inbox::Inbox;
@@ -56,7 +57,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 /// Says how to invoke the functions once that is possible, then lets them send.
 async fn serve(place: &Place, tools: &Tools, functions: &Functions, endpoint: Endpoint) -> anyhow::Result<()> {
     place.until_listening().await?;
-    println!("{}", place.welcome(tools));
+    say(place.welcome(tools));
     let queue = AnomalyQueue::new(*place);
     let mut inbox = Inbox::new(functions, endpoint, &queue);
     tokio::select! {

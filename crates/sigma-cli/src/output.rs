@@ -1,7 +1,15 @@
 //! The output of a command: for people, for programs, or none.
 
+use std::fmt::Display;
+use std::io::Write;
+
 use clap::Args;
 use serde::Serialize;
+
+/// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure.
+pub(crate) fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
 
 /// Flags of every command that ends with figures.
 #[derive(Debug, Clone, Copy, Default, Args)]

@@ -19,7 +19,7 @@ use handlers::Handlers;
 use outputs::{JsonLines, Reject};
 
 use crate::files;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::progress::Progress;
 use crate::reader_options::ReaderOptions;
 use crate::rule_options::RuleOptions;
@@ -86,7 +86,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         files::write(path, &backtest_report::render(&summary))?;
     }
     if let Some(text) = options.output.render(&summary, || table::text(&summary))? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

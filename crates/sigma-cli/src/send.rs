@@ -28,7 +28,7 @@ use intake::aggregate;
 use lambda_kit::telemetry::chain;
 
 use crate::aws::Connection;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::parse::rate;
 use crate::progress::Progress;
 use crate::selection::{SelectionOptions, scenario};
@@ -101,7 +101,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let sent = sender.sent;
     let text = || format!("{} records sent, {} retries, {} failed", sent.sent, sent.retried, sent.failed);
     if let Some(text) = options.output.render(&sent, text)? {
-        println!("{text}");
+        say(text);
     }
     outcome?;
     anyhow::ensure!(sent.failed == 0, "{} records were not sent; the lines above say why", sent.failed);

@@ -14,7 +14,7 @@ use training::{Budget, FitSettings, ROUNDS, fit};
 
 use crate::archive::{ArchiveOptions, budget};
 use crate::files;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::progress::Progress;
 
 /// Flags of `sigma train`.
@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let fitted = fitted?;
     files::write(&options.out, &document::json(&fitted)?)?;
     if let Some(text) = options.output.render(&fitted.report, || text::text(&fitted, &options.out))? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use report::Report;
 use stack::Stack;
 
 use crate::aws::Connection;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::parse::seconds;
 
 /// Flags of `sigma verify`.
@@ -69,7 +69,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         verify(&clients, timeout, interrupted(), &mut report).await;
     }
     if options.output.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say(serde_json::to_string(&report)?);
     }
     anyhow::ensure!(report.is_success(), "the stack {} does not work as it should", options.stack);
     Ok(())

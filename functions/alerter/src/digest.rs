@@ -17,7 +17,7 @@ use crate::publisher::Publisher;
 
 /// Alerts of one summary. What waits beyond them is in the next one.
 const ALERTS_MAX: usize = 20_000;
-/// The next turn begins at least this long after one: by then the index knows what is off the list.
+/// The next turn begins at least this long after one that told something: by then the index knows what is off the list.
 const TURN_PAUSE_MS: i64 = 60_000;
 /// Alerts are taken off the list until a second and a half before the end.
 const REMOVE_RESERVE_MS: i64 = 1_500;
@@ -56,8 +56,9 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Alerter<L, P, M, C> 
         match run.in_time(self.ledger.begin_summary(Lease { owner: &owner, ..run.lease() })).await? {
             Turn::Ours => run.summarise_and_end(&owner).await?,
             Turn::Held => return Err(DigestError::Held),
-            // The schedule's event came twice.
-            Turn::JustEnded => {}
+            Turn::JustEnded => {
+                tracing::info!("There was a summary within the last minute. What waits now is in the next one.");
+            }
         }
         Ok(Outcome { response: lambda_kit::failures::sqs(Vec::new()), summary: run.progress.summary })
     }
@@ -68,7 +69,8 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
         let summarised = self.summarise().await;
         let Alerter { ledger, clock, .. } = self.alerter;
         // What is left, the repeated event tells without a pause.
-        let pause_ms = if summarised.is_ok() { TURN_PAUSE_MS } else { 0 };
+        let has_told_all = summarised.is_ok() && self.progress.summary.summarised > 0;
+        let pause_ms = if has_told_all { TURN_PAUSE_MS } else { 0 };
         let (lease, next_ms) = (Lease { owner, ..self.lease() }, clock.now_ms().saturating_add(pause_ms));
         let ended = self.invocation.within(clock, END_RESERVE_MS, ledger.end_summary(lease, next_ms)).await;
         if let Some(Err(error)) = ended {

@@ -5,6 +5,10 @@ Each correction cites AWS's documentation. None of them touches the template or 
 not.
 """
 
+import json
+import re
+import time
+
 from ministack import app
 from ministack.core import iam_actions
 from ministack.core.responses import request_scope
@@ -19,6 +23,10 @@ ACTION_OF_BATCH = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sns:PublishBatch": "sns:Publish",
 }
+# A PartiQL call has no permission of its own either: each statement needs that of what it does, on its table (DynamoDB developer guide, "IAM
+# security policies with PartiQL for DynamoDB"). ministack requires "dynamodb:BatchExecuteStatement", which no policy can name.
+STATEMENT = re.compile(r'\s*(UPDATE|INSERT\s+INTO|DELETE\s+FROM)\s+"([^"]+)"')
+PARTIQL = {"UPDATE": "dynamodb:PartiQLUpdate", "INSERT": "dynamodb:PartiQLInsert", "DELETE": "dynamodb:PartiQLDelete"}
 # A sequence number is 0|([1-9]\d{0,128}) (Kinesis API reference). ministack's start with zeros; theirs begin with these digits.
 SEQUENCE_NUMBER_START = "49"
 MAPPING = "AWS::Lambda::EventSourceMapping"
@@ -32,6 +40,7 @@ NUMBERS = {
 TEXTS = {"Fn::Join", "Fn::Split"}
 
 action_by_name = iam_actions.extract_iam_action
+transaction_checks = iam_actions.dynamodb_transaction_checks
 zero_padded_number = kinesis._next_sequence_number
 stream_of_the_caller = kinesis._resolve_stream_by_arn
 emulator_environment = lambda_svc._provided_worker_env
@@ -44,8 +53,25 @@ def action(*arguments):
     return ACTION_OF_BATCH.get(name, name)
 
 
+def dynamodb_checks(action, body, region, account):
+    """The (action, table) pairs that the caller of a batch needs: each once, since the statements of a batch are alike."""
+    if action != "dynamodb:BatchExecuteStatement":
+        return transaction_checks(action, body, region, account)
+    found = [STATEMENT.match(statement["Statement"]) for statement in json.loads(body)["Statements"]]
+    pairs = {(match[1].split()[0], match[2]) for match in found if match}
+    return [(PARTIQL[verb], f"arn:aws:dynamodb:{region}:{account}:table/{table}") for verb, table in pairs]
+
+
 def sequence_number():
     return SEQUENCE_NUMBER_START + zero_padded_number()
+
+
+def expire_records(stream):
+    """As ministack does it, but a record at a time from the oldest on: it copies the whole stream at each call, a million records."""
+    oldest = time.time() - stream["RetentionPeriodHours"] * 3600
+    for shard in stream["shards"].values():
+        while shard["records"] and shard["records"][0]["ApproximateArrivalTimestamp"] < oldest:
+            del shard["records"][0]
 
 
 def stream_by_arn(arn):
@@ -92,8 +118,10 @@ def update_mapping(physical_id, before, after, stack):
 
 
 iam_actions.extract_iam_action = action
+iam_actions.dynamodb_transaction_checks = dynamodb_checks
 kinesis._next_sequence_number = sequence_number
 kinesis._resolve_stream_by_arn = stream_by_arn
+kinesis._expire_records = expire_records
 lambda_svc._provided_worker_env = function_environment
 for module in (changesets, engine, handlers, stacks):
     module._evaluate_conditions = conditions

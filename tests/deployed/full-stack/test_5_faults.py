@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import time
 
 import pytest
 
@@ -64,6 +65,7 @@ class Flow:
 
     def __init__(self, stack, subscribers, faults, delivery):
         self.counted_before, self.known_before = stack.anomaly_count(), set(stack.alerts())
+        self.began_ms = int(time.time() * 1000)
         stack.messages(stack.outputs["QuarantineQueueUrl"])
         subscribers.forget()
         for number in range(WAVES):
@@ -92,6 +94,13 @@ def test_every_service_failed_in_every_way(flow):
     assert kinds == {
         "dynamodb": {*ANY, "too late"}, "sqs": {*ANY, "too late"}, "sns": {*REFUSED, "slow"}, "cloudwatch": {*REFUSED, "slow"},
     }
+
+
+def test_the_role_lets_users_be_written_together(flow, stack):
+    """Only faults sent users to a request of their own."""
+    warnings = stack.log_lines("DetectorLogGroupName", flow.began_ms, "could not be written together")
+    assert warnings
+    assert [warning for warning in warnings if "AccessDenied" in warning] == []
 
 
 def test_batches_failed_and_were_redelivered_and_none_was_discarded(flow):

@@ -31,6 +31,7 @@ use traffic::Population;
 use update::{Counters, Update};
 use world::World;
 
+use crate::output::say;
 use crate::signals::interrupted;
 
 /// Between two updates.
@@ -69,7 +70,7 @@ pub(super) async fn run(options: LiveOptions, seed: u64, is_quiet: bool) -> anyh
     let thread = std::thread::Builder::new().name("world".to_owned());
     // Nobody listens any more if the command was interrupted twice.
     thread.spawn(move || ended.send(live(population, options.speed, asked, ready)).is_ok())?;
-    say(is_quiet, "A month of history of 5,000 users ...");
+    tell(is_quiet, "A month of history of 5,000 users ...");
     if is_ready.await.is_ok() {
         open_page(port, is_quiet);
         serve(listener, routes(world.clone(), port), &world).await?;
@@ -78,7 +79,7 @@ pub(super) async fn run(options: LiveOptions, seed: u64, is_quiet: bool) -> anyh
         counters = end(&world, has_ended) => counters?,
         () = interrupted()? => anyhow::bail!("interrupted before everything under way had ended"),
     };
-    say(is_quiet, &summary(&counters));
+    tell(is_quiet, &summary(&counters));
     verdict(&counters)
 }
 
@@ -87,16 +88,16 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("port {port} of 127.0.0.1 cannot be used: choose another with --port"))
 }
 
-fn say(is_quiet: bool, line: &str) {
+fn tell(is_quiet: bool, line: &str) {
     if !is_quiet {
-        println!("{line}");
+        say(line);
     }
 }
 
 /// Opens the browser if somebody sits there.
 fn open_page(port: u16, is_quiet: bool) {
     let address = format!("http://127.0.0.1:{port}");
-    println!("{address} has the page. Ctrl-C ends it.");
+    say(format_args!("{address} has the page. Ctrl-C ends it."));
     if !is_quiet && std::io::stdout().is_terminal() {
         // Without a browser, the line above is enough.
         let _ = open::that_detached(address);

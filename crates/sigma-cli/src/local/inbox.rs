@@ -5,6 +5,7 @@ use testbed::{Endpoint, Sent};
 
 use super::functions::Functions;
 use super::queue::AnomalyQueue;
+use crate::output::say;
 
 /// The dispositions that a person's subscription lets through, as the template subscribes `AlertEmail`.
 const OF_PEOPLE: [&str; 2] = ["page", "summary"];
@@ -27,8 +28,8 @@ impl<'a> Inbox<'a> {
         while let Some(sent) = self.endpoint.sent().await {
             match sent {
                 Sent::Message { queue_url, body } if queue_url == self.anomaly_queue_url => self.queue.send(body),
-                Sent::Message { body, .. } => println!("{}", quarantined(&body)),
-                Sent::Mail { subject, text, disposition } => println!("{}", mail(&subject, &text, &disposition)),
+                Sent::Message { body, .. } => say(quarantined(&body)),
+                Sent::Mail { subject, text, disposition } => say(mail(&subject, &text, &disposition)),
             }
         }
     }

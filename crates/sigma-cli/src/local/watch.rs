@@ -11,6 +11,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::place::Place;
 use super::tools::Tools;
+use crate::output::say;
 
 /// Time to end the functions and what compiles them.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,7 +69,7 @@ async fn print(output: ChildStdout) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         if !line.starts_with(METRICS) {
-            println!("{line}");
+            say(line);
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::draft::{Author, of_merchant, silencing, why};
 use super::store::{PolicyTable, Versioned};
 use crate::ledger::place::Place;
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::parse::seconds;
 
 /// How long entries stay in the table after the last of them has ended, and an empty list after its user was removed.
@@ -58,7 +58,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let new = options.entry(&author)?;
     let listed = allow(&table, (&options.user, new), &author, options.dry_run).await?;
     if let Some(text) = options.output.render(&listed, || listed.text())? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// Flags of `sigma policy check`.
 #[derive(Debug, Clone, Args)]
@@ -25,7 +25,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let rules = policy.rules.len();
     let text = || format!("{} is a policy with {rules} rules.", options.file.display());
     if let Some(text) = options.output.render(&json!({ "isValid": true, "rules": rules }), text)? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

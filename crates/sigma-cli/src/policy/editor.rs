@@ -11,7 +11,7 @@ use super::draft::{Author, stamped};
 use super::losses::{Losses, Tally};
 use super::store::{Filter, Item, PolicyTable, Versioned, text, text_of};
 use crate::ledger::place::Place;
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// Flags of commands that write.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -92,7 +92,7 @@ impl Editor {
     /// Prints how it ended.
     pub(super) fn print(&self, change: &Change) -> anyhow::Result<()> {
         if let Some(text) = self.output.render(change, || change.text())? {
-            println!("{text}");
+            say(text);
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Editor {
         if will_ask {
             eprintln!("{text}");
         } else if !self.output.json && !self.output.quiet {
-            println!("{text}");
+            say(text);
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::store::{Filter, Item, PolicyTable, Versioned, text, text_of};
 use crate::ledger::place::Place;
-use crate::output::Output;
+use crate::output::{Output, say};
 
 const DEFAULTS: &str = "There is no policy. Without one, critical alerts are told at once, at most PagesPerDayMax a day (UTC), and \
                         the rest in a summary every DigestHours; with DigestHours=0 every alert is told at once.\n\
@@ -68,7 +68,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let table = PolicyTable::open(&options.place).await?;
     let shown = read(&table, options.versions).await?;
     if let Some(text) = options.output.render(&shown, || shown.text(super::now_ms()))? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::alerts::{self, Past, Reading};
 use super::store::PolicyTable;
 use crate::ledger::place::Place;
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// Pages without a budget: the level alone is to keep it.
 const SETTINGS: Settings = Settings { pages_per_day_max: 0, has_digest: true };
@@ -69,7 +69,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let table = PolicyTable::open(&options.place).await?;
     let suggestion = suggest(&table, options.per_day, super::now_ms()).await?;
     if let Some(text) = options.output.render(&suggestion, || suggestion.text())? {
-        println!("{text}");
+        say(text);
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ pub(super) fn text(summary: &BacktestSummary) -> String {
     table.load_style(presets::UTF8_BORDERS_ONLY);
     let labels = summary.rules.iter().map(|rule| rule.label.clone());
     table.set_header(std::iter::once(String::new()).chain(labels));
-    let is_labelled = summary.input.labelled.is_some();
+    let is_labelled = summary.input.labelled.is_some_and(|labelled| labelled > 0);
     let shown = if is_labelled { ROWS.len() } else { ROWS.len() - LABELLED_ROWS };
     for (name, cell) in ROWS.into_iter().take(shown) {
         table.add_row(std::iter::once(name.to_owned()).chain(summary.rules.iter().map(cell)));

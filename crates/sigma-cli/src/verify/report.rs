@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::commits::Measurements;
+use crate::output::say;
 
 /// See the module.
 #[derive(Debug, Serialize)]
@@ -54,7 +55,7 @@ impl Report {
     /// Prints what was measured.
     pub(super) fn figures(&self) {
         if let Some(commits) = self.commits.as_ref().filter(|_| !self.is_quiet) {
-            println!("{}", commits.table());
+            say(commits.table());
         }
     }
 
@@ -64,7 +65,7 @@ impl Report {
 
     fn add(&mut self, step: Step) {
         if !self.is_quiet {
-            println!("{} {}: {}", if step.ok { "✓" } else { "✗" }, step.name, step.detail);
+            say(format_args!("{} {}: {}", if step.ok { "✓" } else { "✗" }, step.name, step.detail));
         }
         self.steps.push(step);
     }
