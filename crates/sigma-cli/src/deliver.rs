@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const CALL_TIMEOUT: Duration = Duration::from_mins(16);
 /// Invocations in a row that do not reach the function, after which the command stops: 10 s.
 const UNREACHED_CALLS_MAX: u32 = 50;
-/// Steps in a row in which no record is done, after which the command stops, even if records are still pending.
+/// Steps in a row in which no pending record is done, after which the command stops.
 const STEPS_WITHOUT_PROGRESS_MAX: u32 = 10_000;
 
 /// Flags of `sigma deliver`.
@@ -75,7 +75,7 @@ pub struct Delivered {
     pub function_errors: usize,
     /// Records that were read but are not done.
     pub records_open: usize,
-    /// The largest `IteratorAge`: ms from the arrival of a batch's last record to a call with it.
+    /// The largest `IteratorAge`: ms from the arrival of a batch's last record to the step that called with it.
     pub iterator_age_ms_max: i64,
     /// The reported sequence numbers, in order of invocation.
     pub lowest_reported: Vec<String>,
@@ -127,7 +127,7 @@ async fn deliver(mapping: &mut Mapping, idle_polls: u32) -> anyhow::Result<Deliv
         delivered.records_done += step.records_done;
         delivered.records_open = step.records_open;
         delivered.iterator_age_ms_max = delivered.iterator_age_ms_max.max(step.iterator_age_ms);
-        without_progress = if step.records_done == 0 { without_progress + 1 } else { 0 };
+        without_progress = if step.records_done == 0 && step.records_open > 0 { without_progress + 1 } else { 0 };
         idle = if step.invocations == 0 && step.records_open == 0 { idle + 1 } else { 0 };
         if idle >= idle_polls {
             break;

@@ -1,14 +1,20 @@
 //! The output of a command: for people, for programs, or none.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use clap::Args;
 use serde::Serialize;
 
-/// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure.
+/// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure; any other error ends the command.
 pub(crate) fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let printed = writeln!(std::io::stdout(), "{line}");
+    if let Err(error) = printed.and_then(|()| std::io::stdout().flush())
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        eprintln!("error: the output cannot be written: {error}");
+        std::process::exit(1);
+    }
 }
 
 /// Flags of every command that ends with figures.

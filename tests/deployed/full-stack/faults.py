@@ -21,8 +21,8 @@ THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException", "sqs": "RequestThrottled", "sns": "Throttling",
     "cloudwatch": "Throttling",
 }
-# A claim in the ledger, as JMESPath.
-CLAIM = "contains(UpdateExpression, 'if_not_exists')"
+# A claim in the ledger and its end, which marks an alert as published or completed, as JMESPath.
+CLAIM, MARK = "contains(UpdateExpression, ':claimed')", "contains(UpdateExpression, ':status')"
 # A call that changes nothing.
 WARM_UP = {"dynamodb": "list_tables", "sqs": "list_queues", "sns": "list_topics", "cloudwatch": "list_metrics"}
 

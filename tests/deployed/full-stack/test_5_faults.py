@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from faults import CLAIM
+from faults import CLAIM, MARK
 from local import until
 from reference import Reference
 from transactions import bad, wave
@@ -18,8 +18,6 @@ WAVES, LOUD = 7, range(1, 5)
 IDLE_POLLS = 25
 # Seconds for a wave to be applied, and for everything to be alerted: a message that failed is redelivered after 18.
 APPLIED_SECONDS, ALERTED_SECONDS = 120, 240
-# The ledger's other calls mark an alert as published or completed.
-MARK = f"!{CLAIM}"
 # Faults that refuse a call; any fault: refuse it, delay it, or let it take effect and lose the response.
 REFUSED = ("throttled", "failed", "reset")
 ANY = (*REFUSED, "slow", "response lost")

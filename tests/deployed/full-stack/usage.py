@@ -12,7 +12,7 @@ class Usage:
     """The functions' instances, the emulator, the proxy, and other processes that one follows."""
 
     def __init__(self, stack, faults):
-        self.stack, self.started = stack, time.monotonic()
+        self.stack, self.started, self.elapsed = stack, time.monotonic(), 0
         self.others = {"emulator": stack.emulator.daemon.process.pid, "proxy": faults.daemon.process.pid}
         # Seconds of CPU of each process by what it is, the largest memory of one process and that of the last look, in MB.
         self.cpu_seconds, self.memory_max, self.memory_now, self.before = {}, {}, {}, {}
@@ -24,6 +24,7 @@ class Usage:
 
     def look(self):
         """Notes what each process has taken so far."""
+        self.elapsed = time.monotonic() - self.started
         for name, output in FUNCTIONS.items():
             for instance in self.stack.emulator.instances(self.stack.outputs[output]):
                 self.note(name, instance)
@@ -41,11 +42,11 @@ class Usage:
         self.memory_max[name] = max(memory, self.memory_max.get(name, 0))
 
     def cpus(self):
-        """CPUs by what used them, since the beginning."""
-        total, elapsed = {}, time.monotonic() - self.started
+        """CPUs by what used them, from the beginning to the last look."""
+        total = {}
         for (name, pid), seconds in self.cpu_seconds.items():
             total[name] = total.get(name, 0) + seconds - self.before.get((name, pid), 0)
-        return {name: round(seconds / elapsed, 3) for name, seconds in total.items()}
+        return {name: round(seconds / self.elapsed, 3) for name, seconds in total.items()}
 
     def line(self):
         memory = ", ".join(f"{name} {megabytes:.0f} MB" for name, megabytes in self.memory_now.items())

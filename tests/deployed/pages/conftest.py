@@ -63,7 +63,11 @@ def served(speed):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
         lines = (line.split()[0] for line in demo.stdout if line.startswith("http://127.0.0.1:"))
         address = next(lines)
-        yield demo, address
+        try:
+            yield demo, address
+        except BaseException:
+            demo.kill()
+            raise
         # Ctrl-C ends it although a page is open.
         with urllib.request.urlopen(f"{address}/updates"):
             demo.send_signal(signal.SIGINT)

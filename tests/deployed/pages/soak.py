@@ -31,8 +31,10 @@ def page(browser):
     """The server's process and an open page."""
     with served(SPEED) as (process, address):
         visitor = Visitor(browser, address)
-        yield psutil.Process(process.pid), visitor.open(viewport=DESKTOP)
-        visitor.close()
+        try:
+            yield psutil.Process(process.pid), visitor.open(viewport=DESKTOP)
+        finally:
+            visitor.close()
 
 
 class Heap:

@@ -55,7 +55,7 @@ pub struct Step {
     pub records_done: usize,
     /// Records that were read but are not done.
     pub records_open: usize,
-    /// The largest `IteratorAge` of its calls: ms from the arrival of a batch's last record to the call with it.
+    /// The largest `IteratorAge` of its calls: ms from the arrival of a batch's last record to the step that called with it.
     pub iterator_age_ms: i64,
 }
 
