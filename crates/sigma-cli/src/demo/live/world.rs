@@ -6,11 +6,9 @@ use std::collections::HashSet;
 
 use alerter::publication::Audience;
 use anomaly_core::{AnomalyMessage, Verdict};
-use event_source::kinesis::KinesisMappingSettings;
-use event_source::sqs::SqsMappingSettings;
 use lambda_kit::{Clock, ManualClock};
 use scenarios::{Generated, START_MS};
-use testbed::{LEDGER_TABLE, Pipeline, PipelineOptions, QueueOptions, StreamOptions};
+use testbed::{LEDGER_TABLE, Pipeline};
 
 use super::audit::Audit;
 use super::charts::{Charts, Series};
@@ -23,10 +21,6 @@ use crate::demo::hostile::Hostility;
 use crate::demo::truth::{Fold, Judged};
 use crate::policy::store::PolicyTable;
 
-const SHARDS: u32 = 2;
-/// Every n-th response of the detector is lost, and every n-th message delivered twice.
-const RESPONSE_LOST_EVERY: u64 = 50;
-const DELIVERED_TWICE_EVERY: u64 = 20;
 /// The stream's retention.
 const STREAM_RETENTION_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
@@ -75,7 +69,7 @@ impl World {
     /// If the pipeline cannot start.
     pub(super) async fn start(population: Population) -> anyhow::Result<Self> {
         let (clock, switches) = (ManualClock::at(START_MS), Switches::default());
-        let pipeline = Pipeline::start(clock.clone(), options(&switches)?).await?;
+        let pipeline = Pipeline::start(clock.clone(), mishaps::options(&switches)?).await?;
         let (mut traffic, mut charts) = (Traffic::new(population)?, Charts::default());
         let mut fold = Fold::new(switches.rule.rule()?);
         traffic.history(&mut fold, &mut charts)?;
@@ -339,22 +333,4 @@ impl World {
 
 const fn days(time_ms: i64) -> i64 {
     time_ms.div_euclid(DAY_MS)
-}
-
-fn options(switches: &Switches) -> anyhow::Result<PipelineOptions> {
-    Ok(PipelineOptions {
-        detector: switches.rule.detector()?,
-        alerter: switches.alerter()?,
-        stream: StreamOptions {
-            shards: SHARDS,
-            mapping: KinesisMappingSettings::default(),
-            response_lost_every: Some(RESPONSE_LOST_EVERY),
-        },
-        // Ten hours pass in the queue while a minute passes on the page: too fast for anybody to redrive a dead-letter queue.
-        queue: QueueOptions {
-            mapping: SqsMappingSettings::default(),
-            receive_count_max: None,
-            delivered_twice_every: Some(DELIVERED_TWICE_EVERY),
-        },
-    })
 }

@@ -1,10 +1,19 @@
-//! What goes wrong: a slow SNS, an alerter that dies, records that nobody can read.
+//! What goes wrong: now and then by itself, and when somebody presses a button: a slow SNS, an alerter that dies, records that nobody can
+//! read.
 
 use anyhow::Context;
+use event_source::kinesis::KinesisMappingSettings;
+use event_source::sqs::SqsMappingSettings;
 use lambda_kit::Fault;
+use testbed::{PipelineOptions, QueueOptions, StreamOptions};
 
 use super::World;
+use crate::demo::live::switches::Switches;
 
+const SHARDS: u32 = 2;
+/// Every n-th response of the detector is lost, and every n-th message delivered twice.
+const RESPONSE_LOST_EVERY: u64 = 50;
+const DELIVERED_TWICE_EVERY: u64 = 20;
 /// What a call of a slow SNS takes.
 const SLOW_CALL_MS: i64 = 8_000;
 /// A batch has this many messages, so a call has no more publications.
@@ -45,4 +54,23 @@ impl World {
             self.pipeline.alerter.die_after(u32::try_from(polls).unwrap_or(1));
         }
     }
+}
+
+/// The pipeline with these switches.
+pub(super) fn options(switches: &Switches) -> anyhow::Result<PipelineOptions> {
+    Ok(PipelineOptions {
+        detector: switches.rule.detector()?,
+        alerter: switches.alerter()?,
+        stream: StreamOptions {
+            shards: SHARDS,
+            mapping: KinesisMappingSettings::default(),
+            response_lost_every: Some(RESPONSE_LOST_EVERY),
+        },
+        // Ten hours pass in the queue while a minute passes on the page: too fast for anybody to redrive a dead-letter queue.
+        queue: QueueOptions {
+            mapping: SqsMappingSettings::default(),
+            receive_count_max: None,
+            delivered_twice_every: Some(DELIVERED_TWICE_EVERY),
+        },
+    })
 }
