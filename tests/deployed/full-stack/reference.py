@@ -19,7 +19,7 @@ class Reference:
         command = [FOLD, "--stream-arn", stack.outputs["StreamArn"]]
         result = subprocess.run(command, env=environment, input="".join(lines), capture_output=True, text=True, timeout=seconds)
         assert result.returncode == 0, result.stderr
-        folded = json.loads(result.stdout)
+        folded, self.records = json.loads(result.stdout), len(lines)
         # The stored state of each user, as bytes.
         self.states = {user: base64.b64decode(state) for user, state in folded["states"].items()}
         # Ids of the anomalies of each user, in order.
