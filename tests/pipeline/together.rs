@@ -59,7 +59,7 @@ async fn an_item_that_is_updated_is_the_item_that_a_commit_writes() {
     assert_eq!(item("b").await, item("whole").await);
 }
 
-/// The outcomes, in words, of three updates that DynamoDB answers with this status and body.
+/// The outcomes, in words, of three updates if DynamoDB responds with this status and body.
 async fn answered(status: u16, body: Value) -> Vec<String> {
     let response = move || HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()));
     let rule =

@@ -29,6 +29,8 @@ OUTAGES = [("dynamodb", "failed", 0.2), ("sqs", "reset", 0.45), ("sns", "throttl
 # Left out are the calls after a publication: an alert that the ledger cannot be told of is published again, which is promised too.
 BODIES = {"dynamodb": f"!UpdateExpression || {CLAIM}"}
 OUTAGE_SECONDS = 20
+# Users that `sigma verify --commits` writes at a time.
+MEASURED_USERS = 100
 # Seconds between two looks at the processes, and between two lines of progress.
 LOOK_SECONDS, PROGRESS_SECONDS = 1, 60
 # Polls without a record, five a second, after which the delivery ends.
@@ -55,9 +57,9 @@ def transactions(tmp_path_factory, sigma):
 
 @pytest.fixture(scope="session")
 def limits(stack, sigma):
-    """What the emulator takes if nothing else is asked of it: users a second, each written once, in requests of 25."""
+    """What the emulator takes if nothing else is asked of it: users written a second, by how many are in a request."""
     sizes = sigma("verify", "--stack", stack.name, "--commits", "--json")["commits"]["sizes"]
-    return {size["statements"]: round(100_000 / size["all_median_ms"]) for size in sizes}
+    return {size["statements"]: round(MEASURED_USERS * 1000 / size["all_median_ms"]) for size in sizes}
 
 
 class Load:
@@ -103,7 +105,8 @@ class Load:
         events = [(second, self.tell) for second in range(PROGRESS_SECONDS, DURATION, PROGRESS_SECONDS)]
         for service, kind, share in OUTAGES:
             begin = share * DURATION
-            events += [(begin, partial(self.faults.begin_outage, service, kind, BODIES.get(service))), (begin + OUTAGE_SECONDS, self.end_outage)]
+            begin_outage = partial(self.faults.begin_outage, service, kind, BODIES.get(service))
+            events += [(begin, begin_outage), (begin + OUTAGE_SECONDS, self.end_outage)]
         return sorted(events, key=itemgetter(0))
 
     def end_outage(self):

@@ -17,7 +17,7 @@ class Usage:
         # Seconds of CPU of each process by what it is, the largest memory of one process and that of the last look, in MB.
         self.cpu_seconds, self.memory_max, self.memory_now, self.before = {}, {}, {}, {}
         self.look()
-        self.before = {key: seconds for key, seconds in self.cpu_seconds.items()}
+        self.before = dict(self.cpu_seconds)
 
     def follow(self, **pids):
         self.others |= pids
@@ -27,17 +27,18 @@ class Usage:
         self.elapsed = time.monotonic() - self.started
         for name, output in FUNCTIONS.items():
             for instance in self.stack.emulator.instances(self.stack.outputs[output]):
-                self.note(name, instance)
+                self.note(name, instance.pid)
         for name, pid in self.others.items():
-            if psutil.pid_exists(pid):
-                self.note(name, psutil.Process(pid))
+            self.note(name, pid)
 
-    def note(self, name, process):
+    def note(self, name, pid):
+        """Leaves out a process that has ended."""
         try:
+            process = psutil.Process(pid)
             times, memory = process.cpu_times(), process.memory_info().rss / MB
         except psutil.NoSuchProcess:
             return
-        self.cpu_seconds[name, process.pid] = times.user + times.system
+        self.cpu_seconds[name, pid] = times.user + times.system
         self.memory_now[name] = memory
         self.memory_max[name] = max(memory, self.memory_max.get(name, 0))
 
