@@ -19,6 +19,8 @@ use crate::publisher::Publisher;
 const ALERTS_MAX: usize = 20_000;
 /// The next turn begins at least this long after one that told something: by then the index knows what is off the list.
 const TURN_PAUSE_MS: i64 = 60_000;
+/// The next turn may begin in the same millisecond.
+const AT_ONCE_MS: i64 = 0;
 /// Alerts are taken off the list until a second and a half before the end.
 const REMOVE_RESERVE_MS: i64 = 1_500;
 /// The turn is ended until half a second before the end. If it is not, its lease runs out.
@@ -70,8 +72,8 @@ impl<L: LedgerTable, P: Publisher, M: MetricSink, C: Clock> Run<'_, L, P, M, C> 
         let Alerter { ledger, clock, .. } = self.alerter;
         // What is left, the repeated event tells without a pause.
         let has_told_all = summarised.is_ok() && self.progress.summary.summarised > 0;
-        let pause_ms = if has_told_all { TURN_PAUSE_MS } else { 0 };
-        let (lease, next_ms) = (Lease { owner, ..self.lease() }, clock.now_ms().saturating_add(pause_ms));
+        let next_ms = if has_told_all { clock.now_ms().saturating_add(TURN_PAUSE_MS) } else { AT_ONCE_MS };
+        let lease = Lease { owner, ..self.lease() };
         let ended = self.invocation.within(clock, END_RESERVE_MS, ledger.end_summary(lease, next_ms)).await;
         if let Some(Err(error)) = ended {
             tracing::warn!(error = %chain(&error), "The turn to make a summary ends with its lease.");
