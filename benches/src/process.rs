@@ -14,7 +14,7 @@ use crate::server::Server;
 use crate::spread::{Spread, number};
 use crate::{aws, venv};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 11;
 const USERS: u32 = 50;
 const RECORDS: usize = 100;
 /// Calls after which every user is warm, and the calls measured after those.

@@ -19,7 +19,7 @@ use crate::spread::{Spread, number};
 
 const STEP_USERS: [usize; 6] = [5, 100, 1_000, 10_000, 100_000, 1_000_000];
 const TOGETHER_USERS: [u32; 4] = [5, 1_000, 100_000, 1_000_000];
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 /// Minimum number of transactions in one round; a round consists of whole sweeps over all users.
 const STEPS_PER_ROUND: usize = 500_000;
 /// Each user has one transaction every 12 s, as 1,000 users have at 5,000 a minute: nearly every transaction advances the window to a

@@ -118,7 +118,7 @@ async fn the_ledger_says_what_was_decided_when_and_why() {
         &message.configuration_id.unwrap().to_string(),
         "page, by the rule \"vip\" of the policy",
         "2026-11-29T00:00:31Z, under version 3 of the policy",
-        "opened by this alert; 2 anomalies of the user in the 7 days before",
+        "opened by this alert; in the 7 days before it, anomalies of the user: 2",
         "2026-11-29T00:00:31.25Z",
         "fraud, by arn:aws:iam::111122223333:user/alice, 2026-11-29T00:00:00Z: ticket 42",
         "2026-11-30T00:00:00Z",

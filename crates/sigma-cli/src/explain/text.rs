@@ -64,7 +64,7 @@ fn decided(explained: &Explained, decision: &Decision) -> Vec<(&'static str, Str
         ("Decided", format!("{}{would}, {}", disposition.as_str(), in_words(reason))),
         ("", format!("{}, under {policy}", time(explained.decided_at_ms))),
         ("Priority", priority.as_str().to_owned()),
-        ("Episode", format!("{opener}; {repeats} anomalies of the user in the 7 days before")),
+        ("Episode", format!("{opener}; in the 7 days before it, anomalies of the user: {repeats}")),
         ("Published", published),
         ("Status", format!("{}{waits}", explained.status)),
         ("Kept until", explained.expires_at_seconds.map_or_else(|| "ever".to_owned(), |seconds| time(seconds * 1_000))),

@@ -68,7 +68,7 @@ class Chart {
   describe(low, high) {
     const anomalies = this.points.filter((point) => point.severity).length;
     this.scale.textContent = `${money(low)} to ${money(high)}`;
-    const label = `${this.name.textContent}: ${this.points.length} payments, ${anomalies} anomalies, ${this.scale.textContent}`;
+    const label = `${this.name.textContent}: payments ${this.points.length}, anomalies ${anomalies}, ${this.scale.textContent}`;
     this.svg.setAttribute("aria-label", label);
   }
 }
