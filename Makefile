@@ -6,9 +6,12 @@
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
 
+# Where cargo puts what it builds.
+BUILT = $${CARGO_TARGET_DIR:-target}
+
 demo: ## Run the whole pipeline on this machine: generated transactions in, alerts out
 	cargo build --quiet --workspace --bin sigma
-	target/debug/sigma demo --summary target/demo/summary.json
+	$(BUILT)/debug/sigma demo --summary target/demo/summary.json
 
 # cargo-lambda comes from its package if it is not installed.
 CARGO_LAMBDA = tests/deployed/cargo-lambda/requirements.txt
@@ -16,7 +19,7 @@ local: ## Run both functions here for `cargo lambda invoke`, and print the mails
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup, https://rustup.rs" >&2; exit 1; }
 	cargo build --quiet --workspace --bin sigma --bin detector --bin alerter
 	@command -v cargo-lambda >/dev/null || tools=$$(tests/deployed/venv $(CARGO_LAMBDA) cargo-lambda) || exit 1; \
-	exec target/debug/sigma local $${tools:+--tools "$$tools/bin"}
+	exec $(BUILT)/debug/sigma local $${tools:+--tools "$$tools/bin"}
 
 check: fmt ## The fast loop: format, lints, unit and pipeline tests
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
@@ -30,7 +33,7 @@ test: lint template ## Everything: the fast loop, the template's gates, simulati
 SEEDS ?= 20000
 simulate: ## SEEDS=n faulty schedules of the whole pipeline on all cores; SEED=s traces one
 	cargo build --quiet --workspace --bin simulate
-	target/debug/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	$(BUILT)/debug/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 mutations: ## Break the protocol in a copy of the source, one way at a time; the simulation has to find each
 	tests/hunt/mutations/run
@@ -47,7 +50,7 @@ BENCH_CARGO = CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-cpu=has
 BENCH_PROFILE = --quiet --release --target $(BENCH_TARGET)
 bench: ## Time, memory, requests and cost, beside a Python peer and the Flink baseline: target/bench (Linux x86_64, Python 3.11, 3 GB)
 	$(BENCH_CARGO) build $(BENCH_PROFILE) --package detector --package alerter --package benches --bins
-	$${CARGO_TARGET_DIR:-target}/$(BENCH_TARGET)/release/bench $(BENCH)
+	$(BUILT)/$(BENCH_TARGET)/release/bench $(BENCH)
 
 fmt: ## Check the format
 	cargo fmt --all --check

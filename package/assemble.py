@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The oldest time that an archive can hold.
 ARCHIVE_TIME = (1980, 1, 1, 0, 0, 0)
 UNIX = 3
-# What Lambda's runtime provided.al2023 has. A function that needs a newer one does not start.
+# What Lambda's runtime provided.al2023 has. A function that needs a newer one does not start; `sigma` is to run on as old systems.
 GLIBC_OF_LAMBDA = (2, 34)
 # Characters of a checksum that make a name unique among one's own releases.
 NAME_DIGITS = 12
@@ -31,17 +31,17 @@ def main():
     arguments = parser.parse_args()
     binaries = {name: Path(binary) for name, binary in arguments.function}
     assemble(arguments.out, binaries, arguments.file)
-    for name, path in [*binaries.items(), *((path.name, path) for path in arguments.file)]:
-        if needed := glibc_of(path.read_bytes()):
-            print(f"{name} needs glibc {dotted(needed)} or later")
 
 
 def assemble(out, binaries, files=()):
     """Writes the package: functions from `binaries` by name, the folder model/, the template, and `files` as they are."""
-    shutil.rmtree(out, ignore_errors=True)
+    if out.exists():
+        shutil.rmtree(out)
     out.mkdir(parents=True)
-    archives = {name: function_archive(out, name, binary.read_bytes()) for name, binary in binaries.items()}
-    model = archive(out, "model", {path.name: (path.read_bytes(), 0o644) for path in sorted((ROOT / "model").iterdir())})
+    for path in [*binaries.values(), *files]:
+        check_glibc(path)
+    archives = {name: archive(out, name, {"bootstrap": (binary.read_bytes(), 0o755)}) for name, binary in binaries.items()}
+    model = archive(out, "model", {path.name: (path.read_bytes(), 0o644) for path in model_files()})
     template = packaged((ROOT / "template.yaml").read_text(), archives, model, f"sigma-{version()}/")
     (out / "template.yaml").write_text(template)
     for path in [ROOT / "samconfig.toml", ROOT / "LICENSE", ROOT / "package/README.md", *files]:
@@ -49,12 +49,15 @@ def assemble(out, binaries, files=()):
     write_checksums(out)
 
 
-def function_archive(out, name, binary):
-    """The archive of a function, if Lambda can load it."""
-    needed = glibc_of(binary)
+def model_files():
+    return sorted(path for path in (ROOT / "model").iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def check_glibc(path):
+    """Fails for a binary that a function of Lambda could not load."""
+    needed = glibc_of(path.read_bytes())
     if needed and needed > GLIBC_OF_LAMBDA:
-        raise SystemExit(f"{name} needs glibc {dotted(needed)}, and Lambda has {dotted(GLIBC_OF_LAMBDA)}: build it with cargo lambda")
-    return archive(out, name, {"bootstrap": (binary, 0o755)})
+        raise SystemExit(f"{path} needs glibc {dotted(needed)}, and Lambda has {dotted(GLIBC_OF_LAMBDA)}: build it with cargo lambda")
 
 
 def archive(out, name, members):

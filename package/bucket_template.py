@@ -14,8 +14,11 @@ PARAMETERS = """
     {Type: String, Default: PREFIX, AllowedPattern: '([^/].*/)?', ConstraintDescription: must be empty or end with a slash,
      Description: "Folder of the package in CodeBucket, with a slash at its end. Empty: the bucket itself."}
   ModelArchive:
-    {Type: String, Default: MODEL, AllowedPattern: '[A-Za-z0-9_.-]+\\.zip', ConstraintDescription: must be the name of a zip file,
-     Description: "Archive in CodePrefix with the files that Population and Model name. Give a changed one another name."}
+    {Type: String, Default: '', AllowedPattern: '([^/].*\\.zip)?', ConstraintDescription: must be empty or the key of a zip file,
+     Description: "Key in CodeBucket of an archive with the files that Population and Model name. Give a changed one another key. Empty: the package's own."}
+"""
+CONDITION = """
+  HasModelArchive: !Not [!Equals [!Ref ModelArchive, '']]
 """
 GROUP = """
       - Label: {default: Package}
@@ -25,22 +28,26 @@ GROUP = """
 
 def packaged(text, archives, model, prefix):
     """The template with the code of each function in the archive of its name, and the model in another, below a prefix of the bucket."""
-    parameters = PARAMETERS.replace("PREFIX", prefix).replace("MODEL", model)
     for old, new in [
-        ("\nParameters:\n", f"\nParameters:{parameters}"),
+        ("\nParameters:\n", "\nParameters:" + PARAMETERS.replace("PREFIX", prefix)),
+        ("\nConditions:\n", f"\nConditions:{CONDITION}"),
         ("    ParameterGroups:\n", f"    ParameterGroups:{GROUP}"),
         ("AllowedValues: [x86_64, arm64]", f"AllowedValues: [{ARCHITECTURE}]"),
         ("Give sam build and sam deploy the same, or no function starts.", "The packaged ones are built for no other."),
-        ("      ContentUri: model\n", f"      ContentUri: {in_bucket('${ModelArchive}')}\n"),
+        ("      ContentUri: model\n", f"      ContentUri: {in_bucket(f'!If [HasModelArchive, !Ref ModelArchive, {in_prefix(model)}]')}\n"),
     ]:
         text = replaced(text, re.escape(old), lambda _, new=new: new, 1)
     text = replaced(text, r"(?<= )in model/(?= )", lambda _: "in ModelArchive", 5)
     text = replaced(text, r"      BuildMethod: \S+\n      BuildProperties: .+\n", lambda _: "", len(archives))
-    return replaced(text, r"CodeUri: functions/(\w+)\n", lambda found: f"CodeUri: {in_bucket(archives[found[1]])}\n", len(archives))
+    return replaced(text, r"CodeUri: functions/(\w+)\n", lambda found: f"CodeUri: {in_bucket(in_prefix(archives[found[1]]))}\n", len(archives))
 
 
-def in_bucket(name):
-    return f"{{Bucket: !Ref CodeBucket, Key: !Sub '${{CodePrefix}}{name}'}}"
+def in_bucket(key):
+    return f"{{Bucket: !Ref CodeBucket, Key: {key}}}"
+
+
+def in_prefix(name):
+    return f"!Sub '${{CodePrefix}}{name}'"
 
 
 def replaced(text, pattern, new, times):

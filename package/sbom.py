@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_SOURCES = shutil.ignore_patterns(".git", ".aws-sam", "target")
+NOT_SOURCES = shutil.ignore_patterns(".git", ".aws-sam", ".venv", "target")
 TARGET = "x86_64-unknown-linux-gnu"
 COMMAND = [
     "cargo", "cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5", "--describe", "binaries", "--no-build-deps",

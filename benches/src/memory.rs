@@ -45,7 +45,8 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
         // Twice: the second delivery finds what the first one left.
         for _ in 0..2 {
             server.send(event.clone())?;
-            server.wait_for_response()?;
+            let response = server.wait_for_response()?;
+            anyhow::ensure!(response == r#"{"batchItemFailures":[]}"#, "{what}: {response}");
             server.wait_for_next()?;
         }
         let megabytes = resident_megabytes(running.id())?;

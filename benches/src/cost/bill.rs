@@ -21,9 +21,10 @@ const MEGABYTES_PER_CPU: f64 = 1_769.0;
 const ALERTER_CALL_MS: f64 = 65.0;
 /// The alerts of a batch that are published one by one, and the message that the others share.
 const PUBLICATIONS_PER_CALL_MAX: f64 = 4.0;
-/// Claim, completion, history, index and summary of an alert that waits, and its reads: part (e).
+/// Claim, completion, history, index and summary of an alert that waits: part (e). What is read: the policy, the user's entries and
+/// history, and the alert itself. A batch of several messages reads the policy once.
 const LEDGER_WRITE_UNITS_PER_ANOMALY: f64 = 6.0;
-const LEDGER_READ_UNITS_PER_ANOMALY: f64 = 3.0;
+const LEDGER_READ_UNITS_PER_ANOMALY: f64 = 4.0;
 /// An entry of the ledger with DynamoDB's 100 bytes of overhead: assumed.
 const LEDGER_ENTRY_BYTES: f64 = 1_200.0;
 /// A warm state with that overhead: part (e).
@@ -32,8 +33,8 @@ const STATE_BYTES: f64 = 880.0;
 /// with Amazon SQS"; Amazon SQS Developer Guide, "Amazon SQS short and long polling"). Polling an idle Kinesis stream is free.
 const IDLE_POLLS_PER_SECOND: f64 = 5.0 / 20.0;
 /// Our line, the line of metrics, and 26 bytes that CloudWatch adds to each: part (d).
-const DETECTOR_LOG_BYTES: f64 = 852.0;
-const ALERTER_LOG_BYTES: f64 = 616.0;
+const DETECTOR_LOG_BYTES: f64 = 909.0;
+const ALERTER_LOG_BYTES: f64 = 793.0;
 /// Lambda's own lines of a call at `SystemLogLevel` INFO: assumed.
 const SYSTEM_LOG_BYTES: f64 = 3.0 * 300.0;
 /// The alerter's metrics of calls without faults: `Messages`, `AlertsPublished`, `AlertsPaged`, `AlertsDigest` and `Publications`.

@@ -26,6 +26,7 @@ pub(super) struct Peer {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     events: PathBuf,
+    messages: u64,
 }
 
 #[derive(Deserialize, Default)]
@@ -33,6 +34,7 @@ pub(super) struct Peer {
 struct PeerResponse {
     cpu_seconds: f64,
     failures: u64,
+    messages: u64,
 }
 
 impl Commits {
@@ -79,7 +81,7 @@ impl Peer {
         let input = child.stdin.take().context("no input")?;
         let output = BufReader::new(child.stdout.take().context("no output")?);
         let events = venv::root().join(format!("target/bench/events-{}.jsonl", commits.module()));
-        let mut peer = Self { commits, child, input, output, events };
+        let mut peer = Self { commits, child, input, output, events, messages: 0 };
         peer.read_response()?;
         Ok(peer)
     }
@@ -90,7 +92,13 @@ impl Peer {
         writeln!(self.input, "{}", self.events.display())?;
         let response = self.read_response()?;
         anyhow::ensure!(response.failures == 0, "the peer reported {} failures", response.failures);
+        self.messages += response.messages;
         Ok(response.cpu_seconds)
+    }
+
+    /// The anomaly messages that it has sent since this was last asked.
+    pub(super) fn take_messages(&mut self) -> u64 {
+        std::mem::take(&mut self.messages)
     }
 
     fn read_response(&mut self) -> anyhow::Result<PeerResponse> {

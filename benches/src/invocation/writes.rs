@@ -1,10 +1,10 @@
-//! What a write of a user's state costs: by the SDK alone, and as the detector's store commits a user.
+//! What a write of a user's state costs: by the SDK alone, and as the detector's store commits a user, alone and among others.
 
 use anomaly_core::{Rule, RuleSettings};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
-use detector::window_store::{DynamoDbWindowStore, StoredUser, WindowStore};
+use aws_sdk_dynamodb::types::AttributeValue;
+use detector::window_store::{DynamoDbWindowStore, StoredUser, Update, WindowStore};
 use tokio::runtime::Runtime;
 
 use crate::clock::timed;
@@ -20,7 +20,6 @@ const STATE_BYTES: usize = 600;
 const STATEMENTS_MAX: usize = 25;
 const TABLE: &str = "user-state";
 const USER_ID: &str = "user001";
-const STATEMENT: &str = r#"UPDATE "user-state" SET "state"=? WHERE "userId"=?"#;
 
 pub(super) struct Writes {
     client: Client,
@@ -47,16 +46,15 @@ impl Writes {
         Ok(seconds(runtime, USERS_PER_ROUND, call)? / number(USERS_PER_ROUND))
     }
 
-    /// CPU seconds of a user in a BatchExecuteStatement of these many users by the SDK.
-    pub(super) fn statement_seconds(&self, runtime: &Runtime, users: usize) -> anyhow::Result<f64> {
-        let users = users.clamp(1, STATEMENTS_MAX);
-        let requests = USERS_PER_ROUND.div_ceil(users);
+    /// CPU seconds of a user whom the store commits in a BatchExecuteStatement of these many users.
+    pub(super) fn update_seconds(&self, runtime: &Runtime, users: usize) -> anyhow::Result<f64> {
+        let updates = vec![Update { user_id: USER_ID, user: &self.user, replaced: 1 }; users.clamp(1, STATEMENTS_MAX)];
+        let requests = USERS_PER_ROUND.div_ceil(updates.len());
         let call = async || {
-            let statements = (0..users).map(|_| statement()).collect::<anyhow::Result<_>>()?;
-            self.client.batch_execute_statement().set_statements(Some(statements)).send().await?;
-            Ok(())
+            let committed: Result<Vec<()>, _> = self.store.update(&updates).await.into_iter().collect();
+            committed.map(drop).map_err(|error| anyhow::anyhow!("{error:?}"))
         };
-        Ok(seconds(runtime, requests, call)? / number(requests * users))
+        Ok(seconds(runtime, requests, call)? / number(requests * updates.len()))
     }
 
     /// CPU seconds of one commit by the store.
@@ -74,14 +72,14 @@ impl Writes {
             1 + rounds,
             &mut [
                 Box::new(|_| self.put_seconds(runtime)),
-                Box::new(|_| self.statement_seconds(runtime, STATEMENTS_MAX)),
                 Box::new(|_| self.commit_seconds(runtime)),
+                Box::new(|_| self.update_seconds(runtime, STATEMENTS_MAX)),
             ],
         )?;
         let whats = [
             format!("PutItem of {STATE_BYTES} B, the SDK alone"),
-            format!("a user in a BatchExecuteStatement of {STATEMENTS_MAX}, {STATE_BYTES} B each, the SDK alone"),
             "commit of a user: its state encoded, its item and condition put by the SDK".to_owned(),
+            format!("commit of a user, {STATEMENTS_MAX} in a BatchExecuteStatement"),
         ];
         for (what, rounds) in whats.into_iter().zip(measured) {
             let warm = Spread::of(rounds.into_iter().skip(1).map(|seconds| seconds * 1e6));
@@ -97,11 +95,6 @@ fn user_id() -> AttributeValue {
 
 fn state() -> AttributeValue {
     AttributeValue::B(Blob::new(vec![7; STATE_BYTES]))
-}
-
-fn statement() -> anyhow::Result<BatchStatementRequest> {
-    let request = BatchStatementRequest::builder().statement(STATEMENT);
-    Ok(request.parameters(state()).parameters(user_id()).build()?)
 }
 
 /// CPU seconds of these many calls.

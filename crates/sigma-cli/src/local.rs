@@ -32,12 +32,12 @@ pub struct Options {
     pub tools: Option<PathBuf>,
 }
 
-/// Runs both functions until Ctrl-C.
+/// Runs both functions until Ctrl-C, or until the terminal is closed.
 ///
 /// # Errors
 /// If a tool is missing, nothing can listen, or `cargo lambda watch` ends.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
-    let interrupted = crate::signals::interrupted()?;
+    let (interrupted, hung_up) = (crate::signals::interrupted()?, crate::signals::hung_up()?);
     let tools = Tools::find(options.tools.as_deref())?;
     let dynamodb = EmbeddedDynamoDb::start()?;
     let endpoint = Endpoint::start(&dynamodb).await?;
@@ -49,6 +49,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         outcome = serve(&place, &tools, &functions, endpoint) => outcome,
         outcome = watch.ended() => outcome,
         () = interrupted => Ok(()),
+        () = hung_up => Ok(()),
     };
     watch.stop().await;
     outcome

@@ -4,13 +4,16 @@ use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
 use clap::Args;
+use nix::errno::Errno;
 use serde::Serialize;
 
-/// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure; any other error ends the command.
+/// Prints a line to standard output. A reader that has seen enough, such as `head`, or a terminal that was closed is no failure; any
+/// other error ends the command.
 pub(crate) fn say(line: impl Display) {
     let printed = writeln!(std::io::stdout(), "{line}");
     if let Err(error) = printed.and_then(|()| std::io::stdout().flush())
         && error.kind() != ErrorKind::BrokenPipe
+        && error.raw_os_error().map(Errno::from_raw) != Some(Errno::EIO)
     {
         eprintln!("error: the output cannot be written: {error}");
         std::process::exit(1);

@@ -1,4 +1,4 @@
-//! Ctrl-C, and the polite end by another process.
+//! Ctrl-C, the polite end by another process, and a terminal that is closed.
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -10,5 +10,13 @@ pub(crate) fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+    })
+}
+
+/// Ends when the terminal is closed, for what would leave other processes behind.
+pub(crate) fn hung_up() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        hangup.recv().await;
     })
 }

@@ -14,12 +14,15 @@ class Reference:
     """The fold of all records under these partition keys, which are the users' ids; of every record, if none are given."""
 
     def __init__(self, stack, users=None, seconds=60):
-        lines = [line(shard, record) for shard, records in stack.records().items() for record in records if of(users, record)]
+        records = [(shard, record) for shard, records in stack.records().items() for record in records if of(users, record)]
+        lines = [line(shard, record) for shard, record in records]
         environment = os.environ | stack.environment_of("DetectorFunctionName")
         command = [FOLD, "--stream-arn", stack.outputs["StreamArn"]]
         result = subprocess.run(command, env=environment, input="".join(lines), capture_output=True, text=True, timeout=seconds)
         assert result.returncode == 0, result.stderr
         folded, self.records = json.loads(result.stdout), len(lines)
+        # What is in the stream once or several times.
+        self.payloads = {record["Data"] for _, record in records}
         # The stored state of each user, as bytes.
         self.states = {user: base64.b64decode(state) for user, state in folded["states"].items()}
         # Ids of the anomalies of each user, in order.

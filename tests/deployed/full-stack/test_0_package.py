@@ -17,7 +17,7 @@ BUILT = ROOT / ".aws-sam" / "build"
 BINARIES = {name: BUILT / f"{name.capitalize()}Function" / "bootstrap" for name in ("detector", "alerter", "notifier")}
 PACKAGE = LOGS / "package"
 DATA = ROOT / "tests/data/parity/profile"
-BUCKET, PREFIX, MODEL = "releases", "sigma/1/", "trained.zip"
+BUCKET, PREFIX, MODEL = "releases", "sigma/1/", "models/trained.zip"
 PARAMETERS = {
     "CodeBucket": BUCKET, "CodePrefix": PREFIX, "ModelArchive": MODEL, "MetricNamespace": "Package", "Rule": "profile",
     "Population": "population.json", "Model": "model.json",
@@ -32,19 +32,27 @@ def checksum(archive):
 @pytest.fixture(scope="module")
 def package():
     assemble(PACKAGE, BINARIES)
-    with zipfile.ZipFile(PACKAGE / MODEL, "w") as archive:
-        for name in (PARAMETERS["Population"], PARAMETERS["Model"]):
-            archive.write(DATA / name, name)
     return PACKAGE
 
 
 @pytest.fixture(scope="module")
-def packaged(emulator, package):
+def trained(tmp_path_factory):
+    """An archive of a model that is not of the package."""
+    path = tmp_path_factory.mktemp("model") / "trained.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in (PARAMETERS["Population"], PARAMETERS["Model"]):
+            archive.write(DATA / name, name)
+    return path
+
+
+@pytest.fixture(scope="module")
+def packaged(emulator, package, trained):
     stack = Stack(emulator, "packaged", package / "template.yaml", **PARAMETERS)
     s3 = stack.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     for path in package.iterdir():
         s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}{path.name}", Body=path.read_bytes())
+    s3.put_object(Bucket=BUCKET, Key=MODEL, Body=trained.read_bytes())
     stack.deploy()
     yield stack
     stack.empty("FailureBucketName")
@@ -65,11 +73,11 @@ def test_a_function_runs_the_archive_of_the_package(packaged, package, name, out
     assert configuration["CodeSha256"] == checksum(archive)
 
 
-def test_the_detector_has_the_archive_with_the_model(packaged, package):
+def test_the_detector_has_the_archive_with_the_model(packaged, trained):
     functions = packaged.client("lambda")
     configuration = functions.get_function_configuration(FunctionName=packaged.outputs["DetectorFunctionName"])
     [layer] = configuration["Layers"]
-    assert functions.get_layer_version_by_arn(Arn=layer["Arn"])["Content"]["CodeSha256"] == checksum(package / MODEL)
+    assert functions.get_layer_version_by_arn(Arn=layer["Arn"])["Content"]["CodeSha256"] == checksum(trained)
     variables = configuration["Environment"]["Variables"]
     assert (variables["POPULATION"], variables["MODEL"]) == ("/opt/population.json", "/opt/model.json")
 

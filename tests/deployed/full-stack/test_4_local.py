@@ -135,13 +135,26 @@ def test_each_bad_record_is_printed_with_its_reason(invoked):
     assert sorted(re.findall(r"^In quarantine: ([\w-]+)", log(invoked.daemon), re.MULTILINE)) == reasons
 
 
-def test_ctrl_c_ends_everything_that_it_started(invoked):
-    processes = invoked.processes()
-    assert any(b"target/debug/detector" in command_of(pid) for pid in processes)
-    # As a terminal does: every process of the foreground group gets it.
-    os.killpg(invoked.daemon.process.pid, signal.SIGINT)
-    invoked.daemon.process.wait(timeout=END_SECONDS)
+def all_end_at(number, local):
+    """As a terminal does: every process of the foreground group gets the signal."""
+    processes = local.processes()
+    os.killpg(local.daemon.process.pid, number)
+    local.daemon.process.wait(timeout=END_SECONDS)
     until("every process to end", END_SECONDS, lambda: not any(command_of(pid) for pid in processes))
+
+
+def test_ctrl_c_ends_everything_that_it_started(invoked):
+    assert any(b"target/debug/detector" in command_of(pid) for pid in invoked.processes())
+    all_end_at(signal.SIGINT, invoked)
+
+
+def test_a_closed_terminal_ends_everything_that_it_started(invoked):
+    again = Local()
+    try:
+        assert any(b"watch" in command_of(pid) for pid in again.processes())
+        all_end_at(signal.SIGHUP, again)
+    finally:
+        again.daemon.stop()
 
 
 @pytest.fixture(scope="module")

@@ -93,12 +93,15 @@ def test_a_function_has_the_archive_of_its_name():
 
 def test_the_model_is_the_archive_that_the_parameter_names():
     [layer] = model.properties(transformed(), "AWS::Lambda::LayerVersion").values()
-    assert layer["Content"] == in_bucket("${ModelArchive}")
+    packaged_one = in_bucket(MODEL)["S3Key"]
+    key = {"Fn::If": ["HasModelArchive", {"Ref": "ModelArchive"}, packaged_one]}
+    assert layer["Content"] == {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": key}
 
 
-def test_the_archive_of_the_model_and_the_prefix_are_those_of_the_package():
+def test_an_archive_that_is_not_named_is_that_of_the_package_that_is_deployed():
     parameters = template()["Parameters"]
-    assert (parameters["CodePrefix"]["Default"], parameters["ModelArchive"]["Default"]) == (PREFIX, MODEL)
+    assert (parameters["CodePrefix"]["Default"], parameters["ModelArchive"]["Default"]) == (PREFIX, "")
+    assert template()["Conditions"]["HasModelArchive"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ModelArchive"}, ""]}]}
 
 
 def test_an_edit_that_does_not_apply_is_an_error():
