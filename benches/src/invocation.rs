@@ -30,6 +30,8 @@ const RECORDS_PER_ROUND: usize = 2_000;
 /// Large enough to keep every user warm: states cached, windows filled, the first verdict given.
 const CACHE_USERS_MAX: &str = "20000";
 const INVOCATION_MS: i64 = 600_000;
+/// The peers' rule is simpler: it knows no new level and no early amounts. At most one in so many anomalies may differ in number.
+const PEERS_DIFFERENCE: u64 = 10;
 /// µs of CPU a record, least and most, of a Flink job with tumbling windows per user: state on the heap, and in RocksDB with checkpoints.
 /// They are not measured here, but were on another day.
 const FLINK_HEAP_US: [f64; 2] = [2.3, 8.5];
@@ -154,7 +156,10 @@ impl<'a> Bench<'a> {
         drop(turns);
         for peer in &mut self.peers {
             let (name, sent, found) = (peer.commits.name(), peer.take_messages(), found.get());
-            anyhow::ensure!(sent == found, "{name} sent {sent} anomalies, and the detector found {found}");
+            anyhow::ensure!(
+                sent.abs_diff(found) * PEERS_DIFFERENCE <= found,
+                "{name} sent {sent} anomalies, and the detector found {found}"
+            );
         }
         let ours = measured.next().unwrap_or_default();
         let peers = self.peers.iter().map(|peer| peer.commits).zip(measured).collect();
