@@ -15,7 +15,7 @@ PARAMETERS = """
      Description: "Folder of the package in CodeBucket, with a slash at its end. Empty: the bucket itself."}
   ModelArchive:
     {Type: String, Default: '', AllowedPattern: '([^/].*\\.zip)?', ConstraintDescription: must be empty or the key of a zip file,
-     Description: "Key in CodeBucket of an archive with the files that Population and Model name. Give a changed one another key. Empty: the package's own."}
+     Description: "Key in CodeBucket of an archive with the files of Population and Model. A changed one needs another key. Empty: the package's."}
 """
 CONDITION = """
   HasModelArchive: !Not [!Equals [!Ref ModelArchive, '']]
