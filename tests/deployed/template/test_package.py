@@ -16,6 +16,7 @@ from samtranslator.translator.transform import transform
 import model
 from assemble import assemble
 from bucket_template import ARCHITECTURE, packaged, replaced
+from licences import document
 
 ARCHIVES = {name: f"{name}-0123456789ab.zip" for name in model.functions()}
 PREFIX = "sigma-1.2.3/"
@@ -58,7 +59,7 @@ def test_its_resources_are_those_of_the_template():
     assert without_code(template()) == without_code(model.template())
 
 
-@pytest.mark.parametrize("section", ["Transform", "Rules", "Conditions", "Mappings", "Globals", "Outputs"])
+@pytest.mark.parametrize("section", ["Transform", "Rules", "Mappings", "Globals", "Outputs"])
 def test_a_section_without_code_is_the_same(section):
     assert template()[section] == model.template()[section]
 
@@ -98,10 +99,15 @@ def test_the_model_is_the_archive_that_the_parameter_names():
     assert layer["Content"] == {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": key}
 
 
+def test_the_only_condition_of_its_own_is_whether_an_archive_is_named():
+    conditions = dict(template()["Conditions"])
+    assert conditions.pop("HasModelArchive") == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ModelArchive"}, ""]}]}
+    assert conditions == model.template()["Conditions"]
+
+
 def test_an_archive_that_is_not_named_is_that_of_the_package_that_is_deployed():
     parameters = template()["Parameters"]
     assert (parameters["CodePrefix"]["Default"], parameters["ModelArchive"]["Default"]) == (PREFIX, "")
-    assert template()["Conditions"]["HasModelArchive"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ModelArchive"}, ""]}]}
 
 
 def test_an_edit_that_does_not_apply_is_an_error():
@@ -146,6 +152,17 @@ def test_every_file_of_the_package_has_its_checksum(binaries, tmp_path):
     sums = dict(reversed(line.split()) for line in (tmp_path / "package/SHA256SUMS").read_text().splitlines())
     files = {path.name: path.read_bytes() for path in (tmp_path / "package").iterdir() if path.name != "SHA256SUMS"}
     assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def test_a_licence_that_several_packages_have_is_there_once_and_one_without_a_text_by_name(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a/LICENSE-MIT").write_text("do what you like\n")
+    (tmp_path / "b/license.txt").write_text("do what you like")
+    of = lambda name: {"name": name, "version": "1.0.0", "license": "MIT", "manifest_path": str(tmp_path / name / "Cargo.toml")}
+    written = document([of(name) for name in ("c", "b", "a")])
+    assert written.startswith("a 1.0.0, b 1.0.0\n\ndo what you like\n")
+    assert written.count("do what you like") == 1 and written.endswith("c 1.0.0: MIT\n")
 
 
 def test_a_function_that_lambda_could_not_load_is_refused(binaries, tmp_path):
