@@ -1,7 +1,7 @@
 """The live page for a long time at its highest speed: the memory of its server and of the page in the browser does not grow.
 
 `tests/deployed/pages/run -o python_files=soak.py`. It is no part of the tests: it takes DURATION seconds, ten minutes if nothing else is
-said. LEAST_RATE is the least number of transactions a second that it has to reach.
+said. LEAST_RATE is the least number of transactions a second that it has to reach. SIGMA names a faster build than that of the tests.
 """
 
 import os
