@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TARGET = ROOT / "target" / "pages"
 TARGET.mkdir(parents=True, exist_ok=True)
-SIGMA = Path(os.environ.get("SIGMA", ROOT / "target" / "debug" / "sigma"))
+SIGMA = pathlib.Path(os.environ.get("SIGMA", ROOT / "target" / "debug" / "sigma"))
 # Closes every element that it could be in, and triggers a dialog if it is ever interpreted as markup.
 HOSTILE = """</script></style></title><img src=x onerror="alert(1)">' onfocus='alert(2)' autofocus <b>"""
 # A window of a week: at these rates a user has few transactions in five minutes.
