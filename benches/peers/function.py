@@ -1,5 +1,5 @@
-"""The detector that commits in batches as a function: the loop of a custom runtime over http.client. It does less than awslambdaric, the managed runtime's
-client (no logging set-up, no tracing header, no X-Ray), so its cost is a lower bound.
+"""The detector that commits in batches as a function: the loop of a custom runtime over http.client. It does less than awslambdaric, the
+managed runtime's client (no logging set-up, no tracing header, no X-Ray), so its cost is a lower bound.
 """
 
 import http.client
