@@ -90,12 +90,16 @@ pub(crate) struct Payment {
     pub(crate) kind: Option<Kind>,
 }
 
-/// The attack on one user.
+/// The attack on one user. After the horizon it comes again and again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attack {
     method: Method,
     begin_us: i64,
     length_us: f64,
+    /// From one time to the next.
+    period_us: i64,
+    horizon_end_us: i64,
+    probes: u32,
     probes_left: u32,
     /// Where the probes are.
     probed: Merchant,
@@ -118,23 +122,29 @@ impl Attack {
             _ => Method::SlowRamp,
         };
         let more: f64 = Poisson::new(PROBES_MORE_MEAN)?.sample(random);
+        let probes = PROBES_MIN + u32::try_from(whole_us(more)).unwrap_or(0);
+        let since_start = |share: f64| (settings.start_ms * US_PER_MS).saturating_add(whole_us(horizon_us * share));
         Ok(Some(Self {
             method,
-            begin_us: settings.start_ms * US_PER_MS + whole_us(horizon_us * random.random_range(ATTACK_BEGINS)),
+            begin_us: since_start(random.random_range(ATTACK_BEGINS)),
             length_us: (ATTACK_DAYS * US_PER_DAY).min(horizon_us * ATTACK_SHARE_MAX),
-            probes_left: PROBES_MIN + u32::try_from(whole_us(more)).unwrap_or(0),
+            period_us: whole_us((ATTACK_DAYS * US_PER_DAY).max(horizon_us * (ATTACK_BEGINS.end - ATTACK_BEGINS.start))),
+            horizon_end_us: since_start(1.0),
+            probes,
+            probes_left: probes,
             probed: spender.favourites.foreign(None, random),
         }))
     }
 
     /// Draws the time of the first transaction that the user did not make, if the attack has any. The user's own transactions begin at
     /// `present_us`, and are `own_gap_us` apart on average.
-    pub(crate) fn first_extra_us(&self, present_us: i64, own_gap_us: f64, random: &mut impl Rng) -> Option<i64> {
+    pub(crate) fn first_extra_us(&mut self, present_us: i64, own_gap_us: f64, random: &mut impl Rng) -> Option<i64> {
         match self.method {
             Method::CardTesting => Some(self.begin_us),
             Method::LeakedCard => {
                 let (_, between_us) = burst_gaps_us(own_gap_us);
-                self.before_end(after(self.begin_us.max(present_us), between_us, random))
+                let first_us = after(self.begin_us.max(present_us), between_us, random);
+                Some(self.or_again(first_us))
             }
             Method::SlowRamp => None,
         }
@@ -147,35 +157,57 @@ impl Attack {
         own_gap_us: f64,
         spender: &mut Spender,
         random: &mut impl Rng,
-    ) -> (Payment, Option<i64>) {
+    ) -> (Payment, i64) {
         if self.method == Method::LeakedCard {
             return (leaked(now_us, spender, random), self.next_of_bursts_us(now_us, own_gap_us, random));
         }
         if self.probes_left == 0 {
-            return (self.cash_out(spender, random), None);
+            return (self.cash_out(spender, random), self.come_again());
         }
         self.probes_left -= 1;
         let gap_seconds = if self.probes_left == 0 { CASH_OUT_GAP_SECONDS } else { PROBE_GAP_SECONDS };
-        (self.probe(random), Some(after(now_us, gap_seconds * US_PER_SECOND, random)))
+        (self.probe(random), after(now_us, gap_seconds * US_PER_SECOND, random))
     }
 
     /// The user's own amount at this time, or what a slow ramp makes of it, with its kind.
-    pub(crate) fn ramp(&self, now_us: i64, amount: f64, random: &mut impl Rng) -> (f64, Option<Kind>) {
-        let progress = exact(now_us - self.begin_us) / self.length_us;
-        if !(0.0..1.0).contains(&progress) || self.method != Method::SlowRamp || !random.random_bool(THIEF_SHARE) {
+    pub(crate) fn ramp(&mut self, now_us: i64, amount: f64, random: &mut impl Rng) -> (f64, Option<Kind>) {
+        if self.method != Method::SlowRamp {
+            return (amount, None);
+        }
+        let progress = self.progress(now_us);
+        if progress >= 1.0 {
+            self.come_again();
+        }
+        if !(0.0..1.0).contains(&progress) || !random.random_bool(THIEF_SHARE) {
             return (amount, None);
         }
         (cents(amount * (1.0 + (RAMP_FACTOR - 1.0) * progress)), Some(Kind::SlowRamp))
     }
 
-    fn next_of_bursts_us(&self, now_us: i64, own_gap_us: f64, random: &mut impl Rng) -> Option<i64> {
+    fn next_of_bursts_us(&mut self, now_us: i64, own_gap_us: f64, random: &mut impl Rng) -> i64 {
         let (within_us, between_us) = burst_gaps_us(own_gap_us);
         let gap_us = if random.random_bool(BURST_GOES_ON) { within_us } else { between_us };
-        self.before_end(after(now_us, gap_us, random))
+        self.or_again(after(now_us, gap_us, random))
     }
 
-    fn before_end(&self, time_us: i64) -> Option<i64> {
-        (exact(time_us - self.begin_us) < self.length_us).then_some(time_us)
+    /// The share of the attack that is over at this time: below 0 before it, and 1 or more after it.
+    fn progress(&self, time_us: i64) -> f64 {
+        exact(time_us - self.begin_us) / self.length_us
+    }
+
+    /// This time, or the beginning of the next attack if this one is over by then.
+    fn or_again(&mut self, time_us: i64) -> i64 {
+        if self.progress(time_us) < 1.0 { time_us } else { self.come_again() }
+    }
+
+    /// Moves the attack to its next time, which is after the horizon. Returns when that begins.
+    fn come_again(&mut self) -> i64 {
+        self.probes_left = self.probes;
+        self.begin_us = self.begin_us.saturating_add(self.period_us);
+        if self.begin_us < self.horizon_end_us {
+            self.begin_us = self.begin_us.saturating_add(self.period_us);
+        }
+        self.begin_us
     }
 
     fn probe(&self, random: &mut impl Rng) -> Payment {

@@ -76,14 +76,14 @@ impl Retail {
     /// Queues every user's first transaction.
     fn begin(&mut self, settings: &ScenarioSettings) {
         let (start_us, horizon_us) = (settings.start_ms * US_PER_MS, settings.horizon_seconds * US_PER_SECOND);
-        for (number, user) in (0..).zip(&self.users) {
+        for (number, user) in (0..).zip(&mut self.users) {
             let is_new = self.random.random_bool(NEW_USERS_SHARE);
             let wait_us = if is_new { whole_us(horizon_us * self.random.random_range(0.0..1.0)) } else { 0 };
             let first_us = next_us(&user.spender, start_us + wait_us, self.rate_per_us, &mut self.random);
             self.queue.push(Reverse(Next { time_us: first_us, user: number, origin: Origin::Usual }));
             let own_gap_us = own_gap_us(&user.spender, self.rate_per_us);
             let random = &mut self.random;
-            let extra_us = user.attack.and_then(|attack| attack.first_extra_us(first_us, own_gap_us, random));
+            let extra_us = user.attack.as_mut().and_then(|attack| attack.first_extra_us(first_us, own_gap_us, random));
             if let Some(time_us) = extra_us {
                 self.queue.push(Reverse(Next { time_us, user: number, origin: Origin::Extra }));
             }
@@ -101,12 +101,10 @@ impl Retail {
             }
             (Origin::Usual | Origin::Extra, _) => {
                 let payment = user.usual(&self.laws, next.time_us, random);
-                (payment, Some(next_us(&user.spender, next.time_us, rate, random)))
+                (payment, next_us(&user.spender, next.time_us, rate, random))
             }
         };
-        if let Some(time_us) = time_us {
-            self.queue.push(Reverse(Next { time_us, ..next }));
-        }
+        self.queue.push(Reverse(Next { time_us, ..next }));
         Some(payment)
     }
 }
@@ -115,7 +113,7 @@ impl User {
     /// Draws a payment at the user's own time and merchant.
     fn usual(&mut self, laws: &Laws, time_us: i64, random: &mut impl Rng) -> Payment {
         let own = self.spender.spend(time_us, random);
-        let (amount, kind) = self.attack.map_or((own, None), |attack| attack.ramp(time_us, own, random));
+        let (amount, kind) = self.attack.as_mut().map_or((own, None), |attack| attack.ramp(time_us, own, random));
         Payment { amount, merchant: self.spender.visit(laws, random), kind }
     }
 }
@@ -241,6 +239,24 @@ mod tests {
         let stolen = kinds[&Kind::LeakedCard].iter().map(|g| g.amount.ln()).collect();
         let factor = (median(stolen) - median(own)).exp();
         assert!((2.5..10.0).contains(&factor), "{factor}");
+    }
+
+    #[test]
+    fn cards_are_stolen_after_the_horizon_as_often_as_before_it() {
+        let settings = ScenarioSettings {
+            horizon_seconds: 100.0 * 86_400.0,
+            users: 2_000,
+            rate_per_second: 0.005,
+            ..settings(Scenario::Fraud)
+        };
+        let day = |g: &Generated| (g.timestamp - START_MS) / DAY_MS;
+        let mut frauds = [0_u32; 5];
+        for g in Retail::new(&settings).unwrap().take_while(|g| day(g) < 300).filter(|g| g.kind.is_some()) {
+            frauds[usize::try_from(day(&g) / 60).unwrap()] += 1;
+        }
+        // All attacks begin in 60 days, from day 20 on. Two thirds of them go on for two weeks.
+        let [first, more @ ..] = frauds;
+        assert!(more.iter().all(|&count| count > first / 2), "{frauds:?}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) struct LiveOptions {
     /// Port of the page, 0 for any that is free.
     #[arg(long, default_value_t = 7777, requires = "serve")]
     port: u16,
-    /// Seconds that pass on the page in one second. A day takes 2.4 minutes at 600. After 64 days no card is stolen any more.
+    /// Seconds that pass on the page in one second. A day takes 2.4 minutes at 600.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=6_000), requires = "serve")]
     speed: u32,
 }

@@ -10,7 +10,7 @@ use crate::demo::truth::{Fold, Judged};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 const DAY_MS: i64 = 86_400_000;
-/// The fraud is between a fifth and four fifths of these days.
+/// Attacks begin between a fifth and four fifths of these days, and then as often again.
 const HORIZON_DAYS: f64 = 100.0;
 /// A shard of a stream before this one: its positions are those of no record to come.
 const HISTORY_SHARD: &str = "shardId-999999999999";
