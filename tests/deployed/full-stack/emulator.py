@@ -30,6 +30,7 @@ class Emulator:
     def own_environment(self, temporary):
         """The emulator's environment; its functions inherit it, and find the emulator through it."""
         return self.environment() | {
+            "AWS_REGION": REGION,
             "TMPDIR": str(temporary),
             "GATEWAY_PORT": str(self.port),
             "BIND_HOST": "127.0.0.1",
@@ -44,12 +45,11 @@ class Emulator:
         }
 
     def environment(self):
-        """A client's environment."""
+        """A client's environment, with the variables that README.md asks for."""
         return os.environ | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_CA_BUNDLE": str(self.certificate),
             "SSL_CERT_FILE": str(self.certificate),
-            "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,

@@ -30,7 +30,7 @@ class Stack:
     def deploy(self, **parameters):
         """`sam deploy` as a user runs it, with the samconfig.toml beside the template for the rest."""
         overrides = [f"{name}={value}" for name, value in (self.parameters | parameters).items()]
-        command = ["sam", "deploy", "--stack-name", self.name, "--region", REGION, "--no-confirm-changeset", "--no-progressbar"]
+        command = ["sam", "deploy", "--stack-name", self.name, "--no-confirm-changeset", "--no-progressbar"]
         run([*command, *self.template, "--parameter-overrides", *overrides], self.emulator.environment(), "sam.log")
         outputs = self.description()["Outputs"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
@@ -45,7 +45,7 @@ class Stack:
 
     def delete(self):
         """`sam delete` as a user runs it."""
-        command = ["sam", "delete", "--stack-name", self.name, "--region", REGION, "--no-prompts"]
+        command = ["sam", "delete", "--stack-name", self.name, "--no-prompts"]
         run(command, self.emulator.environment(), "sam.log")
 
     def description(self):
