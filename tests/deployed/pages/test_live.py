@@ -119,6 +119,10 @@ def test_a_wrong_number_is_refused_in_words(open_live, live):
     page = open_live(viewport=DESKTOP)
     response = page.request.post(f"{live}/commands", data={"pagesPerDay": 101})
     assert (response.status, response.text()) == (422, "it must be at most 100 a day")
+    for wrong, words in [("-1", "greater than or equal to 0"), ("101", "less than or equal to 100"), ("", "fill out")]:
+        page.locator("#pages").fill(wrong)
+        page.locator("#pages").press("Enter")
+        expect(page.locator("#said")).to_contain_text(words, timeout=PATIENCE_MS)
     page.locator("#pages").fill("7")
     page.locator("#pages").press("Enter")
     expect(page.locator("#said")).to_have_text("At most 7 a day at once; the rest waits.", timeout=PATIENCE_MS)

@@ -133,8 +133,11 @@ toggle("shadow", "shadow", "Nobody is told from now on; decisions are recorded."
 toggle("digest", "digest", "What can wait waits for the summary at 8:00 UTC.", "Every alert is told at once; what waits already is in the next summary.");
 toggle("slow", "slowSns", "SNS refuses every second call and takes eight seconds for each.", "SNS is quick again.");
 byId("pages").addEventListener("change", (event) => {
-  const most = Number.parseInt(event.target.value, 10);
-  if (Number.isNaN(most)) return;
+  if (!event.target.checkValidity()) {
+    byId("said").textContent = event.target.validationMessage;
+    return;
+  }
+  const most = event.target.valueAsNumber;
   command({ pagesPerDay: most }, most ? `At most ${most} a day at once; the rest waits.` : "Any number at once.");
 });
 document.querySelectorAll("input[name=rule]").forEach((input) => {
