@@ -40,6 +40,12 @@ def documented():
     return [line.split(" #")[0].strip() for line in block.splitlines() if line.strip()]
 
 
+def documented_in_text(pattern):
+    """The one command in the text of events/README.md that matches a pattern."""
+    [command] = re.findall(f"`({pattern})`", (EVENTS / "README.md").read_text())
+    return command
+
+
 def shell(command):
     """Runs a command as people type it. Returns what it prints, which is a response."""
     return json.loads(run(["bash", "-c", command], ENVIRONMENT, "cargo-lambda-invoke.log", COMPILE_SECONDS))
@@ -60,8 +66,9 @@ def command_of(pid):
 class Local:
     """`make local`, from its start to the event that was invoked last."""
 
-    def __init__(self):
-        self.daemon = Daemon(documented()[0].split(), ENVIRONMENT, "make-local.log")
+    def __init__(self, command):
+        # `env` takes assignments before a command, as a shell does.
+        self.daemon = Daemon(["env", *command.split()], ENVIRONMENT, "make-local.log")
         until("make local to be ready", COMPILE_SECONDS, lambda: self.daemon.is_running() and READY in log(self.daemon))
         self.responses = {}
 
@@ -93,7 +100,7 @@ class Local:
 
 @pytest.fixture(scope="module")
 def local():
-    local = Local()
+    local = Local(documented()[0])
     yield local
     local.daemon.stop()
 
@@ -135,6 +142,16 @@ def test_each_bad_record_is_printed_with_its_reason(invoked):
     assert sorted(re.findall(r"^In quarantine: ([\w-]+)", log(invoked.daemon), re.MULTILINE)) == reasons
 
 
+def test_the_summary_comes_at_once_and_within_a_minute_not_again(invoked):
+    command = documented_in_text(r"cargo lambda invoke alerter --data-ascii [^`]+") + invoked.flags()
+    summaries = lambda: len(re.findall(r"^Subject: .*\n\n\d+ anomal(?:y|ies) since the last summary: ", log(invoked.daemon), re.MULTILINE))
+    assert shell(command) == {"batchItemFailures": []}
+    until("the summary", DELIVERY_SECONDS, summaries)
+    assert shell(command) == {"batchItemFailures": []}
+    until("a refusal", DELIVERY_SECONDS, lambda: "There was a summary within the last minute." in log(invoked.daemon))
+    assert summaries() == 1
+
+
 def all_end_at(number, local):
     """As a terminal does: every process of the foreground group gets the signal."""
     processes = local.processes()
@@ -148,10 +165,12 @@ def test_ctrl_c_ends_everything_that_it_started(invoked):
     all_end_at(signal.SIGINT, invoked)
 
 
-def test_a_closed_terminal_ends_everything_that_it_started(invoked):
-    again = Local()
+def test_settings_reach_the_functions_and_a_closed_terminal_ends_everything(invoked):
+    again = Local(documented_in_text(r"SIGMAS=3 make local"))
     try:
-        assert any(b"watch" in command_of(pid) for pid in again.processes())
+        again.invoke("kinesis-anomaly")
+        detectors = [pid for pid in again.processes() if b"target/debug/detector" in command_of(pid)]
+        assert any(b"SIGMAS=3" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in detectors)
         all_end_at(signal.SIGHUP, again)
     finally:
         again.daemon.stop()
