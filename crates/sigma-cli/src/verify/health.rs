@@ -28,10 +28,12 @@ pub(super) async fn mapping(clients: &Clients, stack: &Stack) -> anyhow::Result<
     Ok(format!("{state}, last result: {result}"))
 }
 
-/// The alarms of the stack, except those on anomalies.
-pub(super) async fn alarms(clients: &Clients, stack: &Stack) -> anyhow::Result<String> {
+/// The alarms of the stack, except those on anomalies. If an alert has come through, the stream is polled whatever the alarm on it says.
+pub(super) async fn alarms(clients: &Clients, stack: &Stack, has_alerted: bool) -> anyhow::Result<String> {
+    let asked = stack.alarms.iter().filter(|alarm| !(has_alerted && alarm.is_on_polling));
+    let asked: Vec<String> = asked.map(|alarm| alarm.name.clone()).collect();
     let mut firing = Vec::new();
-    for names in stack.alarms.chunks(ALARMS_MAX) {
+    for names in asked.chunks(ALARMS_MAX) {
         let call = clients.cloudwatch.describe_alarms().set_alarm_names(Some(names.to_vec()));
         let answer = call.send().await.map_err(|error| failed("CloudWatch cannot describe the alarms")(&error))?;
         firing.extend(
@@ -43,5 +45,5 @@ pub(super) async fn alarms(clients: &Clients, stack: &Stack) -> anyhow::Result<S
         );
     }
     anyhow::ensure!(firing.is_empty(), "{}: docs/runbook.md says what to do", firing.join(", "));
-    Ok(format!("{} alarms", stack.alarms.len()))
+    Ok(format!("{} alarms", asked.len()))
 }

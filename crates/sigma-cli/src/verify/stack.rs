@@ -13,6 +13,8 @@ const OBSERVATIONS_MIN: usize = 9;
 const COMMITS_CONCURRENT: usize = 32;
 /// Alarms on the anomalies themselves. They fire when users spend unusually, not when the stack is ill.
 const ANOMALY_ALARMS: [&str; 2] = ["AnomalyAlarm", "AnomalyBandAlarm"];
+/// The alarm that fires until it has seen polls of the stream, so on every new stack.
+const POLLING_ALARM: &str = "DetectorPollingAlarm";
 /// Most pages of resources: a stack has at most 500.
 const PAGES_MAX: usize = 20;
 
@@ -26,14 +28,22 @@ pub(super) struct Stack {
     pub(super) state_table: String,
     pub(super) ledger_table: String,
     pub(super) mapping_id: String,
-    /// Names of the alarms that watch the stack's health.
-    pub(super) alarms: Vec<String>,
+    /// The alarms that watch the stack's health.
+    pub(super) alarms: Vec<Alarm>,
     /// Observations before a user is judged.
     pub(super) observations_min: usize,
     /// Users that a request of the detector writes at most. `None`: the stack is older than requests of several users.
     pub(super) commit_statements_max: Option<usize>,
     /// Such requests in flight at once.
     pub(super) commits_concurrent_max: usize,
+}
+
+/// An alarm.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    pub(super) name: String,
+    /// Whether it says that nobody reads the stream.
+    pub(super) is_on_polling: bool,
 }
 
 impl Stack {
@@ -72,7 +82,7 @@ pub(super) async fn read(clients: &Clients, name: &str) -> anyhow::Result<Stack>
     })
 }
 
-async fn alarms(clients: &Clients, name: &str) -> anyhow::Result<Vec<String>> {
+async fn alarms(clients: &Clients, name: &str) -> anyhow::Result<Vec<Alarm>> {
     let (mut alarms, mut token) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
         let call = clients.cloudformation.list_stack_resources().stack_name(name).set_next_token(token);
@@ -86,8 +96,9 @@ async fn alarms(clients: &Clients, name: &str) -> anyhow::Result<Vec<String>> {
     Ok(alarms)
 }
 
-fn alarm(resource: &StackResourceSummary) -> Option<String> {
+fn alarm(resource: &StackResourceSummary) -> Option<Alarm> {
+    let (logical_id, name) = (resource.logical_resource_id()?, resource.physical_resource_id()?.to_owned());
     let is_alarm = resource.resource_type() == Some("AWS::CloudWatch::Alarm");
-    let watches_health = !ANOMALY_ALARMS.contains(&resource.logical_resource_id()?);
-    (is_alarm && watches_health).then(|| resource.physical_resource_id().map(str::to_owned)).flatten()
+    let watches_health = !ANOMALY_ALARMS.contains(&logical_id);
+    (is_alarm && watches_health).then_some(Alarm { name, is_on_polling: logical_id == POLLING_ALARM })
 }

@@ -87,6 +87,7 @@ fn resources() -> ListStackResourcesOutput {
     ListStackResourcesOutput::builder()
         .stack_resource_summaries(resource("DetectorErrorsAlarm", alarm))
         .stack_resource_summaries(resource("AnomalyAlarm", alarm))
+        .stack_resource_summaries(resource("DetectorPollingAlarm", alarm))
         .stack_resource_summaries(resource("StateTable", "AWS::DynamoDB::Table"))
         .build()
 }
@@ -211,6 +212,18 @@ async fn a_firing_alarm_fails_the_verification_and_the_rest_is_still_tried() {
 async fn an_alarm_on_anomalies_says_nothing_about_the_stack() {
     let (report, _) = verified(World { firing: "demo-AnomalyAlarm", ..GOOD }, pending()).await;
     assert!(report.is_success(), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_alarm_on_polling_counts_only_if_no_alert_has_come_through() {
+    let firing = "demo-DetectorPollingAlarm";
+    let (report, _) = verified(World { firing, ..GOOD }, pending()).await;
+    assert!(report.is_success(), "a new stack: {report:?}");
+    let (report, _) = verified(World { firing, alerts: false, ..GOOD }, pending()).await;
+    let [("the alert arrives", _), ("no alarm is firing", detail)] = failures(&report)[..] else {
+        panic!("{report:?}")
+    };
+    assert!(detail.contains(firing), "{detail}");
 }
 
 #[tokio::test(start_paused = true)]
