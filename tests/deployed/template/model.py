@@ -164,9 +164,8 @@ def named(value, names):
     return names[".".join(value["Fn::GetAtt"])] if isinstance(value, dict) else value
 
 
-def find_in_map(name, top, second, *otherwise):
-    mapping = template()["Mappings"][name][top]
-    return mapping[str(second)] if str(second) in mapping else otherwise[0]["DefaultValue"]
+def find_in_map(name, top, second):
+    return template()["Mappings"][name][top][str(second)]
 
 
 def of_type(document, kind):

@@ -15,9 +15,17 @@ def alarms():
 def alarm_on(metric, dimension, resource):
     """The only alarm on a metric of a resource."""
     dimensions = [{"Name": dimension, "Value": resource}]
-    found = [a for a in alarms().values() if a.get("MetricName") == metric and a["Dimensions"] == dimensions]
+    found = [a for a in alarms().values() if (watched := watched_by(a))["MetricName"] == metric and watched["Dimensions"] == dimensions]
     assert len(found) == 1, (metric, resource)
     return found[0]
+
+
+def watched_by(alarm):
+    """The one metric of an alarm, perhaps in an expression."""
+    if "Metrics" not in alarm:
+        return alarm
+    [watched] = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+    return watched
 
 
 def dead_letter_queues():
@@ -80,6 +88,16 @@ def test_every_stream_and_every_table_has_an_alarm_on_its_throttles():
     alarm_on("ReadThrottleEvents", "TableName", {"Ref": "StateTable"})
 
 
+def test_an_alarm_on_a_table_ends():
+    # CloudWatch ignores missing data of DynamoDB's metrics, and throttles are only there while they last.
+    of_tables = [alarm for alarm in alarms().values() if watched_by(alarm)["Namespace"] == "AWS/DynamoDB"]
+    assert len(of_tables) == 3
+    for alarm in of_tables:
+        watched, filled = alarm["Metrics"]
+        assert (filled["Expression"], filled["ReturnData"]) == (f"FILL({watched['Id']}, 0)", True)
+        assert watched["ReturnData"] is False
+
+
 @pytest.mark.parametrize(("function", "metric"), [
     ("detector", "UsersFailed"), ("detector", "QuarantineFailed"), ("alerter", "AlertsFailed"),
 ])
@@ -119,7 +137,8 @@ def test_every_alarm_but_that_on_polling_is_quiet_without_traffic():
 
 
 def test_no_two_alarms_watch_the_same():
-    watched = [(alarm["MetricName"], str(alarm["Dimensions"])) for alarm in alarms().values() if "MetricName" in alarm]
+    single = [watched_by(alarm) for alarm in alarms().values() if "ThresholdMetricId" not in alarm]
+    watched = [(metric["MetricName"], str(metric["Dimensions"])) for metric in single]
     assert len(watched) == len(set(watched))
 
 
