@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOT_SOURCES = shutil.ignore_patterns(".git", ".aws-sam", ".venv", "target")
 TARGET = "x86_64-unknown-linux-gnu"
 COMMAND = [
-    "cargo", "cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5", "--describe", "binaries", "--no-build-deps",
+    "cargo-cyclonedx", "cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5", "--describe", "binaries", "--no-build-deps",
     "--target", TARGET,
 ]
 # The package of a binary that is not named like it.

@@ -90,13 +90,16 @@ pub(crate) struct Payment {
     pub(crate) kind: Option<Kind>,
 }
 
-/// The attack on one user. After the horizon it comes again and again.
+/// The attack on one user. After the horizon it is repeated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attack {
     method: Method,
+    /// When the first one begins.
     begin_us: i64,
+    /// From then to the beginning of this one.
+    since_first_us: i64,
     length_us: f64,
-    /// From one time to the next.
+    /// From the beginning of one to that of the next.
     period_us: i64,
     horizon_end_us: i64,
     probes: u32,
@@ -127,6 +130,7 @@ impl Attack {
         Ok(Some(Self {
             method,
             begin_us: since_start(random.random_range(ATTACK_BEGINS)),
+            since_first_us: 0,
             length_us: (ATTACK_DAYS * US_PER_DAY).min(horizon_us * ATTACK_SHARE_MAX),
             period_us: whole_us((ATTACK_DAYS * US_PER_DAY).max(horizon_us * (ATTACK_BEGINS.end - ATTACK_BEGINS.start))),
             horizon_end_us: since_start(1.0),
@@ -144,7 +148,7 @@ impl Attack {
             Method::LeakedCard => {
                 let (_, between_us) = burst_gaps_us(own_gap_us);
                 let first_us = after(self.begin_us.max(present_us), between_us, random);
-                Some(self.or_again(first_us))
+                Some(self.or_next_attack(first_us))
             }
             Method::SlowRamp => None,
         }
@@ -162,7 +166,7 @@ impl Attack {
             return (leaked(now_us, spender, random), self.next_of_bursts_us(now_us, own_gap_us, random));
         }
         if self.probes_left == 0 {
-            return (self.cash_out(spender, random), self.come_again());
+            return (self.cash_out(spender, random), self.repeat());
         }
         self.probes_left -= 1;
         let gap_seconds = if self.probes_left == 0 { CASH_OUT_GAP_SECONDS } else { PROBE_GAP_SECONDS };
@@ -176,7 +180,7 @@ impl Attack {
         }
         let progress = self.progress(now_us);
         if progress >= 1.0 {
-            self.come_again();
+            self.repeat();
         }
         if !(0.0..1.0).contains(&progress) || !random.random_bool(THIEF_SHARE) {
             return (amount, None);
@@ -187,27 +191,31 @@ impl Attack {
     fn next_of_bursts_us(&mut self, now_us: i64, own_gap_us: f64, random: &mut impl Rng) -> i64 {
         let (within_us, between_us) = burst_gaps_us(own_gap_us);
         let gap_us = if random.random_bool(BURST_GOES_ON) { within_us } else { between_us };
-        self.or_again(after(now_us, gap_us, random))
+        self.or_next_attack(after(now_us, gap_us, random))
     }
 
     /// The share of the attack that is over at this time: below 0 before it, and 1 or more after it.
     fn progress(&self, time_us: i64) -> f64 {
-        exact(time_us - self.begin_us) / self.length_us
+        exact(time_us - self.this_begin_us()) / self.length_us
+    }
+
+    fn this_begin_us(&self) -> i64 {
+        self.begin_us.saturating_add(self.since_first_us)
     }
 
     /// This time, or the beginning of the next attack if this one is over by then.
-    fn or_again(&mut self, time_us: i64) -> i64 {
-        if self.progress(time_us) < 1.0 { time_us } else { self.come_again() }
+    fn or_next_attack(&mut self, time_us: i64) -> i64 {
+        if self.progress(time_us) < 1.0 { time_us } else { self.repeat() }
     }
 
-    /// Moves the attack to its next time, which is after the horizon. Returns when that begins.
-    fn come_again(&mut self) -> i64 {
+    /// Goes on to the next attack, which is after the horizon. Returns when it begins.
+    fn repeat(&mut self) -> i64 {
         self.probes_left = self.probes;
-        self.begin_us = self.begin_us.saturating_add(self.period_us);
-        if self.begin_us < self.horizon_end_us {
-            self.begin_us = self.begin_us.saturating_add(self.period_us);
+        self.since_first_us = self.since_first_us.saturating_add(self.period_us);
+        if self.this_begin_us() < self.horizon_end_us {
+            self.since_first_us = self.since_first_us.saturating_add(self.period_us);
         }
-        self.begin_us
+        self.this_begin_us()
     }
 
     fn probe(&self, random: &mut impl Rng) -> Payment {

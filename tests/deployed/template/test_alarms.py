@@ -96,6 +96,8 @@ def test_an_alarm_on_a_table_ends():
         watched, filled = alarm["Metrics"]
         assert (filled["Expression"], filled["ReturnData"]) == (f"FILL({watched['Id']}, 0)", True)
         assert watched["ReturnData"] is False
+        # FILL takes a sample that is late for a zero, until it is there.
+        assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (2, 1)
 
 
 @pytest.mark.parametrize(("function", "metric"), [

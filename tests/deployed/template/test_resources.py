@@ -197,6 +197,12 @@ def test_the_ledger_remembers_longer_than_a_message_can_wait():
     assert parameter("LedgerRetentionDays")["MinValue"] * 86_400 > waiting_seconds
 
 
+def test_the_quarantine_takes_the_largest_message_that_the_detector_sends():
+    source = (model.ROOT / "crates/message-queue/src/sqs.rs").read_text()
+    [kibibytes] = re.findall(r"bytes_max: (\d+) \* 1024", source)
+    assert model.properties(model.deployed(), "AWS::SQS::Queue")["QuarantineQueue"]["MaximumMessageSize"] == int(kibibytes) * 1024
+
+
 def test_the_factor_that_the_detector_is_told_is_the_one_of_its_mapping():
     [mapping] = [m for m in each("AWS::Lambda::EventSourceMapping", ParallelizationFactor=4) if "ParallelizationFactor" in m]
     deployed = model.deployed(ParallelizationFactor=4)["DetectorFunction"]["Properties"]["Environment"]["Variables"]

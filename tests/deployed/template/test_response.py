@@ -259,7 +259,11 @@ def test_its_executions_are_encrypted_with_the_key_and_their_logs_can_be_deliver
     assert encryption["Type"] == ("CUSTOMER_MANAGED_KMS_KEY" if key else "AWS_OWNED_KEY")
     if choice == "create":
         sids = {s["Sid"]: s for s in deployed["EncryptionKey"]["Properties"]["KeyPolicy"]["Statement"]}
-        assert sids["ResponseLogsAreDelivered"]["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+        delivered = sids["ResponseLogsAreDelivered"]
+        assert delivered["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+        # The delivery has this context, and no condition key of the account.
+        arn = {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"}
+        assert delivered["Condition"] == {"StringEquals": {"kms:EncryptionContext:SourceArn": arn}}
 
 
 # ---- The document
