@@ -347,7 +347,8 @@ def test_a_created_key_outlives_the_stack_and_its_replacement(retain):
 
 def test_the_descriptions_say_what_a_key_of_ones_own_needs():
     needed = parameter("KmsKey")["Description"]
-    for word in ("IAM", "region", "kms:CreateGrant", "cloudwatch.amazonaws.com", "logs.REGION.amazonaws.com"):
+    services = [f"{name}.amazonaws.com" for name in ("cloudwatch", "logs.REGION", "sns", "delivery.logs")]
+    for word in ("IAM", "region", "kms:CreateGrant", *services):
         assert word in needed
 
 
