@@ -13,7 +13,7 @@ from ministack import app
 from ministack.core import iam_actions
 from ministack.core.responses import request_scope
 from ministack.services import kinesis, lambda_svc
-from ministack.services.cloudformation import changesets, engine, handlers, stacks
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as RESOURCES
 
 # Batch calls have no permission of their own: the policy of the single call governs them (SQS developer guide, "Amazon SQS API
@@ -45,6 +45,7 @@ zero_padded_number = kinesis._next_sequence_number
 stream_of_the_caller = kinesis._resolve_stream_by_arn
 emulator_environment = lambda_svc._provided_worker_env
 mapping = RESOURCES[MAPPING]
+alarm_on_a_metric = provisioners._cw_metric_alarm_record
 conditions_as_written = engine._evaluate_conditions
 
 
@@ -119,6 +120,16 @@ def update_mapping(physical_id, before, after, stack):
     return mapping["update"](physical_id, with_numbers(before), with_numbers(after), stack)
 
 
+def alarm(name, properties):
+    """An alarm can watch an expression (CloudWatch user guide, "Using metric math"); ministack's watch a metric. One whose gaps are filled
+    with zeros alarms when the metric does, if missing data does not."""
+    watched, *expressions = properties.get("Metrics", [{}])
+    if [expression["Expression"] for expression in expressions] == [f"FILL({watched.get('Id')}, 0)"]:
+        statistic = {"Statistic": watched["MetricStat"]["Stat"], "Period": watched["MetricStat"]["Period"]}
+        properties = {name: value for name, value in properties.items() if name != "Metrics"} | watched["MetricStat"]["Metric"] | statistic
+    return alarm_on_a_metric(name, properties)
+
+
 iam_actions.extract_iam_action = action
 iam_actions.dynamodb_transaction_checks = dynamodb_checks
 kinesis._next_sequence_number = sequence_number
@@ -127,6 +138,7 @@ kinesis._expire_records = expire_records
 lambda_svc._provided_worker_env = function_environment
 for module in (changesets, engine, handlers, stacks):
     module._evaluate_conditions = conditions
+provisioners._cw_metric_alarm_record = alarm
 RESOURCES[MAPPING] = mapping | {"create": create_mapping, "update": update_mapping}
 # Port 443 is for a service that is not used here; the emulator uses only the port that it was given.
 app._port_is_bindable = lambda *_: False
