@@ -168,6 +168,7 @@ def test_ctrl_c_ends_everything_that_it_started(invoked):
 def test_settings_reach_the_functions_and_a_closed_terminal_ends_everything(invoked):
     again = Local(documented_in_text(r"SIGMAS=3 make local"))
     try:
+        assert any(b"watch" in command_of(pid) for pid in again.processes())
         again.invoke("kinesis-anomaly")
         detectors = [pid for pid in again.processes() if b"target/debug/detector" in command_of(pid)]
         assert any(b"SIGMAS=3" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in detectors)
